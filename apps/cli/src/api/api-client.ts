@@ -1,0 +1,104 @@
+import { apiError, pipelineList, pipelineStatus, type PipelineList, type PipelineStatus } from "@sluice/wire";
+import { OperatorError } from "../operator-error.ts";
+import { printable } from "../view/printable.ts";
+
+const TIMEOUT_MS = 10_000;
+
+/** What a schema of `wire` does here: reads an answer or says what is wrong with it. */
+interface AnswerSchema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { message: string } };
+}
+
+/** Nobody answers at the API's address, or it does not answer in time. */
+export class ApiUnreachable extends OperatorError {
+  override readonly name = "ApiUnreachable";
+}
+
+/** The API refused a request; `code` is one of Sluice's stable codes. */
+export class ApiRefusal extends OperatorError {
+  override readonly name = "ApiRefusal";
+  readonly code: string;
+  constructor(code: string, message: string, remedy: string) {
+    super(`${code}: ${message}`, remedy);
+    this.code = code;
+  }
+}
+
+/** Sluice's HTTP API. Every method throws `ApiUnreachable` or `ApiRefusal`. */
+export class ApiClient {
+  readonly #base: string;
+  readonly #timeoutMs: number;
+
+  /** `address`: `host:port`, or a URL where the API stands behind a proxy. */
+  constructor(address: string, timeoutMs = TIMEOUT_MS) {
+    this.#base = (address.includes("://") ? address : `http://${address}`).replace(/\/+$/, "");
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async list(): Promise<PipelineList> {
+    return this.#ask("GET", "/api/v1/pipelines", pipelineList);
+  }
+
+  async status(pipeline: string): Promise<PipelineStatus> {
+    return this.#ask("GET", `/api/v1/pipelines/${encodeURIComponent(pipeline)}`, pipelineStatus);
+  }
+
+  /** Creates a pipeline, or lets an existing one with the same endpoints go on. `written`: as in a pipeline file. */
+  async start(written: unknown): Promise<void> {
+    await this.#send("POST", "/api/v1/pipelines", written);
+  }
+
+  async stop(pipeline: string): Promise<void> {
+    await this.#send("POST", `/api/v1/pipelines/${encodeURIComponent(pipeline)}/stop`, {});
+  }
+
+  async #ask<T>(method: string, path: string, schema: AnswerSchema<T>): Promise<T> {
+    const answer = schema.safeParse(await this.#send(method, path));
+    if (answer.success) return answer.data;
+    throw new ApiRefusal(
+      "SLU-001",
+      `${this.#base}${path} answered something else: ${printable(answer.error.message)}`,
+      "Use one release of Sluice.",
+    );
+  }
+
+  async #send(method: string, path: string, body?: unknown): Promise<unknown> {
+    const url = `${this.#base}${path}`;
+    const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(url, { method, signal: AbortSignal.timeout(this.#timeoutMs), ...content });
+      text = await response.text();
+    } catch (cause) {
+      const message = `the API at ${this.#base} does not answer: ${printable(reasonOf(cause))}`;
+      throw new ApiUnreachable(
+        message,
+        "Start it with `sluice run FILE`, or say where it is with --api host:port or SLUICE_API.",
+        1,
+        { cause },
+      );
+    }
+    const answer = parsed(text);
+    if (response.ok) return answer;
+    const refusal = apiError.safeParse(answer);
+    if (!refusal.success)
+      throw new ApiRefusal("SLU-001", `${method} ${url} answered ${response.status}`, "Is this the API of Sluice?");
+    const { code, message, remedy } = refusal.data.error;
+    throw new ApiRefusal(code, printable(message), printable(remedy));
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if (cause.cause instanceof AggregateError) return reasonOf(cause.cause.errors[0]);
+  return cause.cause instanceof Error ? cause.cause.message : cause.message;
+}

@@ -1,0 +1,75 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PipelineStatus } from "@sluice/wire";
+import { apiAddress } from "../api/api-address.ts";
+import { ApiClient } from "../api/api-client.ts";
+import { waitFor, type WaitGoal } from "../api/wait-for.ts";
+import { OperatorError } from "../operator-error.ts";
+import { listTable, statusTable } from "../view/status-table.ts";
+
+const WATCH_MS = 1_000;
+const STOP_LIMIT_MS = 20_000;
+const POLL_MS = 200;
+const CLEAR_SCREEN = "\u001b[H\u001b[2J";
+
+/** Where to ask, for the commands that only ask. */
+export interface ApiOptions {
+  readonly api?: string;
+  readonly data: string;
+}
+
+export interface StatusOptions extends ApiOptions {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+}
+
+async function clientOf({ api, data }: ApiOptions): Promise<ApiClient> {
+  return new ApiClient(await apiAddress(api, data, process.env));
+}
+
+/** `sluice status`: one pipeline, or the list of all. With `watch` it goes on until it is interrupted. */
+export async function showStatus(pipeline: string | undefined, options: StatusOptions): Promise<void> {
+  const { json = false, watch = false } = options;
+  const interrupted = new AbortController();
+  if (watch) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
+  do {
+    const api = await clientOf(options);
+    const text = await statusText(api, pipeline, json);
+    const clear = watch && !json && process.stdout.isTTY ? CLEAR_SCREEN : "";
+    process.stdout.write(`${clear}${text}\n`);
+    if (watch) await delay(WATCH_MS, undefined, { signal: interrupted.signal }).catch(() => undefined);
+  } while (watch && !interrupted.signal.aborted);
+}
+
+async function statusText(api: ApiClient, pipeline: string | undefined, json: boolean): Promise<string> {
+  if (pipeline === undefined) {
+    const list = await api.list();
+    return json ? JSON.stringify(list) : listTable(list);
+  }
+  const status = await api.status(pipeline);
+  return json ? JSON.stringify(status) : statusTable(status, Date.now());
+}
+
+/** `sluice wait`. */
+export async function waitForPipeline(pipeline: string, goal: WaitGoal, timeoutMs: number, options: ApiOptions): Promise<void> {
+  await waitFor(await clientOf(options), pipeline, { goal, timeoutMs });
+  process.stdout.write(`${pipeline} is ${goal}\n`);
+}
+
+/** `sluice stop`: what is stored is applied first. */
+export async function stopPipeline(pipeline: string, options: ApiOptions): Promise<void> {
+  const api = await clientOf(options);
+  await api.stop(pipeline);
+  const deadlineMs = performance.now() + STOP_LIMIT_MS;
+  let status: PipelineStatus = await api.status(pipeline);
+  while (status.state !== "stopped") {
+    if (performance.now() > deadlineMs) {
+      throw new OperatorError(
+        `${pipeline} is to stop, and is still ${status.state} after ${STOP_LIMIT_MS / 1000} s`,
+        `Look at it with \`sluice status ${pipeline}\`.`,
+      );
+    }
+    await delay(POLL_MS);
+    status = await api.status(pipeline);
+  }
+  process.stdout.write(`${pipeline} is stopped\n`);
+}

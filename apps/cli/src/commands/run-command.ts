@@ -1,0 +1,67 @@
+import { ApiClient } from "../api/api-client.ts";
+import { DataDirectory } from "../processes/data-directory.ts";
+import { checkNatsServer } from "../processes/nats-plan.ts";
+import { readPipeline, type WrittenPipeline } from "../read-pipeline.ts";
+import { drain, follow } from "../run/follow.ts";
+import { Interrupts } from "../run/interrupts.ts";
+import { RunTree, type RunTreeOptions } from "../run/run-tree.ts";
+import { Screen } from "../view/screen.ts";
+
+export interface RunOptions extends RunTreeOptions {
+  readonly data: string;
+}
+
+/** `sluice run`: everything that a pipeline needs, in one process tree, until Ctrl-C. Throws `OperatorError`. */
+export async function runPipelineFile(file: string, options: RunOptions): Promise<void> {
+  const pipeline = await readPipeline(file, process.env);
+  await checkNatsServer();
+  const screen = new Screen(process.stdout);
+  const directory = await DataDirectory.take(options.data, (name) =>
+    screen.print(`ended ${name}, which an earlier run had left behind`),
+  );
+  const tree = new RunTree(directory, options, (line) => screen.print(line));
+  const interrupts = new Interrupts(() => {
+    tree.kill();
+    screen.clear();
+    process.exit(1);
+  });
+  try {
+    await keepRunning(pipeline, directory, tree, screen, interrupts.signal);
+  } catch (cause) {
+    if (!interrupts.signal.aborted) throw cause;
+  } finally {
+    screen.update("ending", "ending the services");
+    await tree.stop();
+    screen.clear();
+  }
+  if (interrupts.signal.aborted) screen.print(`to go on: ${commandToGoOn(file, options)}`);
+}
+
+async function keepRunning(
+  pipeline: WrittenPipeline,
+  directory: DataDirectory,
+  tree: RunTree,
+  screen: Screen,
+  interrupted: AbortSignal,
+): Promise<void> {
+  screen.update("starting", "starting nats-server and the services");
+  const { api: address, nats } = await tree.start(interrupted);
+  screen.clear();
+  screen.print(`${pipeline.name} · API http://${address} · ${nats} · data and logs in ${directory.path}`);
+  const api = new ApiClient(address);
+  await api.start(pipeline.written);
+  const end = await follow(api, pipeline.name, screen, interrupted);
+  if (end === "interrupted") {
+    screen.print("stopping: what is stored is applied first; Ctrl-C again quits at once");
+    const result = await drain(api, pipeline.name, screen);
+    screen.clear();
+    screen.print(result);
+  } else {
+    screen.clear();
+    screen.print(`${pipeline.name} was stopped`);
+  }
+}
+
+function commandToGoOn(file: string, { data }: RunOptions): string {
+  return `./sluice run ${file}${data === ".sluice" ? "" : ` --data ${data}`}`;
+}

@@ -1,0 +1,10 @@
+export { ApiClient, ApiRefusal, ApiUnreachable } from "./api/api-client.ts";
+export { waitFor, type WaitGoal, type WaitOptions } from "./api/wait-for.ts";
+export { OperatorError } from "./operator-error.ts";
+export { readRunRecord, type RunRecord } from "./processes/run-record.ts";
+export { laneName, LiveLine, pipelineFigures } from "./view/live-line.ts";
+export { bar } from "./view/bar.ts";
+export { formatBytes, formatCount, formatSeconds } from "./view/quantity.ts";
+export { printable } from "./view/printable.ts";
+export { Screen } from "./view/screen.ts";
+export { table } from "./view/table.ts";

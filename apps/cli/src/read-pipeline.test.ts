@@ -1,0 +1,55 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readPipeline } from "./read-pipeline.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-read-"));
+});
+afterAll(async () => rm(folder, { recursive: true }));
+
+async function read(text: string, environment: NodeJS.ProcessEnv = {}) {
+  const path = join(folder, "p.yaml");
+  await writeFile(path, text);
+  return readPipeline(path, environment);
+}
+
+test("what is sent is what is written, with secrets and paths of files resolved", async () => {
+  await writeFile(join(folder, "secret"), "from file\n");
+  const text = `
+name: orders
+source: { url: "redis://a:1", password: { env: SOURCE } }
+destinations: [{ url: "rediss://b:2", password: { file: secret }, tls: { ca: ca.pem } }]
+retryWindow: 5m
+`;
+  expect(await read(text, { SOURCE: "from environment" })).toEqual({
+    name: "orders",
+    written: {
+      name: "orders",
+      source: { url: "redis://a:1", password: "from environment" },
+      destinations: [{ url: "rediss://b:2", password: "from file", tls: { ca: join(folder, "ca.pem") } }],
+      retryWindow: "5m",
+    },
+  });
+});
+
+test("a bad file is refused with every fault and its line", async () => {
+  const text = "name: Orders\nsource: { url: redis://a:1 }\ndestinations:\n  - { url: redis://b:2, colour: red }\n";
+  const path = join(folder, "p.yaml");
+  const failure = await read(text).catch((cause: unknown) => cause as Error);
+  expect((failure as Error).message.split("\n")).toEqual([
+    `${path}:1: name: read "Orders": expected 1 to 32 of a-z, 0-9 and -`,
+    `${path}:4: destinations[0].colour: unknown field "colour"`,
+  ]);
+});
+
+test("a secret that is not there is named", async () => {
+  const text = (password: string) =>
+    `name: o\nsource: { url: "redis://a:1", password: ${password} }\ndestinations: [{ url: "redis://b:2" }]\n`;
+  await expect(read(text("{ env: NOT_SET }"))).rejects.toThrow("the environment variable NOT_SET");
+  await expect(read(text("{ file: nowhere }"))).rejects.toThrow(
+    `${join(folder, "nowhere")}: the file of a password can't be read: ENOENT`,
+  );
+});

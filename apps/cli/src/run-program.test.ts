@@ -1,0 +1,59 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { startSampleApi } from "./api/api-server.sample.ts";
+import { runProgram } from "./run-program.ts";
+import { samplePipeline } from "./view/pipeline-status.sample.ts";
+
+let printed = "";
+let complained = "";
+
+beforeEach(() => {
+  printed = "";
+  complained = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => ((printed += String(text)), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => ((complained += String(text)), true));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+test.each([
+  [[]],
+  [["nonsense"]],
+  [["status", "--nonsense"]],
+  [["wait", "orders"]],
+  [["wait", "orders", "--for", "luck"]],
+  [["run"]],
+])("%j is called wrongly: 2", async (args) => {
+  expect(await runProgram(args)).toBe(2);
+  expect(complained).not.toBe("");
+});
+
+test.each([
+  [["run", "f", "--writers", "0"]],
+  [["wait", "o", "--for", "drained", "--timeout", "60"]],
+  [["service", "writer", "--listen", "a:1"]],
+])("%j has a value that can't be: 2", async (args) => expect(await runProgram(args)).toBe(2));
+
+test("help is done: 0", async () => {
+  expect(await runProgram(["run", "--help"])).toBe(0);
+  expect(printed).toContain("--writers");
+});
+
+test("status in both forms", async () => {
+  const status = samplePipeline();
+  await using server = await startSampleApi(() => [200, status]);
+  expect(await runProgram(["status", "orders", "--api", server.address, "--json"])).toBe(0);
+  expect(JSON.parse(printed)).toEqual(status);
+  printed = "";
+  expect(await runProgram(["status", "orders", "--api", server.address])).toBe(0);
+  expect(printed).toContain("main.s0.0  writer-1");
+});
+
+test("a refusal: 1, with what to do and without a stack", async () => {
+  await using server = await startSampleApi(() => [
+    404,
+    { error: { code: "PIP-002", message: "no pipeline x", remedy: "List them." } },
+  ]);
+  expect(await runProgram(["stop", "x", "--api", server.address])).toBe(1);
+  expect(complained).toBe("sluice: PIP-002: no pipeline x\nList them.\n");
+});

@@ -1,0 +1,180 @@
+import { ApiClient, formatCount, formatSeconds, OperatorError, bar, pipelineFigures, Screen, waitFor } from "@sluice/cli";
+import { compareServers, preload, verifyCounters, Workload, type Comparison } from "@sluice/testkit";
+import { expiryWithGrace, type PipelineStatus } from "@sluice/wire";
+import type { DemoOptions } from "./demo-options.ts";
+import type { Figures } from "./figures.ts";
+import { Follower } from "./follower.ts";
+import { Probe } from "./probe.ts";
+import { SluiceRun } from "./sluice-run.ts";
+import { PIPELINE, type Stage } from "./stage.ts";
+import { verdict } from "./verdict.ts";
+
+const DATABASES = [0, 1];
+const COPY_LIMIT_MS = 120_000;
+const DRAIN_LIMIT_MS = 60_000;
+const RECOVERY_LIMIT_MS = 60_000;
+const PROBE_INTERVAL_MS = 100;
+
+/** How the demo ended: `faults` is empty where destination and replica are identical. */
+export interface DemoResult {
+  readonly figures: Figures;
+  readonly faults: readonly string[];
+}
+
+/** The acts of the demo, in their order. */
+export class Demo {
+  readonly #options: DemoOptions;
+  readonly #stage: Stage;
+  readonly #screen: Screen;
+  readonly #signal: AbortSignal;
+  readonly #load: Workload;
+  readonly #probe: Probe;
+  #run: SluiceRun | null = null;
+  #api: ApiClient | null = null;
+
+  constructor(options: DemoOptions, stage: Stage, screen: Screen, signal: AbortSignal) {
+    this.#options = options;
+    this.#stage = stage;
+    this.#screen = screen;
+    this.#signal = signal;
+    const { seed, rate } = options;
+    this.#load = new Workload({ url: stage.source.url, seed, ratePerSecond: rate, databases: DATABASES });
+    this.#probe = new Probe(stage.source, stage.destination);
+  }
+
+  async perform(): Promise<DemoResult> {
+    await this.#fill();
+    const run = (this.#run = new SluiceRun(this.#stage, ["--writers", "2", "--ingests", "1"]));
+    this.#screen.update("starting", "./sluice run demo.yaml --writers 2");
+    const api = (this.#api = new ApiClient(await run.apiAddress(this.#signal)));
+    const follower = new Follower(api, this.#screen, () => run.check());
+    const copied = await this.#copy(follower);
+    const killed = await this.#live(follower, api, run);
+    const drained = await this.#drain(api);
+    const compared = await this.#compare(drained.status.expiryGraceMs);
+    const load = this.#load.report();
+    const wrong = await verifyCounters(this.#stage.destination.client(), load);
+    const figures: Figures = {
+      copiedKeys: copied.keys,
+      copySeconds: copied.seconds,
+      commands: load.commands,
+      loadSeconds: load.seconds,
+      delayMs: this.#probe.medianMs,
+      probes: this.#probe.count,
+      peakLagSeconds: follower.peakLagSeconds,
+      peakLagBytes: follower.peakLagBytes,
+      killed: killed.instance,
+      recoverySeconds: killed.recoverySeconds,
+      successor: drained.status.lanes[0]?.instance ?? "nobody",
+      drainSeconds: drained.seconds,
+      streamBytes: drained.status.stream.bytes,
+      comparedKeys: compared.comparison.keys,
+      compareSeconds: compared.seconds,
+      counters: load.counters.length,
+    };
+    return { figures, faults: verdict(compared.comparison, wrong, load) };
+  }
+
+  /** Goes on with the load and shows the pipeline until it is interrupted. */
+  async linger(): Promise<void> {
+    const [api, run] = [this.#api, this.#run];
+    if (api === null || run === null) return;
+    await this.#load.start();
+    const follower = new Follower(api, this.#screen, () => run.check());
+    await follower.during(Number.MAX_SAFE_INTEGER, this.#signal);
+  }
+
+  /** Ends the load and `sluice run`: `gently` as Ctrl-C does, else at once. */
+  async end(gently: boolean): Promise<void> {
+    await this.#load.stop();
+    if (gently) await this.#run?.stop();
+    else await this.#run?.quit();
+  }
+
+  async #fill(): Promise<void> {
+    const { keys, seed, rate } = this.#options;
+    this.#screen.update("filling", `writing ${formatCount(keys)} keys of every type to databases ${DATABASES.join(" and ")}`);
+    const { seconds } = await preload(this.#stage.source.client(), { keys, seed, databases: DATABASES });
+    await this.#load.start();
+    this.#screen.clear();
+    this.#screen.print(
+      `source filled: ${formatCount(keys)} keys of every type in databases ${DATABASES.join(" and ")}, in ${formatSeconds(seconds)}`,
+    );
+    this.#screen.print(`load started: ${formatCount(rate)} commands/s`);
+  }
+
+  async #copy(follower: Follower): Promise<{ keys: number; seconds: number }> {
+    let sinceMs: number | null = null;
+    const isCopied = (status: PipelineStatus): boolean => {
+      if (status.state === "copying") sinceMs ??= performance.now();
+      return status.state === "catching-up" || status.state === "synchronizing";
+    };
+    const startMs = performance.now();
+    const status = await follower.until("the end of the copy", COPY_LIMIT_MS, this.#signal, isCopied);
+    const seconds = (performance.now() - (sinceMs ?? startMs)) / 1000;
+    const { keys } = pipelineFigures(status);
+    this.#screen.clear();
+    this.#screen.print(`copied: ${formatCount(keys)} keys in ${formatSeconds(seconds)}, while the load went on`);
+    return { keys, seconds };
+  }
+
+  /** Lets the load go on; half-way the writer that has the lane is killed. */
+  async #live(follower: Follower, api: ApiClient, run: SluiceRun): Promise<{ instance: string; recoverySeconds: number }> {
+    const halfSeconds = this.#options.seconds / 2;
+    const half = new AbortController();
+    const probing = this.#probe.repeat(PROBE_INTERVAL_MS, AbortSignal.any([half.signal, this.#signal]));
+    try {
+      await follower.during(halfSeconds, this.#signal);
+    } finally {
+      half.abort();
+      await probing;
+    }
+    const instance = (await api.status(PIPELINE)).lanes[0]?.instance;
+    if (instance === undefined || instance === null) throw new OperatorError("no writer has the lane");
+    const pid = await run.pidOf(instance);
+    process.kill(pid, "SIGKILL");
+    this.#screen.print(`kill -9 ${pid}: that was ${instance}, which had the lane`);
+    const recovering = this.#probe.measure(AbortSignal.any([AbortSignal.timeout(RECOVERY_LIMIT_MS), this.#signal]));
+    const [recoveryMs] = await Promise.all([recovering, follower.during(halfSeconds, this.#signal)]);
+    if (recoveryMs === null)
+      throw new OperatorError(`nothing arrives since ${instance} was killed, ${RECOVERY_LIMIT_MS / 1000} s ago`);
+    this.#screen.print(`changes arrived again ${formatSeconds(recoveryMs / 1000)} after ${instance} was killed`);
+    return { instance, recoverySeconds: recoveryMs / 1000 };
+  }
+
+  async #drain(api: ApiClient): Promise<{ status: PipelineStatus; seconds: number }> {
+    await this.#load.pause();
+    this.#screen.update("draining", "the load has stopped; draining");
+    const limit = AbortSignal.any([AbortSignal.timeout(DRAIN_LIMIT_MS), this.#signal]);
+    const [lastMs, status] = await Promise.all([
+      this.#probe.measure(limit),
+      waitFor(api, PIPELINE, { goal: "drained", timeoutMs: DRAIN_LIMIT_MS, signal: this.#signal }),
+    ]);
+    const seconds = (lastMs ?? DRAIN_LIMIT_MS) / 1000;
+    this.#screen.clear();
+    this.#screen.print(`drained ${formatSeconds(seconds)} after the load had stopped`);
+    return { status, seconds };
+  }
+
+  async #compare(graceMs: number): Promise<{ comparison: Comparison; seconds: number }> {
+    const { source, oracle, destination } = this.#stage;
+    await oracle.waitForSync();
+    const startMs = performance.now();
+    const comparison = await compareServers(oracle, destination, {
+      expiryOf: (expiryMs) => expiryWithGrace(expiryMs, graceMs),
+      source,
+      onProgress: ({ done, total }) => {
+        this.#screen.update(
+          "comparing",
+          `comparing ${bar(total === 0 ? 1 : done / total)} · ${formatCount(done)} of ${formatCount(total)} keys`,
+        );
+      },
+    });
+    const seconds = (performance.now() - startMs) / 1000;
+    this.#screen.clear();
+    this.#screen.print(
+      `compared ${formatCount(comparison.keys)} keys with a replica of the source in ${formatSeconds(seconds)}`,
+    );
+    return { comparison, seconds };
+  }
+}

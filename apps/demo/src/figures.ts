@@ -1,0 +1,47 @@
+import { formatBytes, formatCount, formatSeconds, table } from "@sluice/cli";
+
+/** What the demo has measured. */
+export interface Figures {
+  readonly copiedKeys: number;
+  readonly copySeconds: number;
+  readonly commands: number;
+  readonly loadSeconds: number;
+  readonly delayMs: number | null;
+  readonly probes: number;
+  readonly peakLagSeconds: number;
+  readonly peakLagBytes: number;
+  readonly killed: string;
+  /** How long until a change written after the kill was in the destination. */
+  readonly recoverySeconds: number;
+  /** Who applies the lane since. */
+  readonly successor: string;
+  readonly drainSeconds: number;
+  readonly streamBytes: number;
+  readonly comparedKeys: number;
+  readonly compareSeconds: number;
+  readonly counters: number;
+}
+
+/** The figures as a table of two columns. */
+export function figuresTable(figures: Figures): string {
+  const { copiedKeys, copySeconds, commands, loadSeconds, delayMs, probes, killed, successor } = figures;
+  return table([
+    [
+      "copied",
+      `${formatCount(copiedKeys)} keys in ${formatSeconds(copySeconds)} (${formatCount(copiedKeys / copySeconds)} keys/s)`,
+    ],
+    [
+      "changes",
+      `${formatCount(commands)} commands in ${formatSeconds(loadSeconds)} (${formatCount(commands / loadSeconds)} commands/s)`,
+    ],
+    ["delay", delayMs === null ? "not measured" : `${delayMs.toFixed(1)} ms from source to destination (median of ${probes})`],
+    ["peak lag", `${formatSeconds(figures.peakLagSeconds)}, ${formatBytes(figures.peakLagBytes)}`],
+    [`${killed} killed`, `changes arrived again after ${formatSeconds(figures.recoverySeconds)}, through ${successor}`],
+    ["drained", `${formatSeconds(figures.drainSeconds)} after the load had stopped`],
+    ["stream", formatBytes(figures.streamBytes)],
+    [
+      "compared",
+      `${formatCount(figures.comparedKeys)} keys and ${formatCount(figures.counters)} counters in ${formatSeconds(figures.compareSeconds)}`,
+    ],
+  ]);
+}

@@ -1,0 +1,186 @@
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  RetentionPolicy,
+  StorageType,
+  type JetStreamClient,
+  type JetStreamManager,
+} from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { Halt, Retryable } from "@sluice/runtime";
+import { streamName, streamSubjects } from "@sluice/wire";
+import { LaneReader } from "./lane-reader.ts";
+
+/** A stored message. `sequence` is the stream's. */
+export interface StoredMessage {
+  readonly sequence: number;
+  readonly payload: Uint8Array;
+}
+
+/** `stored`: at `sequence`. `refused`: the subject's last message is not the expected one. `unknown`: no answer came. */
+export type AppendResult =
+  | { readonly outcome: "stored"; readonly sequence: number }
+  | { readonly outcome: "refused" }
+  | { readonly outcome: "unknown"; readonly cause: unknown };
+
+export interface StreamSize {
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+const PUBLISH_TIMEOUT_MS = 5_000;
+const WRONG_LAST_SEQUENCE = 10071;
+const WRONG_LAST_SEQUENCE_CONSTANT = 10164;
+const MESSAGE_NOT_FOUND = 10037;
+const STREAM_NOT_FOUND = 10059;
+const STREAM_NAME_IN_USE = 10058;
+/** Store failed, message or byte limit reached, no storage left. */
+const FULL = new Set([10077, 10047, 10023, 10028]);
+
+/**
+ * The JetStream stream of one pipeline, used as a set of append-only logs, one a subject.
+ *
+ * File storage, discard new, no age limit, no message ids: nothing is ever dropped or folded by the server's own decision
+ * (H8, H27); only `trim` removes. Reading and appending go by sequence, JetStream acknowledgements play no part (H3, H9).
+ */
+export class LaneStream {
+  readonly name: string;
+  readonly #pipeline: string;
+  readonly #client: JetStreamClient;
+  readonly #manager: JetStreamManager;
+  readonly #connection: NatsConnection;
+
+  constructor(connection: NatsConnection, client: JetStreamClient, manager: JetStreamManager, pipeline: string) {
+    this.#connection = connection;
+    this.#client = client;
+    this.#manager = manager;
+    this.#pipeline = pipeline;
+    this.name = streamName(pipeline);
+  }
+
+  /**
+   * Creates the stream where there is none. One that exists with another retention is refused: Halt BUS-003.
+   */
+  async ensure(replicas = 1): Promise<void> {
+    const wanted = {
+      name: this.name,
+      subjects: [streamSubjects(this.#pipeline)],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      num_replicas: replicas,
+      max_age: 0,
+      max_msgs: -1,
+      max_bytes: -1,
+      allow_direct: false,
+      deny_delete: false,
+      deny_purge: false,
+      duplicate_window: 100_000_000,
+    };
+    await asked(async () => {
+      try {
+        await this.#manager.streams.add(wanted);
+      } catch (cause) {
+        if (codeOf(cause) !== STREAM_NAME_IN_USE) throw cause;
+      }
+      const { config } = await this.#manager.streams.info(this.name);
+      if (config.discard !== DiscardPolicy.New || config.max_age !== 0 || config.retention !== RetentionPolicy.Limits) {
+        throw new Halt(
+          "BUS-003",
+          `stream ${this.name} has retention ${config.retention}, discard ${config.discard}, max_age ${config.max_age}; expected limits, new, 0`,
+        );
+      }
+    });
+  }
+
+  /** Stored messages and their bytes; null when there is no stream. */
+  async size(): Promise<StreamSize | null> {
+    return asked(async () => {
+      try {
+        const { state } = await this.#manager.streams.info(this.name);
+        return { messages: state.messages, bytes: state.bytes };
+      } catch (cause) {
+        if (codeOf(cause) === STREAM_NOT_FOUND) return null;
+        throw cause;
+      }
+    });
+  }
+
+  /** The last message of a subject, or null where there is none. */
+  async tail(subject: string): Promise<StoredMessage | null> {
+    return this.#message({ last_by_subj: subject });
+  }
+
+  /** The message at a sequence, or null where it was removed or never was. */
+  async at(sequence: number): Promise<StoredMessage | null> {
+    return this.#message({ seq: sequence });
+  }
+
+  /**
+   * Appends one message if the subject's last one is at `expectedSequence` (0: the subject is empty). Never repeated by itself
+   * (H2); after `unknown` the caller reads the tail. Throws `Retryable` BUS-005 when the stream is full.
+   */
+  async append(subject: string, payload: Uint8Array, expectedSequence: number): Promise<AppendResult> {
+    try {
+      const stored = await this.#client.publish(subject, payload, {
+        expect: { lastSubjectSequence: expectedSequence, streamName: this.name },
+        timeout: PUBLISH_TIMEOUT_MS,
+        retries: 0,
+      });
+      return { outcome: "stored", sequence: stored.seq };
+    } catch (cause) {
+      const code = codeOf(cause);
+      if (code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_CONSTANT) return { outcome: "refused" };
+      if (FULL.has(code)) throw new Retryable("BUS-005", "bus", `stream ${this.name} takes no more`, { cause });
+      return { outcome: "unknown", cause };
+    }
+  }
+
+  /** Reads a subject as a log, from the first message at or above `fromSequence`, for ever. */
+  async read(subject: string, fromSequence: number): Promise<LaneReader> {
+    return asked(() => LaneReader.open(this.#connection, this.#manager, this.name, subject, fromSequence));
+  }
+
+  /** Removes messages of a subject below `sequence`. The caller sees to it that one remains: the tail is what a resume needs. */
+  async trim(subject: string, sequence: number): Promise<number> {
+    return asked(async () => (await this.#manager.streams.purge(this.name, { filter: subject, seq: sequence })).purged);
+  }
+
+  /** Removes the stream with all that it holds. */
+  async remove(): Promise<void> {
+    await asked(async () => {
+      try {
+        await this.#manager.streams.delete(this.name);
+      } catch (cause) {
+        if (codeOf(cause) !== STREAM_NOT_FOUND) throw cause;
+      }
+    });
+  }
+
+  async #message(query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | null> {
+    return asked(async () => {
+      try {
+        const stored = await this.#manager.streams.getMessage(this.name, query);
+        return stored === null ? null : { sequence: stored.seq, payload: stored.data };
+      } catch (cause) {
+        const code = codeOf(cause);
+        if (code === MESSAGE_NOT_FOUND || code === STREAM_NOT_FOUND) return null;
+        throw cause;
+      }
+    });
+  }
+}
+
+/** Runs a request to JetStream; whatever goes wrong and is no fault already becomes `Retryable` BUS-001. */
+async function asked<T>(request: () => Promise<T>): Promise<T> {
+  try {
+    return await request();
+  } catch (cause) {
+    if (cause instanceof Halt || cause instanceof Retryable) throw cause;
+    throw new Retryable("BUS-001", "bus", "JetStream did not answer as expected", { cause });
+  }
+}
+
+function codeOf(cause: unknown): number {
+  return cause instanceof JetStreamApiError ? cause.code : 0;
+}

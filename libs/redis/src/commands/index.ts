@@ -1,0 +1,8 @@
+export { commandDefinition } from "./command-definition.ts";
+export type { CommandDefinition } from "./command-definition.ts";
+export { CommandId } from "./command-id.ts";
+export { CommandKind } from "./command-kind.ts";
+export { CommandTable, commandTable } from "./command-table.ts";
+export { carriesExpiry, expiryRule } from "./expiry-place.ts";
+export type { ExpiryForm, ExpiryPlace } from "./expiry-place.ts";
+export { absoluteExpiry, ExpiryError, shiftExpiry } from "./rewrite-expiry.ts";

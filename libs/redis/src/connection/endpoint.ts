@@ -1,0 +1,27 @@
+/** Where a Redis server listens and how to prove who we are. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  /** Present: TLS, verified, with no way back to plain text. Absent: plain TCP. */
+  readonly tls?: EndpointTls;
+  /** ACL user (Redis 6). Without it AUTH takes the password alone. */
+  readonly user?: string;
+  readonly password?: string;
+}
+
+export interface EndpointTls {
+  /** Certificate authorities in PEM. Default: those that Node ships. */
+  readonly ca?: string | Buffer;
+  /** Client certificate and its key in PEM. */
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  /** Name that the certificate must bear. Default: the endpoint's host. */
+  readonly serverName?: string;
+  /** Takes any certificate. For tests only. */
+  readonly insecure?: boolean;
+}
+
+/** `host:port` for messages, with brackets around an IPv6 address. Never holds credentials. */
+export function endpointName(endpoint: Endpoint): string {
+  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}

@@ -1,0 +1,5 @@
+export * from "./commands/index.ts";
+export * from "./connection/index.ts";
+export * from "./rdb/index.ts";
+export * from "./resp/index.ts";
+export * from "./slot.ts";

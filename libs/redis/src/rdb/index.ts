@@ -1,0 +1,12 @@
+export { Crc64 } from "../crc64.ts";
+export { DUMP_FOOTER_BYTES, dumpFooter, readDumpPayload, restorePayload } from "./dump-payload.ts";
+export type { DumpPayload } from "./dump-payload.ts";
+export { decompressLzf } from "./lzf.ts";
+export { moduleName } from "./module-name.ts";
+export { RdbEntry } from "./rdb-entry.ts";
+export { RdbError } from "./rdb-error.ts";
+export { RdbReader } from "./rdb-reader.ts";
+export type { RdbChecksum, RdbReaderOptions } from "./rdb-reader.ts";
+export type { RdbSink } from "./rdb-sink.ts";
+export { rdbString } from "./rdb-string.ts";
+export { RDB_FUNCTION, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";

@@ -1,0 +1,259 @@
+import { readFileSync, readdirSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { RdbEntry } from "./rdb-entry.ts";
+import { RdbError } from "./rdb-error.ts";
+import { RdbReader } from "./rdb-reader.ts";
+import type { RdbReaderOptions } from "./rdb-reader.ts";
+import type { RdbSink } from "./rdb-sink.ts";
+import { rdbString } from "./rdb-string.ts";
+import { rdbTypeName } from "./rdb-type.ts";
+
+const FIXTURES = new URL("../../fixtures/rdb/", import.meta.url);
+const files = readdirSync(FIXTURES, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".rdb"))
+  .toSorted();
+const bytesOf = new Map(files.map((name) => [name, readFileSync(new URL(name, FIXTURES))]));
+const small = files.filter((name) => bytesOf.get(name)!.length < 10_000);
+/** A few thousand bytes each, from RDB 6 to 12: with these every place is tried, with all others some. */
+const everywhere = ["redis-2.8.24/dump-nocrc.rdb", "redis-5.0.14/dump-lfu.rdb", "redis-7.4.1/dump-cluster.rdb"];
+const large = files.filter((name) => bytesOf.get(name)!.length >= 10_000);
+
+/** Everything a sink is told, as lines. */
+class Transcript implements RdbSink {
+  readonly lines: string[] = [];
+  entries = 0;
+  #say(...words: (string | number)[]): void {
+    this.lines.push(words.join(" "));
+  }
+  aux(name: Buffer, value: Buffer): void {
+    this.#say("aux", name.toString("latin1"), value.toString("latin1"));
+  }
+  selectDb(db: number): void {
+    this.#say("select", db);
+  }
+  resizeDb(keys: number, expires: number): void {
+    this.#say("resize", keys, expires);
+  }
+  functionLibrary(raw: Buffer): void {
+    this.#say("library", rdbString(raw).toString("latin1"));
+  }
+  moduleAux(moduleName: string): void {
+    this.#say("module", moduleName);
+  }
+  entry(entry: RdbEntry): void {
+    this.#say("entry", ...this.#head(entry), entry.value.toString("base64"));
+  }
+  entryStart(entry: RdbEntry): void {
+    this.#say("start", ...this.#head(entry));
+  }
+  entryPart(bytes: Buffer): void {
+    this.#say("part", bytes.length, bytes.toString("base64"));
+  }
+  entryEnd(): void {
+    this.#say("end");
+  }
+  #head({ db, key, type, expireAtMs, idleSeconds, freq }: RdbEntry): (string | number)[] {
+    this.entries++;
+    return [db, key.toString("base64"), type, expireAtMs, idleSeconds, freq];
+  }
+}
+
+function read(bytes: Buffer, cuts: readonly number[] = [], options: RdbReaderOptions = {}): string[] {
+  const transcript = new Transcript();
+  const reader = new RdbReader(transcript, options);
+  let from = 0;
+  for (const to of [...cuts, bytes.length]) {
+    // A buffer that is overwritten afterwards, as a socket's may be.
+    const chunk = Buffer.from(bytes.subarray(from, to));
+    if (reader.push(chunk) !== chunk.length) throw new Error(`a chunk at ${from} was not taken whole`);
+    chunk.fill(0xee);
+    from = to;
+  }
+  reader.finish();
+  expect(reader.offset).toBe(bytes.length);
+  return transcript.lines;
+}
+
+function errorOf(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe("files of real servers", () => {
+  test.each(files)("%s: database, key, type, expiry, idle time and counter of every key", (name) => {
+    const got: string[] = [];
+    let idleAsExpected = true;
+    const expected = readFileSync(new URL(name.replace(/rdb$/, "keys.tsv"), FIXTURES), "utf8")
+      .trimEnd()
+      .split("\n");
+    const byKey = new Map(expected.map((line) => [line.split("\t", 2).join("\t"), line.split("\t")]));
+    const sink = new Transcript();
+    sink.entry = ({ db, key, type, expireAtMs, idleSeconds, freq }) => {
+      const place = `${db}\t${key.toString("base64")}`;
+      const [, , , , idle, counter] = byKey.get(place) ?? [];
+      if (idle !== "-1") idleAsExpected &&= idleSeconds >= Number(idle) && idleSeconds <= Number(idle) + 2;
+      if (name.endsWith("lru.rdb")) idleAsExpected &&= idleSeconds >= 0;
+      const shownFreq = name.startsWith("redis-4.0") ? counter : freq;
+      const typeName = rdbTypeName(type).split(" ")[0];
+      got.push([place, typeName === "module" ? "vectorset" : typeName, expireAtMs, idle, shownFreq].join("\t"));
+    };
+    const reader = new RdbReader(sink);
+    reader.push(bytesOf.get(name)!);
+    reader.finish();
+    expect(got.toSorted()).toEqual(expected.toSorted());
+    expect(idleAsExpected).toBe(true);
+    expect(reader.checksum).toBe(name.includes("nocrc") ? "disabled" : "verified");
+    expect(reader.version).toBe(Number(bytesOf.get(name)!.toString("latin1", 5, 9)));
+  });
+
+  test("aux fields, sizes of databases, libraries, and what a module saved", () => {
+    const lines = read(bytesOf.get("redis-7.4.1/dump.rdb")!);
+    expect(lines).toContain("aux redis-ver 7.4.1");
+    expect(lines).toContain("aux redis-bits 64");
+    expect(lines.filter((line) => line.startsWith("library #!lua name="))).toHaveLength(3);
+    expect(lines.filter((line) => line.startsWith("select"))).toEqual(["select 0", "select 1", "select 11", "select 15"]);
+    expect(lines.filter((line) => line.startsWith("resize")).map((line) => line.split(" ")[1])).toEqual([
+      "195",
+      "78",
+      "78",
+      "2",
+    ]);
+  });
+});
+
+describe("any cutting of the input gives the same", () => {
+  const options = [{}, { partBytes: 100 }];
+
+  test.each(everywhere)("%s: cut in two everywhere", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const option = { partBytes: 7 };
+    const whole = read(bytes, [], option).join("\n");
+    const differing: number[] = [];
+    for (let cut = 1; cut < bytes.length; cut++) if (read(bytes, [cut], option).join("\n") !== whole) differing.push(cut);
+    expect(differing).toEqual([]);
+  });
+
+  test.each(files)("%s: one byte at a time", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const cuts = Array.from({ length: bytes.length - 1 }, (_, at) => at + 1);
+    for (const option of small.includes(name) ? [...options, { partBytes: 1 }] : options) {
+      expect(read(bytes, cuts, option)).toEqual(read(bytes, [], option));
+    }
+  });
+
+  test.each(large)("%s: cut anywhere", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const whole = new Map(options.map((option) => [option, read(bytes, [], option).join("\n")]));
+    const cuts = fc.array(fc.nat(bytes.length), { maxLength: 100 }).map((places) => places.toSorted((a, b) => a - b));
+    fc.assert(
+      fc.property(cuts, fc.constantFrom(...options), (places, option) => {
+        expect(read(bytes, places, option).join("\n") === whole.get(option)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test.each(files)("%s: parts of exactly partBytes but the last, together the value", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const joined: string[] = [];
+    let sizes: number[] = [];
+    let pieces: Buffer[] = [];
+    for (const line of read(bytes, [], { partBytes: 16 })) {
+      const words = line.split(" ");
+      if (words[0] === "entry") expect(Buffer.from(words.at(-1)!, "base64").length).toBeLessThanOrEqual(16);
+      if (words[0] === "start") joined.push(["entry", ...words.slice(1)].join(" "));
+      else if (words[0] === "part") {
+        sizes.push(Number(words[1]));
+        pieces.push(Buffer.from(words[2]!, "base64"));
+      } else if (words[0] === "end") {
+        joined.push(`${joined.pop()} ${Buffer.concat(pieces).toString("base64")}`);
+        expect(sizes.length).toBeGreaterThan(1);
+        expect(sizes.slice(0, -1).every((size) => size === 16)).toBe(true);
+        expect(sizes.at(-1)).toBeGreaterThan(0);
+        sizes = [];
+        pieces = [];
+      } else joined.push(line);
+    }
+    expect(joined).toEqual(read(bytes));
+  });
+});
+
+describe("where the RDB ends", () => {
+  test.each(small)("%s: what follows is the caller's, wherever the chunk was cut", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const stream = Buffer.concat([bytes, Buffer.alloc(40, "m")]);
+    for (let cut = bytes.length - 20; cut <= stream.length; cut++) {
+      const reader = new RdbReader(new Transcript());
+      const first = reader.push(stream.subarray(0, cut));
+      expect(first).toBe(Math.min(cut, bytes.length));
+      expect(reader.done).toBe(cut >= bytes.length);
+      expect(first + reader.push(stream.subarray(cut))).toBe(bytes.length);
+      expect(reader.done).toBe(true);
+      expect(reader.push(stream)).toBe(0);
+      reader.finish();
+    }
+  });
+});
+
+describe("input that ends too early", () => {
+  test.each(files)("%s: asks for more, then is an RdbError at the end", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const step = everywhere.includes(name) ? 1 : Math.ceil(bytes.length / 100);
+    for (let size = 0; size < bytes.length; size += step) {
+      const reader = new RdbReader(new Transcript(), { partBytes: 50 });
+      const taken = reader.push(bytes.subarray(0, size));
+      const first = errorOf(() => reader.finish());
+      const again = errorOf(() => reader.push(bytes.subarray(size)));
+      if (taken === size && !reader.done && again === first && first instanceof RdbError && first.offset === size) continue;
+      expect({ taken, done: reader.done, first, again }).toBe(`refused at ${size}`);
+    }
+  });
+});
+
+describe("refused", () => {
+  test.each(files.filter((name) => !name.includes("nocrc")))("%s: any other bit somewhere", (name) => {
+    const bytes = Buffer.from(bytesOf.get(name)!);
+    fc.assert(
+      fc.property(fc.nat(bytes.length * 8 - 1), (bit) => {
+        bytes[bit >> 3]! ^= 1 << (bit & 7);
+        const reader = new RdbReader(new Transcript());
+        try {
+          reader.push(bytes);
+          reader.finish();
+          expect(bit).toBe("noticed");
+        } catch (error) {
+          expect(error).toBeInstanceOf(RdbError);
+        } finally {
+          bytes[bit >> 3]! ^= 1 << (bit & 7);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test.each(files.filter((name) => name.includes("nocrc")))("%s: changed bytes are an RdbError or another RDB", (name) => {
+    const bytes = bytesOf.get(name)!;
+    const change = fc.tuple(fc.nat(bytes.length - 1), fc.nat(255));
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 5 }), fc.nat(bytes.length), (changes, cut) => {
+        const changed = Buffer.from(bytes);
+        for (const [at, byte] of changes) changed[at] = byte;
+        const reader = new RdbReader(new Transcript(), { partBytes: 64 });
+        try {
+          reader.push(changed.subarray(0, cut));
+          reader.push(changed.subarray(cut));
+          reader.finish();
+          expect(reader.done).toBe(true);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RdbError);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,135 @@
+/** What a stable code means and what an operator does about it. Codes are never given a second meaning. */
+export interface CodeMeaning {
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+/** Every code that Sluice prints. `SRC` source, `DST` destination, `BUS` NATS, `PIP` pipeline, `SLU` Sluice itself. */
+export const codes = {
+  "SRC-001": {
+    meaning: "The source can't be reached, or it closed the replication link.",
+    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
+  },
+  "SRC-002": {
+    meaning: "The source refuses the credentials or the permission to replicate.",
+    remedy: "Set `user` and `password` of the source; the user needs +psync +replconf +ping +info +select.",
+  },
+  "SRC-003": {
+    meaning: "The source is not ready to be replicated from: it is loading, or it has no link to its own primary.",
+    remedy: "Nothing, if it recovers: Sluice tries again. Otherwise see the source's log.",
+  },
+  "SRC-004": {
+    meaning: "The RDB that the source sent is damaged, or of a kind that this release can't read.",
+    remedy: "A damaged one is requested again. If it happens again, check the source's memory and network, or its version.",
+  },
+  "SRC-005": {
+    meaning: "The replication stream holds something that is no command.",
+    remedy: "The link is made anew. If it happens again, something between the source and Sluice changes bytes: check proxies.",
+  },
+  "SRC-006": {
+    meaning: "The replication stream holds a command that Sluice does not know as a write, so that it can't be carried over safely.",
+    remedy: "Take the command's name to the release notes: a newer release may know it. Stop the clients that send it, then restart the pipeline.",
+  },
+  "SRC-007": {
+    meaning: "A command is larger than this release carries.",
+    remedy: "Split the value or the transaction at the source.",
+  },
+  "DST-001": {
+    meaning: "The destination can't be reached, or it closed the connection.",
+    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
+  },
+  "DST-002": {
+    meaning: "The destination refuses the credentials or a command that Sluice needs.",
+    remedy: "Set `user` and `password` of the destination; the user needs all write commands plus +multi +exec +watch +select +scan +info.",
+  },
+  "DST-003": {
+    meaning: "The destination can't take writes for now (loading, busy, out of memory, read-only, disk errors).",
+    remedy: "Give it what it asks for (memory, disk, its primary role); Sluice goes on by itself.",
+  },
+  "DST-004": {
+    meaning: "A command that the source ran failed in the destination: the two hold different data for its key.",
+    remedy: "Something else writes to the destination, or it lacks a feature of the source. Stop the other writer and copy anew.",
+  },
+  "DST-005": {
+    meaning: "A mark in the destination is missing, damaged, or from a later history than the pipeline's own.",
+    remedy: "Make sure that no other pipeline of this name writes there. Delete the pipeline's keys `sluice:{…` there and start it anew with `existing: replace`.",
+  },
+  "DST-006": {
+    meaning: "The destination can't read a value of this type: its version is older than the source's.",
+    remedy: "Upgrade the destination to the source's version, or remove the keys of this type at the source.",
+  },
+  "DST-007": {
+    meaning: "The destination answered something that Sluice does not know, so that it can't tell whether a unit was applied.",
+    remedy: "Report the answer. Restarting the pipeline reads the mark again and goes on from there.",
+  },
+  "DST-008": {
+    meaning: "Another writer moved this lane's mark: this one had lost the lane without knowing. Nothing was applied twice.",
+    remedy: "Nothing: the lane goes on where the mark stands.",
+  },
+  "DST-009": {
+    meaning: "The destination is not empty, and the pipeline says `existing: refuse`.",
+    remedy: "Empty the destination, or say `existing: replace` (it ends as the source's equal) or `existing: overwrite`.",
+  },
+  "BUS-001": {
+    meaning: "NATS can't be reached, or JetStream does not answer.",
+    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the nats-server and its disk.",
+  },
+  "BUS-002": {
+    meaning: "A lane holds a batch of another writer, so that this process no longer owns it.",
+    remedy: "Nothing: the process that owns the lane goes on.",
+  },
+  "BUS-003": {
+    meaning: "A batch is missing in a lane: what it held can't be applied.",
+    remedy: "The stream was purged or lost its tail. Start the pipeline anew with `existing: replace`.",
+  },
+  "BUS-004": {
+    meaning: "A message in a lane is damaged, or of another release.",
+    remedy: "Run one release of Sluice on a stream. If the message is damaged, check the disk and start the pipeline anew with `existing: replace`.",
+  },
+  "BUS-005": {
+    meaning: "The stream is full or JetStream has no room left.",
+    remedy: "Give JetStream more storage, or bring the slowest destination back; Sluice goes on by itself.",
+  },
+  "PIP-001": {
+    meaning: "The pipeline file has faults.",
+    remedy: "Each fault is printed with its line; mend them and run it again.",
+  },
+  "PIP-002": {
+    meaning: "There is no pipeline of this name.",
+    remedy: "`sluice status` without a name lists the pipelines.",
+  },
+  "PIP-003": {
+    meaning: "A pipeline of this name exists with other endpoints, or with another grace on its expiries.",
+    remedy: "Give the new one another name, or delete the data directory of the old one.",
+  },
+  "PIP-004": {
+    meaning: "A unit speaks of a whole keyspace or of several lanes (FLUSHALL, SWAPDB, FUNCTION …) and the shard has more than one lane.",
+    remedy: "Run the command by hand on the destination while the source is quiet, and start the pipeline anew.",
+  },
+  "PIP-005": {
+    meaning: "Clusters are not carried yet in this release.",
+    remedy: "Name standalone servers (cluster_enabled:0) as source and destination.",
+  },
+  "PIP-006": {
+    meaning: "A server that the pipeline names is a replica.",
+    remedy: "Name its primary instead.",
+  },
+  "PIP-007": {
+    meaning: "A destination is the source itself.",
+    remedy: "Name another server as the destination.",
+  },
+  "SLU-001": {
+    meaning: "Something failed in a way that Sluice did not foresee.",
+    remedy: "It is tried again. Report the message with the log around it.",
+  },
+  "SLU-002": {
+    meaning: "A service was started with a setting that it can't use.",
+    remedy: "Mend the setting that the message names.",
+  },
+  "SLU-003": {
+    meaning: "The work was handed to another instance, or the service is stopping.",
+    remedy: "Nothing.",
+  },
+} as const satisfies Record<string, CodeMeaning>;
+
+export type Code = keyof typeof codes;

@@ -1,0 +1,74 @@
+import type { Logger } from "pino";
+import type { Clock } from "./clock.ts";
+import { describeFault, Fault, Halt, Retryable, Stopped } from "./fault.ts";
+
+/** What a supervisor runs: one actor that works until it is done, fails, or `signal` aborts. */
+export interface Actor {
+  readonly name: string;
+  /** Called anew after every retryable failure; starts from what is stored, never from memory. */
+  run(signal: AbortSignal, progress: () => void): Promise<void>;
+  /** The actor failed and is run again after `delayMs`. `since`: wall clock of the first failure since it last made progress. */
+  retrying?(fault: Fault, since: number, delayMs: number): void;
+  /** The actor stopped for good. */
+  halted?(fault: Fault): void;
+  /** The actor made progress after a failure. */
+  recovered?(): void;
+}
+
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 5_000;
+/** From this delay on a failure is worth somebody's attention. */
+const WARN_FROM_MS = 800;
+
+/** Delay before the `attempt`-th try in a row (from 1): doubles from 100 ms up to 5 s. */
+export function backoffMs(attempt: number): number {
+  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 16));
+}
+
+/**
+ * Runs an actor until it ends, halts, is stopped or `signal` aborts: the only retry loop of Sluice. Never rejects.
+ * A failure that is no `Fault` counts as retryable (SLU-001).
+ */
+export async function supervise(actor: Actor, signal: AbortSignal, clock: Clock, log: Logger): Promise<void> {
+  let attempt = 0;
+  let failingSince = 0;
+  const progress = (): void => {
+    if (attempt === 0) return;
+    attempt = 0;
+    log.info({ actor: actor.name }, "recovered");
+    actor.recovered?.();
+  };
+  while (!signal.aborted) {
+    try {
+      await actor.run(signal, progress);
+      return;
+    } catch (cause) {
+      if (signal.aborted) return;
+      const fault = asFault(cause);
+      if (fault instanceof Stopped) {
+        log.info({ actor: actor.name, code: fault.code }, describeFault(fault));
+        return;
+      }
+      if (fault instanceof Halt) {
+        log.error({ actor: actor.name, code: fault.code, remedy: fault.remedy }, describeFault(fault));
+        actor.halted?.(fault);
+        return;
+      }
+      if (attempt === 0) failingSince = clock.nowMs();
+      attempt++;
+      const delayMs = backoffMs(attempt);
+      const level = delayMs >= WARN_FROM_MS ? "warn" : "info";
+      log[level]({ actor: actor.name, code: fault.code, attempt, delayMs, ...stackOf(cause) }, describeFault(fault));
+      actor.retrying?.(fault, failingSince, delayMs);
+      await clock.sleep(delayMs, signal);
+    }
+  }
+}
+
+function asFault(cause: unknown): Fault {
+  return cause instanceof Fault ? cause : new Retryable("SLU-001", "sluice", describeFault(cause), { cause });
+}
+
+function stackOf(cause: unknown): { stack?: string } {
+  return cause instanceof Fault || !(cause instanceof Error) || cause.stack === undefined ? {} : { stack: cause.stack };
+}

@@ -1,0 +1,34 @@
+export { freePort, releasePort } from "./servers/free-port.ts";
+export { NatsServer, type NatsServerOptions } from "./servers/nats-server.ts";
+export { openClient } from "./servers/open-client.ts";
+export { RedisServer, type RedisServerOptions } from "./servers/redis-server.ts";
+export { SpawnedProcess, type Exit, type SpawnOptions } from "./servers/spawned-process.ts";
+export { waitUntil, type WaitOptions } from "./servers/wait-until.ts";
+
+export type { CounterExpectation } from "./workload/counter-book.ts";
+export { keyKinds, keyName, type KeyKind } from "./workload/key-name.ts";
+export { defaultWeights, type StepFamily } from "./workload/make-step.ts";
+export { preload, type PreloadOptions, type PreloadReport } from "./workload/preload.ts";
+export { Random } from "./workload/random.ts";
+export { verifyCounters } from "./workload/verify-counters.ts";
+export { Workload, type WorkloadOptions, type WorkloadReport } from "./workload/workload.ts";
+
+export { printableKey, type CanonicalContent, type CanonicalKey } from "./compare/canonical.ts";
+export { compareServers, type CompareOptions, type Comparison, type Endpoint } from "./compare/compare-servers.ts";
+export { diffCanonical, type DiffCanonicalOptions, type Difference } from "./compare/diff-canonical.ts";
+export type { NotCarried } from "./compare/diff-value.ts";
+export { graceExpiry } from "./compare/expiry-rule.ts";
+export { readCanonical } from "./compare/read-canonical.ts";
+
+export {
+  fixturesDir,
+  fixtureVersions,
+  loadExpected,
+  loadRecording,
+  rdbPath,
+  type ExpectedName,
+  type FixtureVersion,
+  type Recording,
+  type RecordingName,
+} from "./recorded/fixtures.ts";
+export { RecordedPrimary, type ReceivedAck, type RecordedPrimaryOptions } from "./recorded/recorded-primary.ts";

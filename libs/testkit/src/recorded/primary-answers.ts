@@ -1,0 +1,90 @@
+/** What a recorded primary says about itself on any connection. */
+export interface PrimaryIdentity {
+  readonly version: string;
+  readonly replid: string;
+  readonly replOffset: number;
+  readonly firstOffset: number;
+  readonly replicas: number;
+  readonly port: number;
+}
+
+const SETTINGS: Readonly<Record<string, string>> = {
+  databases: "16",
+  maxmemory: "0",
+  "maxmemory-policy": "noeviction",
+  "repl-timeout": "60",
+  "repl-backlog-size": "1048576",
+  "client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+};
+
+/** The reply to a command that is not part of replication, as RESP2. */
+export function answer(args: readonly string[], identity: PrimaryIdentity): string {
+  const [name = "", first = "", second = ""] = args;
+  switch (name.toUpperCase()) {
+    case "PING":
+      return "+PONG\r\n";
+    case "SELECT":
+    case "CLIENT":
+      return "+OK\r\n";
+    case "AUTH":
+      return "-ERR Client sent AUTH, but no password is set\r\n";
+    case "INFO":
+      return bulk(info(args.slice(1), identity));
+    case "ROLE":
+      return `*3\r\n${bulk("master")}:${identity.replOffset}\r\n*0\r\n`;
+    case "CONFIG":
+      return first.toUpperCase() === "GET" ? setting(second.toLowerCase()) : "-ERR this server plays a recording\r\n";
+    case "CLUSTER":
+      return "-ERR This instance has cluster support disabled\r\n";
+    case "COMMAND":
+      return "*0\r\n";
+    default:
+      return `-ERR unknown command '${name}'\r\n`;
+  }
+}
+
+/** Major version as a number, e.g. 7 of "7.0.15". */
+export function majorOf(version: string): number {
+  return Number.parseInt(version, 10);
+}
+
+function info(sections: readonly string[], identity: PrimaryIdentity): string {
+  const hasReplid = majorOf(identity.version) >= 4;
+  const texts: Readonly<Record<string, readonly string[]>> = {
+    server: [
+      `redis_version:${identity.version}`,
+      "redis_mode:standalone",
+      `run_id:${identity.replid}`,
+      `tcp_port:${identity.port}`,
+    ],
+    persistence: ["loading:0", "rdb_bgsave_in_progress:0"],
+    memory: ["used_memory:1000000", "maxmemory:0"],
+    replication: [
+      "role:master",
+      `connected_slaves:${identity.replicas}`,
+      ...(hasReplid ? [`master_replid:${identity.replid}`, `master_replid2:${"0".repeat(40)}`] : []),
+      `master_repl_offset:${identity.replOffset}`,
+      ...(hasReplid ? ["second_repl_offset:-1"] : []),
+      "repl_backlog_active:1",
+      "repl_backlog_size:1048576",
+      `repl_backlog_first_byte_offset:${identity.firstOffset}`,
+      `repl_backlog_histlen:${identity.replOffset - identity.firstOffset + 1}`,
+    ],
+  };
+  const wanted = sections.map((section) => section.toLowerCase());
+  const isWanted = (name: string): boolean =>
+    wanted.length === 0 || wanted.some((section) => section === name || section === "all");
+  return Object.entries(texts)
+    .filter(([name]) => isWanted(name))
+    .map(([name, lines]) => `# ${name[0]?.toUpperCase()}${name.slice(1)}\r\n${lines.join("\r\n")}\r\n`)
+    .join("\r\n");
+}
+
+function setting(name: string): string {
+  const value = SETTINGS[name];
+  return value === undefined ? "*0\r\n" : `*2\r\n${bulk(name)}${bulk(value)}`;
+}
+
+function bulk(text: string): string {
+  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+}

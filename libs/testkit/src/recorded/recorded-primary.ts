@@ -1,0 +1,263 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { freePort, releasePort } from "../servers/free-port.ts";
+import { waitUntil } from "../servers/wait-until.ts";
+import { loadRecording, type FixtureVersion, type RecordingName } from "./fixtures.ts";
+import { PlayedLink } from "./played-link.ts";
+import { answer, majorOf, type PrimaryIdentity } from "./primary-answers.ts";
+import { RequestReader } from "./request-reader.ts";
+
+export interface RecordedPrimaryOptions {
+  /** The server it pretends to be. */
+  readonly version: FixtureVersion;
+  /** Default "replication". */
+  readonly recording?: RecordingName;
+  /** Serves this RDB (path or bytes) instead of a recording, in disk form or, with recording "replication-diskless", in the other. */
+  readonly rdb?: string | Buffer;
+  /** Only with `rdb`: the stream that follows it; default none. */
+  readonly stream?: Buffer;
+  /** Sizes in bytes of the pieces it sends, repeated; `[1]` sends single bytes. Default: as large as they come. */
+  readonly chunkSizes?: readonly number[];
+  /** Default: a free one. */
+  readonly port?: number;
+}
+
+export interface ReceivedAck {
+  readonly offset: number;
+  /** Clock of this machine in ms. */
+  readonly atMs: number;
+}
+
+interface Script {
+  readonly version: FixtureVersion;
+  readonly replid: string;
+  readonly startOffset: number;
+  /** From the reply to PSYNC to the byte before the stream. */
+  readonly prologue: Buffer;
+  readonly isDiskless: boolean;
+  /** Replies of the recorded handshake by REPLCONF option. */
+  readonly replies: ReadonlyMap<string, string>;
+  stream: Buffer;
+}
+
+/**
+ * Plays a primary to any number of replicas, byte for byte as it was recorded.
+ *
+ *     replica                      recorded primary
+ *     PING, REPLCONF …         ──▶ the recorded replies; for an option unknown to that version its error
+ *     PSYNC ? -1               ──▶ everything up to the stream
+ *     REPLCONF ACK             ──▶ the stream (in disk form it follows at once, without waiting for this)
+ *     PSYNC <replid> <offset>  ──▶ +CONTINUE and the stream from that offset, if it has it
+ *
+ * As on the real server, +CONTINUE names the replication id from 4.0 on and for replicas with `capa psync2`. Any other id or
+ * offset gets the full resync again, from the recorded offset on (a real server would start at its current one). INFO, ROLE,
+ * CONFIG GET and PING are answered on every connection; other commands are unknown. It sends no PING of its own.
+ */
+export class RecordedPrimary implements AsyncDisposable {
+  readonly port: number;
+  /** Every REPLCONF ACK of every link, in order of arrival. */
+  readonly acks: ReceivedAck[] = [];
+  readonly #script: Script;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #links = new Set<PlayedLink>();
+  readonly #chunkSizes: readonly number[];
+  #fullSyncs = 0;
+  #partialSyncs = 0;
+
+  private constructor(port: number, script: Script, chunkSizes: readonly number[]) {
+    this.port = port;
+    this.#script = script;
+    this.#chunkSizes = chunkSizes;
+    this.#server = createServer((socket) => this.#serve(socket));
+  }
+
+  static async start(options: RecordedPrimaryOptions): Promise<RecordedPrimary> {
+    const { chunkSizes = [] } = options;
+    if (chunkSizes.some((size) => !(size >= 1)))
+      throw new RangeError(`chunk sizes must be 1 or more: ${chunkSizes.join(", ")}`);
+    const script = options.rdb === undefined ? recordedScript(options) : rdbScript(options, options.rdb);
+    const primary = new RecordedPrimary(options.port ?? (await freePort()), script, chunkSizes);
+    await new Promise<void>((resolve, reject) => {
+      primary.#server.once("error", reject);
+      primary.#server.listen(primary.port, "127.0.0.1", resolve);
+    });
+    return primary;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  get replid(): string {
+    return this.#script.replid;
+  }
+
+  /** The offset of the full resync; the stream's first byte is the next one. */
+  get startOffset(): number {
+    return this.#script.startOffset;
+  }
+
+  /** The offset of the last byte there is. */
+  get finalOffset(): number {
+    return this.#script.startOffset + this.#script.stream.length;
+  }
+
+  /** How often +FULLRESYNC was answered. */
+  get fullSyncs(): number {
+    return this.#fullSyncs;
+  }
+
+  /** How often +CONTINUE was answered. */
+  get partialSyncs(): number {
+    return this.#partialSyncs;
+  }
+
+  /** Lengthens the stream; replicas that are online get it at once. */
+  append(bytes: Buffer): void {
+    this.#script.stream = Buffer.concat([this.#script.stream, bytes]);
+    for (const link of this.#links) if (link.isOnline) link.play(bytes);
+  }
+
+  /** Resolves when a replica has acknowledged this offset or a later one. */
+  async waitForAck(offset: number, timeoutMs = 10_000): Promise<void> {
+    const isReached = (): boolean => this.acks.some((ack) => ack.offset >= offset);
+    const details = (): string => `acknowledged so far: ${this.acks.at(-1)?.offset ?? "nothing"}`;
+    await waitUntil(`a replica acknowledges offset ${offset}`, isReached, { timeoutMs, details });
+  }
+
+  /** Cuts all connections; it goes on listening. */
+  disconnectAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.disconnectAll();
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+    releasePort(this.port);
+  }
+
+  #serve(socket: Socket): void {
+    const link = new PlayedLink(socket, this.#chunkSizes);
+    const reader = new RequestReader();
+    this.#sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      this.#links.delete(link);
+    });
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        for (const args of reader.push(chunk)) this.#obey(link, args);
+      } catch (error) {
+        socket.end(`-ERR Protocol error: ${error instanceof Error ? error.message : String(error)}\r\n`);
+      }
+    });
+  }
+
+  #obey(link: PlayedLink, args: readonly string[]): void {
+    const [name = "", first = "", second = ""] = args;
+    switch (name.toUpperCase()) {
+      case "REPLCONF":
+        return this.#configure(link, args.slice(1));
+      case "PSYNC":
+        return this.#synchronise(link, first, Number(second));
+      case "QUIT":
+        link.socket.end("+OK\r\n");
+        return;
+      default:
+        link.reply(answer(args, this.#identity()));
+    }
+  }
+
+  #configure(link: PlayedLink, options: readonly string[]): void {
+    if (options[0]?.toLowerCase() === "ack") {
+      this.acks.push({ offset: Number(options[1]), atMs: Date.now() });
+      const start = link.onFirstAck;
+      link.onFirstAck = undefined;
+      start?.();
+      return;
+    }
+    for (let index = 0; index < options.length; index += 2) {
+      const option = options[index]?.toLowerCase() ?? "";
+      if (option === "capa") link.capabilities.add(options[index + 1]?.toLowerCase() ?? "");
+      const reply = this.#script.replies.get(option);
+      if (reply === "+OK") continue;
+      link.reply(`${reply ?? `-ERR Unrecognized REPLCONF option: ${options[index]}`}\r\n`);
+      return;
+    }
+    link.reply("+OK\r\n");
+  }
+
+  #synchronise(link: PlayedLink, replid: string, offset: number): void {
+    const { version, prologue, isDiskless, startOffset } = this.#script;
+    if (this.#links.has(link)) return; // a second PSYNC of a replica is ignored
+    this.#links.add(link);
+    const goOnline = (from: number): void => {
+      link.isOnline = true;
+      link.play(this.#script.stream.subarray(from));
+    };
+    if (replid === this.#script.replid && offset > startOffset && offset <= this.finalOffset + 1) {
+      this.#partialSyncs++;
+      const isNamed = majorOf(version) >= 4 && link.capabilities.has("psync2");
+      link.play(Buffer.from(isNamed ? `+CONTINUE ${replid}\r\n` : "+CONTINUE\r\n"));
+      goOnline(offset - startOffset - 1);
+      return;
+    }
+    this.#fullSyncs++;
+    link.play(prologue);
+    if (isDiskless) link.onFirstAck = () => goOnline(0);
+    else goOnline(0);
+  }
+
+  #identity(): PrimaryIdentity {
+    const { version, replid, startOffset } = this.#script;
+    const { finalOffset: replOffset, port } = this;
+    return { version, replid, replOffset, firstOffset: startOffset + 1, replicas: this.#links.size, port };
+  }
+}
+
+function recordedScript(options: RecordedPrimaryOptions): Script {
+  if (options.stream !== undefined) throw new Error("a stream can be given only together with an rdb");
+  const recording = loadRecording(options.version, options.recording ?? "replication");
+  const { content, bytes, fullresync } = recording;
+  const replconf = recording.handshake.filter(({ sent }) => sent[0] === "REPLCONF");
+  return {
+    version: options.version,
+    replid: fullresync.replid,
+    startOffset: fullresync.offset,
+    prologue: content.subarray(0, bytes.streamStart),
+    isDiskless: recording.rdbForm === "diskless",
+    replies: new Map([
+      ...acceptedOptions(options.version),
+      ...replconf.map(({ sent, reply }) => [sent[1] ?? "", reply] as const),
+    ]),
+    stream: content.subarray(bytes.streamStart),
+  };
+}
+
+function rdbScript(options: RecordedPrimaryOptions, rdb: string | Buffer): Script {
+  const content = typeof rdb === "string" ? readFileSync(rdb) : rdb;
+  const replid = randomBytes(20).toString("hex");
+  const startOffset = majorOf(options.version) >= 4 ? 0 : 1; // as a server of that version has it at its first full resync
+  const isDiskless = options.recording === "replication-diskless";
+  const marker = randomBytes(20).toString("hex");
+  const header = `+FULLRESYNC ${replid} ${startOffset}\r\n$${isDiskless ? `EOF:${marker}` : content.length}\r\n`;
+  return {
+    version: options.version,
+    replid,
+    startOffset,
+    prologue: Buffer.concat([Buffer.from(header), content, Buffer.from(isDiskless ? marker : "")]),
+    isDiskless,
+    replies: acceptedOptions(options.version),
+    stream: options.stream ?? Buffer.alloc(0),
+  };
+}
+
+/** REPLCONF options that every recorded version takes, and ip-address from 3.2 on (replication.c, replconfCommand). */
+function acceptedOptions(version: FixtureVersion): Map<string, string> {
+  const options = ["listening-port", "capa", ...(/^(2|3\.0)\./.test(version) ? [] : ["ip-address"])];
+  return new Map(options.map((option) => [option, "+OK"]));
+}

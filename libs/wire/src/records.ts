@@ -1,0 +1,141 @@
+import { z } from "zod";
+import { pipelineSchema } from "./pipeline.ts";
+
+/** The KV bucket that holds every record. */
+export const RECORDS_BUCKET = "sluice";
+
+const count = z.number().int().nonnegative();
+/** Wall clock in ms since 1970: shown to people, never compared between machines. */
+const at = z.number().nonnegative();
+
+/** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
+export const specRecord = z.object({
+  pipeline: pipelineSchema,
+  desired: z.enum(["running", "stopped"]),
+  createdAt: at,
+});
+export type SpecRecord = z.output<typeof specRecord>;
+/** The spec as it stands in its record, so that it can be written again: durations are text, defaults are not filled in. */
+export type WrittenSpec = z.input<typeof specRecord>;
+export const writtenSpec = z.custom<WrittenSpec>((value) => specRecord.safeParse(value).success, "expected the spec of a pipeline");
+
+/** Why something waits for an endpoint, and since when; the retry window counts from there. */
+export const retryRecord = z.object({ endpoint: z.string(), since: at, reason: z.string() });
+export type RetryRecord = z.output<typeof retryRecord>;
+
+/** Why something stopped for good, with what an operator can do about it. */
+export const haltRecord = z.object({ code: z.string(), message: z.string(), remedy: z.string(), at });
+export type HaltRecord = z.output<typeof haltRecord>;
+
+/** The states of `3-control-plane` that a pipeline can be seen in. */
+export const pipelineState = z.enum(["created", "copying", "catching-up", "synchronizing", "retrying", "failed", "stopped"]);
+export type PipelineState = z.output<typeof pipelineState>;
+
+export const stateRecord = z.object({ state: pipelineState, since: at, reason: z.string() });
+export type StateRecord = z.output<typeof stateRecord>;
+
+/** The epoch counter of a pipeline; grows at every full sync of a shard, by compare-and-set only. */
+export const epochRecord = z.object({ epoch: count });
+export type EpochRecord = z.output<typeof epochRecord>;
+
+/** The source shards of a pipeline and how their slots are cut into lanes. Belongs to the epoch. */
+export const topologyRecord = z.object({
+  shards: z.array(z.object({ id: z.string(), host: z.string(), port: count, lanes: z.number().int().positive() })).min(1),
+});
+export type TopologyRecord = z.output<typeof topologyRecord>;
+
+/** Which instance runs what: shard id → ingest instance, `group.shard.lane` → writer instance. */
+export const assignmentRecord = z.object({
+  shards: z.record(z.string(), z.string()),
+  lanes: z.record(z.string(), z.string()),
+});
+export type AssignmentRecord = z.output<typeof assignmentRecord>;
+
+/** Progress of a full copy; the expected figures are the source's own estimate when it began, 0 where unknown. */
+export const copyRecord = z.object({ keys: count, expectedKeys: count, bytes: count, expectedBytes: count });
+export type CopyRecord = z.output<typeof copyRecord>;
+
+/** A source shard, written by the ingest instance that holds its term. */
+export const shardRecord = z.object({
+  epoch: count,
+  copy: count,
+  /** Incarnation of ingest; grows by compare-and-set before every new link. */
+  term: count,
+  instance: z.string(),
+  phase: z.enum(["connecting", "copying", "streaming"]),
+  replid: z.string(),
+  /** Everything up to here is stored in JetStream. */
+  storedOffset: count,
+  db: count,
+  copied: copyRecord,
+  /** Commands and bytes taken from the stream since this term began. */
+  commands: count,
+  bytes: count,
+  retry: retryRecord.nullable(),
+  halt: haltRecord.nullable(),
+  at,
+});
+export type ShardRecord = z.output<typeof shardRecord>;
+
+/** A lane of a writer group, written by the writer that runs it. */
+export const laneRecord = z.object({
+  instance: z.string(),
+  epoch: count,
+  copy: count,
+  phase: z.enum(["snap", "live"]),
+  /** The mark read back from the destination. */
+  offset: count,
+  sequence: count,
+  /** Keys of the running or last copy that stand in the destination. */
+  keys: count,
+  /** Units and bytes applied by this instance since it took the lane, and transactions they needed. */
+  units: count,
+  bytes: count,
+  transactions: count,
+  /** Transactions that the destination refused because another writer had moved the mark. */
+  stale: count,
+  retry: retryRecord.nullable(),
+  halt: haltRecord.nullable(),
+  at,
+});
+export type LaneRecord = z.output<typeof laneRecord>;
+
+/** Where a restart resumes, gathered once a second by the coordinator. */
+export const checkpointRecord = z.object({
+  shards: z.record(z.string(), z.object({ replid: z.string(), offset: count, db: count, epoch: count })),
+  lanes: z.record(z.string(), z.object({ sequence: count, offset: count, epoch: count })),
+  at,
+});
+export type CheckpointRecord = z.output<typeof checkpointRecord>;
+
+/** One instance of a service. It is alive while this record's revision grows. */
+export const memberRecord = z.object({ service: z.string(), instance: z.string(), pid: count, startedAt: at });
+export type MemberRecord = z.output<typeof memberRecord>;
+
+/** Who holds a lease. It is held while this record's revision grows. */
+export const leaseRecord = z.object({ holder: z.string() });
+export type LeaseRecord = z.output<typeof leaseRecord>;
+
+/** Keys of the records. */
+export const recordKey = {
+  spec: (pipeline: string) => `pipeline.${pipeline}.spec`,
+  state: (pipeline: string) => `pipeline.${pipeline}.state`,
+  epoch: (pipeline: string) => `pipeline.${pipeline}.epoch`,
+  topology: (pipeline: string) => `pipeline.${pipeline}.topology`,
+  assignment: (pipeline: string) => `pipeline.${pipeline}.assignment`,
+  checkpoint: (pipeline: string) => `pipeline.${pipeline}.checkpoint`,
+  shard: (pipeline: string, shard: string) => `pipeline.${pipeline}.shard.${shard}`,
+  lane: (pipeline: string, label: string) => `pipeline.${pipeline}.lane.${label}`,
+  member: (service: string, instance: string) => `member.${service}.${instance}`,
+  lease: (what: string) => `lease.${what}`,
+} as const;
+
+/** Filters for watching many records at once. */
+export const recordFilter = {
+  specs: "pipeline.*.spec",
+  assignments: "pipeline.*.assignment",
+  ofPipeline: (pipeline: string) => `pipeline.${pipeline}.>`,
+  pipelines: "pipeline.>",
+  members: "member.>",
+  leases: "lease.>",
+} as const;

@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { readPostedPipeline } from "./posted-pipeline.ts";
+import { Refusal } from "./refusal.ts";
+
+const body = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }], retryWindow: "2m" };
+
+function refusalOf(posted: unknown): Refusal {
+  try {
+    readPostedPipeline(posted);
+  } catch (cause) {
+    if (cause instanceof Refusal) return cause;
+    throw cause;
+  }
+  throw new Error("was not refused");
+}
+
+describe("readPostedPipeline", () => {
+  test("keeps the pipeline as it was written beside what it means", () => {
+    const { pipeline, written } = readPostedPipeline(body);
+    expect(written).toEqual(body);
+    expect(pipeline.retryWindow).toBe(120_000);
+    expect(pipeline.destinations[0]?.group).toBe("main");
+  });
+
+  test("splits user:password at the first colon, only where no user is named", () => {
+    const source = { url: "redis://a:1", password: "sluice:pa:ss" };
+    expect(readPostedPipeline({ ...body, source }).written.source).toEqual({
+      url: "redis://a:1",
+      user: "sluice",
+      password: "pa:ss",
+    });
+    const named = { ...source, user: "other" };
+    expect(readPostedPipeline({ ...body, source: named }).written.source).toEqual(named);
+    const alone = { ...source, password: "secret" };
+    expect(readPostedPipeline({ ...body, source: alone }).written.source).toEqual(alone);
+  });
+
+  test("refuses secrets that stand elsewhere", () => {
+    const refusal = refusalOf({ ...body, destinations: [{ url: "redis://b:1", password: { env: "X" } }] });
+    expect(refusal).toMatchObject({ status: 422, code: "PIP-001" });
+    expect(refusal.message).toContain("destinations[0].password: expected plain text");
+  });
+
+  test("names every fault with its place, and quotes no value", () => {
+    const refusal = refusalOf({ ...body, retryWindow: "secret1", source: { url: "http://secret2", password: 5 }, more: 1 });
+    expect(refusal.status).toBe(422);
+    expect(refusal.message).toContain("retryWindow: expected a duration");
+    expect(refusal.message).toContain("source.url: expected the scheme redis or rediss");
+    expect(refusal.message).toContain("more");
+    expect(refusal.message).not.toContain("secret");
+  });
+
+  test("refuses what is no object", () => {
+    for (const posted of [null, "x", [body], undefined]) expect(refusalOf(posted).status).toBe(400);
+  });
+});

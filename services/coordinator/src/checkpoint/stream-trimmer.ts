@@ -1,0 +1,96 @@
+import type { LaneStream } from "@sluice/bus";
+import type { Clock, Logger } from "@sluice/runtime";
+import {
+  BatchError,
+  BatchKind,
+  decodeBatch,
+  laneLabel,
+  liveSubject,
+  snapSubject,
+  type LaneRecord,
+  type ShardRecord,
+} from "@sluice/wire";
+import { finishedCopy, LaneTrim } from "./trim.ts";
+
+/** One lane of a source shard with the records of every group that reads it. */
+export interface TrimmedLane {
+  readonly shardId: string;
+  readonly lane: number;
+  readonly shard: ShardRecord | null;
+  readonly groups: ReadonlyMap<string, LaneRecord | null>;
+}
+
+/** Removes from the stream of one pipeline what no group needs any more; what that is says `LaneTrim`. */
+export class StreamTrimmer {
+  readonly #pipeline: string;
+  readonly #stream: LaneStream;
+  readonly #keepAppliedMs: number;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #lanes = new Map<string, LaneTrim>();
+  readonly #emptied = new Map<string, string>();
+
+  constructor(pipeline: string, stream: LaneStream, keepAppliedMs: number, clock: Clock, log: Logger) {
+    this.#pipeline = pipeline;
+    this.#stream = stream;
+    this.#keepAppliedMs = keepAppliedMs;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** To be called about once a second. Throws `Retryable` BUS-001. */
+  async trim(lanes: readonly TrimmedLane[]): Promise<void> {
+    for (const lane of lanes) {
+      await this.#trimLive(lane);
+      await this.#emptyCopy(lane);
+    }
+  }
+
+  async #trimLive({ shardId, lane, groups }: TrimmedLane): Promise<void> {
+    const label = laneLabel(shardId, lane);
+    const trim = this.#lanes.get(label) ?? new LaneTrim(this.#keepAppliedMs);
+    this.#lanes.set(label, trim);
+    const nowMs = this.#clock.monotonicMs();
+    trim.note(nowMs, groups);
+    const below = trim.due(nowMs);
+    if (below === null) return;
+    const subject = liveSubject(this.#pipeline, shardId, lane);
+    const tail = await this.#stream.tail(subject);
+    if (tail !== null) {
+      const removed = await this.#stream.trim(subject, Math.min(below, tail.sequence));
+      this.#log.debug({ lane: label, removed }, "stream trimmed");
+    }
+    trim.done(nowMs);
+  }
+
+  /**
+   * A later epoch uses the same subject again, and ingest may begin it at any moment: so only what stands before the end of
+   * the finished copy is removed, and only when the subject's last message is that end.
+   */
+  async #emptyCopy({ shardId, lane, shard, groups }: TrimmedLane): Promise<void> {
+    const finished = shard === null ? null : finishedCopy(shard, groups.values());
+    if (finished === null) return;
+    const label = laneLabel(shardId, lane);
+    const { epoch, copy } = finished;
+    if (this.#emptied.get(label) === `${epoch}.${copy}`) return;
+    const subject = snapSubject(this.#pipeline, copy, shardId, lane);
+    const tail = await this.#stream.tail(subject);
+    if (tail !== null) {
+      if (!isEndOf(epoch, tail.payload)) return;
+      const removed = await this.#stream.trim(subject, tail.sequence);
+      this.#log.info({ lane: label, epoch, copy, removed }, "copy is applied; its messages are removed");
+    }
+    this.#emptied.set(label, `${epoch}.${copy}`);
+  }
+}
+
+/** A message that is no batch ends no copy: its lane halts and says so, nothing is removed. */
+function isEndOf(epoch: number, message: Uint8Array): boolean {
+  try {
+    const end = decodeBatch(message);
+    return end.kind === BatchKind.snapshotEnd && end.epoch === epoch;
+  } catch (cause) {
+    if (cause instanceof BatchError) return false;
+    throw cause;
+  }
+}

@@ -1,0 +1,149 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { finishedCopy, LaneTrim, type AppliedPosition } from "./trim.ts";
+
+const MB = 1024 * 1024;
+const KEEP_MS = 600_000;
+const live = (offset: number, sequence: number, epoch = 1): AppliedPosition => ({
+  epoch,
+  copy: 1,
+  phase: "live",
+  offset,
+  sequence,
+});
+const one = (position: AppliedPosition | null): Map<string, AppliedPosition | null> => new Map([["main", position]]);
+
+/** One group, from the flip at offset 0 on, at `at(second)` every second. */
+function run(trim: LaneTrim, seconds: number, at: (second: number) => AppliedPosition): void {
+  trim.note(-1, one(live(0, 0)));
+  for (let second = 0; second <= seconds; second++) trim.note(second * 1000, one(at(second)));
+}
+
+describe("LaneTrim", () => {
+  test("what was applied less than keepApplied ago stays", () => {
+    const trim = new LaneTrim(KEEP_MS);
+    run(trim, 599, (second) => live(second + 1, second + 1));
+    expect(trim.due(599_999)).toBeNull();
+    trim.note(661_000, one(live(1000, 1000)));
+    const due = trim.due(661_000)!;
+    expect(due).toBeGreaterThanOrEqual(58);
+    expect(due).toBeLessThanOrEqual(62);
+  });
+
+  test("trims again only after a minute, or when 64 MB can go", () => {
+    const trim = new LaneTrim(0);
+    run(trim, 59, (second) => live(second + 1, second + 1));
+    expect(trim.due(59_999)).toBeNull();
+    expect(trim.due(60_000)).toBe(60);
+    trim.done(60_000);
+    trim.note(61_000, one(live(100, 70)));
+    expect(trim.due(61_000)).toBeNull();
+    trim.note(62_000, one(live(60 + 64 * MB, 90)));
+    expect(trim.due(62_000)).toBe(90);
+    trim.done(62_000);
+    expect(trim.due(200_000)).toBeNull();
+  });
+
+  test("the slowest group decides", () => {
+    const trim = new LaneTrim(0);
+    trim.note(
+      0,
+      new Map([
+        ["a", live(1, 1)],
+        ["b", live(1, 1)],
+      ]),
+    );
+    trim.note(
+      60_000,
+      new Map([
+        ["a", live(900, 90)],
+        ["b", live(200, 20)],
+      ]),
+    );
+    trim.note(
+      121_000,
+      new Map([
+        ["a", live(990, 99)],
+        ["b", live(300, 30)],
+      ]),
+    );
+    expect(trim.due(200_000)).toBe(30);
+  });
+
+  test("nothing goes while a group copies, has no position, or is in another history", () => {
+    for (const other of [null, { ...live(50, 50), phase: "snap" as const }, live(50, 50, 2)]) {
+      const trim = new LaneTrim(0);
+      for (let second = 0; second < 200; second++) {
+        trim.note(
+          second * 1000,
+          new Map([
+            ["a", live(second, second)],
+            ["b", other === null ? null : { ...other, offset: second }],
+          ]),
+        );
+      }
+      expect(trim.due(200_000)).toBeNull();
+    }
+  });
+
+  test("the sequence of the flip does not count: it is that of the copy's end, behind live messages not applied yet", () => {
+    const trim = new LaneTrim(0);
+    for (let second = 0; second <= 120; second++) trim.note(second * 1000, one(live(7, 1000)));
+    expect(trim.due(120_000)).toBeNull();
+    trim.note(121_000, one(live(8, 6)));
+    trim.note(182_000, one(live(9, 7)));
+    expect(trim.due(182_000)).toBe(7);
+  });
+
+  test("a new epoch forgets what was noted in the old one", () => {
+    const trim = new LaneTrim(0);
+    run(trim, 120, (second) => live(second + 1, second + 1));
+    expect(trim.due(120_000)).toBe(121);
+    trim.note(121_000, one(live(5, 200, 2)));
+    trim.note(122_000, one(live(6, 150, 2)));
+    expect(trim.due(122_000)).toBeNull();
+    expect(trim.due(182_000)).toBe(150);
+  });
+
+  test("never allows what some group had not applied keepApplied ago", () => {
+    const step = fc.record({ ms: fc.integer({ min: 100, max: 40_000 }), a: fc.nat(50), b: fc.nat(50) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), fc.constantFrom(0, 5_000, 90_000, KEEP_MS), (steps, keepMs) => {
+        const trim = new LaneTrim(keepMs);
+        const truth: { atMs: number; lowest: number }[] = [];
+        let [nowMs, a, b] = [0, 1, 1];
+        for (const { ms, a: moreA, b: moreB } of steps) {
+          nowMs += ms;
+          a += moreA;
+          b += moreB;
+          trim.note(
+            nowMs,
+            new Map([
+              ["a", live(a, a)],
+              ["b", live(b, b)],
+            ]),
+          );
+          truth.push({ atMs: nowMs, lowest: Math.min(a, b) });
+          const due = trim.due(nowMs);
+          if (due === null) continue;
+          const allowed = truth.findLast(({ atMs }) => atMs <= nowMs - keepMs)?.lowest ?? 0;
+          expect(due).toBeLessThanOrEqual(allowed);
+          trim.done(nowMs);
+        }
+      }),
+    );
+  });
+});
+
+describe("finishedCopy", () => {
+  test("is finished when every group is live in the shard's own copy", () => {
+    expect(finishedCopy({ epoch: 2, copy: 1 }, [live(1, 1, 2), live(5, 5, 2)])).toEqual({ epoch: 2, copy: 1 });
+  });
+
+  test("is not while a group copies, is unknown, or the shard has begun another history", () => {
+    expect(finishedCopy({ epoch: 1, copy: 1 }, [live(1, 1), null])).toBeNull();
+    expect(finishedCopy({ epoch: 1, copy: 1 }, [live(1, 1), { ...live(1, 1), phase: "snap" }])).toBeNull();
+    expect(finishedCopy({ epoch: 2, copy: 1 }, [live(1, 1)])).toBeNull();
+    expect(finishedCopy({ epoch: 1, copy: 2 }, [live(1, 1)])).toBeNull();
+  });
+});

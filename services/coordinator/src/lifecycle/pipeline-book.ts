@@ -1,0 +1,101 @@
+import type { RecordChange, Stored } from "@sluice/bus";
+import {
+  assignmentRecord,
+  checkpointRecord,
+  groupLaneLabel,
+  laneRecord,
+  shardRecord,
+  specRecord,
+  stateRecord,
+  topologyRecord,
+  type AssignmentRecord,
+  type CheckpointRecord,
+  type LaneRecord,
+  type ShardRecord,
+  type SpecRecord,
+  type StateRecord,
+  type TopologyRecord,
+} from "@sluice/wire";
+
+/** All records of one pipeline as they were last seen; null where there is none. */
+export interface KnownPipeline {
+  readonly name: string;
+  spec: Stored<SpecRecord> | null;
+  state: Stored<StateRecord> | null;
+  topology: Stored<TopologyRecord> | null;
+  assignment: Stored<AssignmentRecord> | null;
+  checkpoint: Stored<CheckpointRecord> | null;
+  /** By shard id. */
+  readonly shards: Map<string, Stored<ShardRecord>>;
+  /** By `group.shard.lane`. */
+  readonly lanes: Map<string, Stored<LaneRecord>>;
+}
+
+/** The records of all pipelines, kept by a watch. Nothing is decided by it alone: every write that follows is a compare-and-set. */
+export class PipelineBook {
+  readonly #pipelines = new Map<string, KnownPipeline>();
+
+  /** Pipelines that have a spec. */
+  get all(): KnownPipeline[] {
+    return [...this.#pipelines.values()].filter((known) => known.spec !== null).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  get(name: string): KnownPipeline | null {
+    const known = this.#pipelines.get(name);
+    return known === undefined || known.spec === null ? null : known;
+  }
+
+  /** Takes a change in; one that is older than what is known (a watch that starts anew) changes nothing. Throws when it breaks its schema. */
+  take(change: RecordChange): void {
+    const [, name = "", kind = "", ...tail] = change.key.split(".");
+    const known = this.#pipelines.get(name) ?? emptyPipeline(name);
+    this.#pipelines.set(name, known);
+    const label = tail.join(".");
+    if (kind === "spec") known.spec = newer(known.spec, change, specRecord);
+    else if (kind === "state") known.state = newer(known.state, change, stateRecord);
+    else if (kind === "topology") known.topology = newer(known.topology, change, topologyRecord);
+    else if (kind === "assignment") known.assignment = newer(known.assignment, change, assignmentRecord);
+    else if (kind === "checkpoint") known.checkpoint = newer(known.checkpoint, change, checkpointRecord);
+    else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
+    else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
+  }
+}
+
+/** Labels of all lanes of all groups that a pipeline has by its spec and topology. */
+export function laneLabels(known: KnownPipeline): { label: string; group: string; shardId: string; lane: number }[] {
+  const { spec, topology } = known;
+  if (spec === null || topology === null) return [];
+  return spec.value.pipeline.destinations.flatMap(({ group }) =>
+    topology.value.shards.flatMap(({ id, lanes }) =>
+      Array.from({ length: lanes }, (_, lane) => ({ label: groupLaneLabel(group, id, lane), group, shardId: id, lane })),
+    ),
+  );
+}
+
+interface Parser<T> {
+  parse(value: unknown): T;
+}
+
+function newer<T>(known: Stored<T> | null, { value, revision }: RecordChange, schema: Parser<T>): Stored<T> | null {
+  if (known !== null && known.revision > revision) return known;
+  return value === null ? null : { value: schema.parse(value), revision };
+}
+
+function takeInto<T>(records: Map<string, Stored<T>>, label: string, change: RecordChange, schema: Parser<T>): void {
+  const next = newer(records.get(label) ?? null, change, schema);
+  if (next === null) records.delete(label);
+  else records.set(label, next);
+}
+
+function emptyPipeline(name: string): KnownPipeline {
+  return {
+    name,
+    spec: null,
+    state: null,
+    topology: null,
+    assignment: null,
+    checkpoint: null,
+    shards: new Map(),
+    lanes: new Map(),
+  };
+}

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { observeState, type LaneFacts, type ShardFacts, type StateFacts } from "./state.ts";
+
+const shard: ShardFacts = { id: "s0", owner: "i0", seen: { phase: "streaming", epoch: 1, retry: null, halt: null } };
+const lane: LaneFacts = {
+  label: "main.s0.0",
+  owner: "w0",
+  seen: { phase: "live", epoch: 1, retry: null, halt: null },
+  lagSeconds: 0,
+};
+const facts: StateFacts = { stop: null, previous: null, shards: [shard], lanes: [lane] };
+const shardIn = (seen: Partial<NonNullable<ShardFacts["seen"]>>): ShardFacts => ({
+  ...shard,
+  seen: { ...shard.seen!, ...seen },
+});
+const laneIn = (seen: Partial<NonNullable<LaneFacts["seen"]>>): LaneFacts => ({ ...lane, seen: { ...lane.seen!, ...seen } });
+const stateOf = (change: Partial<StateFacts>): string => observeState({ ...facts, ...change }).state;
+
+describe("observeState", () => {
+  test("created before a shard has reported, and says who is missing", () => {
+    expect(
+      observeState({ ...facts, shards: [{ ...shard, seen: null, owner: null }], lanes: [{ ...lane, seen: null }] }),
+    ).toEqual({
+      state: "created",
+      reason: "shard s0 has no ingest instance",
+    });
+  });
+
+  test("copying while the shard sends it, a lane receives it, or a lane is still in an older epoch", () => {
+    expect(stateOf({ shards: [shardIn({ phase: "copying" })] })).toBe("copying");
+    expect(stateOf({ lanes: [laneIn({ phase: "snap" })] })).toBe("copying");
+    expect(stateOf({ lanes: [lane, { ...lane, label: "b.s0.0", seen: null }] })).toBe("copying");
+    expect(stateOf({ shards: [shardIn({ epoch: 2 })], previous: "synchronizing" })).toBe("copying");
+  });
+
+  test("synchronizing needs every lane within 3 s, and is left only beyond 10 s", () => {
+    const lag = (lagSeconds: number | null): Partial<StateFacts> => ({
+      lanes: [lane, { ...lane, label: "b.s0.0", lagSeconds }],
+    });
+    expect(stateOf(lag(2.9))).toBe("synchronizing");
+    expect(stateOf(lag(3))).toBe("catching-up");
+    expect(stateOf(lag(null))).toBe("catching-up");
+    expect(stateOf({ ...lag(9.9), previous: "synchronizing" })).toBe("synchronizing");
+    expect(stateOf({ ...lag(null), previous: "synchronizing" })).toBe("synchronizing");
+    expect(stateOf({ ...lag(10), previous: "synchronizing" })).toBe("catching-up");
+    expect(stateOf({ ...lag(9.9), previous: "catching-up" })).toBe("catching-up");
+  });
+
+  test("retrying names who waits for what, also during a copy", () => {
+    const retry = { endpoint: "source s0", since: 1, reason: "connect ECONNREFUSED" };
+    expect(observeState({ ...facts, shards: [shardIn({ phase: "copying", retry })] })).toEqual({
+      state: "retrying",
+      reason: "shard s0 waits for source s0: connect ECONNREFUSED",
+    });
+  });
+
+  test("a halt outweighs everything but a finished stop", () => {
+    const halt = { code: "DST-004", message: "INCR failed", remedy: "…", at: 1 };
+    const retry = { endpoint: "source s0", since: 1, reason: "…" };
+    const halted = { lanes: [laneIn({ halt })], shards: [shardIn({ retry })] };
+    expect(observeState({ ...facts, ...halted })).toEqual({ state: "failed", reason: "lane main.s0.0: DST-004 INCR failed" });
+    expect(stateOf({ ...halted, stop: { isDone: true, reason: "stopped" } })).toBe("stopped");
+  });
+
+  test("while it is being stopped the state stays what it is and the reason says what it waits for", () => {
+    expect(observeState({ ...facts, stop: { isDone: false, reason: "stopping: …" } })).toEqual({
+      state: "synchronizing",
+      reason: "stopping: …",
+    });
+  });
+});

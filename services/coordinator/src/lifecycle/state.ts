@@ -1,0 +1,108 @@
+import type { HaltRecord, PipelineState, RetryRecord } from "@sluice/wire";
+
+/** A lane as it counts for the state of its pipeline. */
+export interface LaneFacts {
+  /** `main.s0.0` */
+  readonly label: string;
+  /** Who shall run it; null while nobody does. */
+  readonly owner: string | null;
+  /** Its record; null before there is one. */
+  readonly seen: {
+    readonly phase: "snap" | "live";
+    readonly epoch: number;
+    readonly retry: RetryRecord | null;
+    readonly halt: HaltRecord | null;
+  } | null;
+  readonly lagSeconds: number | null;
+}
+
+/** A source shard as it counts for the state of its pipeline. */
+export interface ShardFacts {
+  readonly id: string;
+  readonly owner: string | null;
+  readonly seen: {
+    readonly phase: "connecting" | "copying" | "streaming";
+    readonly epoch: number;
+    readonly retry: RetryRecord | null;
+    readonly halt: HaltRecord | null;
+  } | null;
+}
+
+export interface StateFacts {
+  /** Set while the pipeline is being stopped: whether that is done, and what it waits for. */
+  readonly stop: { readonly isDone: boolean; readonly reason: string } | null;
+  readonly previous: PipelineState | null;
+  readonly shards: readonly ShardFacts[];
+  readonly lanes: readonly LaneFacts[];
+}
+
+export interface ObservedState {
+  readonly state: PipelineState;
+  /** For people; without figures that move, so that it changes only when something does. */
+  readonly reason: string;
+}
+
+/** Every lane this close to the source: the pipeline is synchronizing … */
+export const SYNCHRONIZED_SECONDS = 3;
+/** … and stays so until a lane is further behind than this. Heartbeats pass an idle source's pings on only every 5 s. */
+export const LEFT_BEHIND_SECONDS = 10;
+
+/**
+ * The state that a pipeline is seen in, by its records alone. The first line that holds decides:
+ *
+ *     stopped          it shall be, and nothing runs any more
+ *     failed           a shard or lane halted
+ *     retrying         a shard or lane waits for an endpoint
+ *     created          no shard has reported yet
+ *     copying          a shard sends, or a lane receives, a full copy
+ *     synchronizing    every lane is within 3 s of the source (once there: within 10 s)
+ *     catching-up      otherwise
+ */
+export function observeState(facts: StateFacts): ObservedState {
+  const { shards, lanes, stop, previous } = facts;
+  if (stop?.isDone === true) return { state: "stopped", reason: stop.reason };
+  const observed = runningState(shards, lanes, previous);
+  return stop === null ? observed : { ...observed, reason: stop.reason };
+}
+
+function runningState(
+  shards: readonly ShardFacts[],
+  lanes: readonly LaneFacts[],
+  previous: PipelineState | null,
+): ObservedState {
+  const parts = [
+    ...shards.map(({ id, seen }) => ({ what: `shard ${id}`, seen })),
+    ...lanes.map(({ label, seen }) => ({ what: `lane ${label}`, seen })),
+  ];
+  for (const { what, seen } of parts) {
+    if (seen?.halt) return { state: "failed", reason: `${what}: ${seen.halt.code} ${seen.halt.message}` };
+  }
+  for (const { what, seen } of parts) {
+    if (seen?.retry) return { state: "retrying", reason: `${what} waits for ${seen.retry.endpoint}: ${seen.retry.reason}` };
+  }
+  const missing = missingOwner(shards, lanes);
+  if (shards.every(({ seen }) => seen === null)) {
+    return { state: "created", reason: missing ?? "waiting for ingest to begin" };
+  }
+  const epochs = new Map(shards.map(({ id, seen }) => [id, seen?.epoch ?? 0]));
+  const isCopying = (lane: LaneFacts): boolean =>
+    lane.seen === null || lane.seen.phase === "snap" || lane.seen.epoch < (epochs.get(lane.label.split(".")[1] ?? "") ?? 0);
+  if (shards.some(({ seen }) => seen?.phase === "copying") || lanes.some(isCopying)) {
+    return { state: "copying", reason: missing ?? "a full copy is under way" };
+  }
+  const limit = previous === "synchronizing" ? LEFT_BEHIND_SECONDS : SYNCHRONIZED_SECONDS;
+  const isClose = (lane: LaneFacts): boolean => lane.lagSeconds !== null && lane.lagSeconds < limit;
+  if (lanes.length > 0 && lanes.every(isClose))
+    return { state: "synchronizing", reason: missing ?? "every lane is close to the source" };
+  if (lanes.every((lane) => lane.lagSeconds === null || isClose(lane)) && previous === "synchronizing") {
+    return { state: "synchronizing", reason: missing ?? "the lag is not known yet" };
+  }
+  return { state: "catching-up", reason: missing ?? "changes are being applied that the source made earlier" };
+}
+
+function missingOwner(shards: readonly ShardFacts[], lanes: readonly LaneFacts[]): string | null {
+  const shard = shards.find(({ owner }) => owner === null);
+  if (shard !== undefined) return `shard ${shard.id} has no ingest instance`;
+  const lane = lanes.find(({ owner }) => owner === null);
+  return lane === undefined ? null : `lane ${lane.label} has no writer instance`;
+}

@@ -1,0 +1,39 @@
+import { describe, expect, test } from "vitest";
+import { stopGate, type StoppingFacts, type StoppingLane } from "./stop-gate.ts";
+
+const lane: StoppingLane = {
+  label: "main.s0.0",
+  isHalted: false,
+  isLive: true,
+  offset: 100,
+  sequence: 9,
+  storedOffset: 100,
+  tailSequence: 9,
+};
+const facts: StoppingFacts = { sinceMs: 2_000, areShardsAssigned: false, quietMs: 1_500, lanes: [lane] };
+const isDone = (change: Partial<StoppingFacts>): boolean => stopGate({ ...facts, ...change }).isDone;
+
+describe("stopGate", () => {
+  test("is done when ingest is gone and quiet and every lane has applied what is stored", () => {
+    expect(isDone({})).toBe(true);
+    expect(isDone({ areShardsAssigned: true })).toBe(false);
+    expect(isDone({ quietMs: 1_499 })).toBe(false);
+    expect(isDone({ lanes: [lane, { ...lane, offset: 99, sequence: 8 }] })).toBe(false);
+    expect(isDone({ lanes: [{ ...lane, isLive: false }] })).toBe(false);
+  });
+
+  test("a lane whose last message is the subject's last has applied everything, whatever ingest framed behind it", () => {
+    expect(isDone({ lanes: [{ ...lane, offset: 86, sequence: 9 }] })).toBe(true);
+    expect(isDone({ lanes: [{ ...lane, offset: 86, sequence: 9, tailSequence: null }] })).toBe(false);
+  });
+
+  test("a halted lane is not waited for", () => {
+    expect(isDone({ lanes: [{ ...lane, isHalted: true, offset: 1, sequence: 1 }] })).toBe(true);
+  });
+
+  test("ends after 15 s in any case, and says that something is left", () => {
+    const late = { ...facts, sinceMs: 15_000, areShardsAssigned: true, lanes: [{ ...lane, offset: 1, sequence: 1 }] };
+    expect(stopGate({ ...late, sinceMs: 14_999 }).isDone).toBe(false);
+    expect(stopGate(late)).toEqual({ isDone: true, reason: expect.stringContaining("not applied yet") as string });
+  });
+});

@@ -1,0 +1,53 @@
+/** A stop ends after this time even when not all that is stored was applied: it stays in the stream for the next start. */
+export const STOP_LIMIT_MS = 15_000;
+/** Ingest has written its last record when no shard is assigned and none changed for so long. */
+const QUIET_MS = 1_500;
+
+export interface StoppingLane {
+  readonly label: string;
+  readonly isHalted: boolean;
+  readonly isLive: boolean;
+  /** What the lane's record says it has applied. */
+  readonly offset: number;
+  readonly sequence: number;
+  /** What ingest says is stored. */
+  readonly storedOffset: number;
+  /** Sequence of the last message of the lane's live subject; null where there is none. */
+  readonly tailSequence: number | null;
+}
+
+export interface StoppingFacts {
+  /** Since the wish to stop was seen. */
+  readonly sinceMs: number;
+  readonly areShardsAssigned: boolean;
+  /** Since a shard's record last changed. */
+  readonly quietMs: number;
+  readonly lanes: readonly StoppingLane[];
+}
+
+/**
+ * Whether a pipeline that shall stop has: ingest is gone, and every lane has applied what is stored, or can't. A lane has when
+ * its offset is at the stored one, or its last message is the subject's last: behind it only bytes that make no unit were read.
+ */
+export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes }: StoppingFacts): { isDone: boolean; reason: string } {
+  const behind = lanes.filter((lane) => !lane.isHalted && !isDrained(lane));
+  if (!areShardsAssigned && quietMs >= QUIET_MS && behind.length === 0) {
+    return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied" };
+  }
+  if (sinceMs >= STOP_LIMIT_MS) {
+    return {
+      isDone: true,
+      reason: "stopped by the operator; what is stored and not applied yet is applied after the next start",
+    };
+  }
+  if (areShardsAssigned || quietMs < QUIET_MS) return { isDone: false, reason: "stopping: ingest is still reading" };
+  return {
+    isDone: false,
+    reason: `stopping: lane ${behind.map(({ label }) => label).join(", ")} still applies what is stored`,
+  };
+}
+
+function isDrained(lane: StoppingLane): boolean {
+  if (!lane.isLive) return false;
+  return lane.offset >= lane.storedOffset || (lane.tailSequence !== null && lane.sequence >= lane.tailSequence);
+}

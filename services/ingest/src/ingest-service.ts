@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
+import { openSecret, type ServiceContext } from "@sluice/runtime";
+import { endpointOf, recordKey, specRecord, topologyRecord } from "@sluice/wire";
+import { SourceIntake } from "./source/intake.ts";
+
+/** Runs an intake for every source shard that is assigned to this instance, until the process is asked to stop. */
+export async function runIngest(context: ServiceContext, bus: Bus): Promise<void> {
+  const { config, clock, log } = context;
+  const leases = new Leases(bus.records, config.instance, clock, log);
+  await runAssignedWork({
+    context,
+    bus,
+    service: "ingest",
+    pick: (assignment) => assignment.shards,
+    create: async (pipeline, shard) => {
+      const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
+      const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
+      const place = topology?.value.shards.find(({ id }) => id === shard);
+      if (spec === null || place === undefined) throw new Error(`no specification or no topology of ${pipeline} names ${shard}`);
+      const endpoint = endpointOf(
+        spec.value.pipeline.source,
+        (sealed) => openSecret(sealed, config.secretKey),
+        (path) => readFileSync(path, "utf8"),
+      );
+      return new SourceIntake({
+        pipeline,
+        shard,
+        lanes: place.lanes,
+        endpoint: { ...endpoint, host: place.host, port: place.port },
+        instance: config.instance,
+        bus,
+        leases,
+        clock,
+        log: log.child({ pipeline, shard }),
+      });
+    },
+  });
+  leases.close();
+}

@@ -1,0 +1,46 @@
+import { liveSubject, snapSubject, type Batch } from "@sluice/wire";
+import { BatchKind, encodeBatch } from "@sluice/wire";
+import { LanePublisher, publishOne, type LanePublisherOptions } from "../publish/lane-publisher.ts";
+import type { BacklogBound } from "./backlog-bound.ts";
+import { ChangeBatcher } from "./change-batcher.ts";
+import type { LaneHead } from "./lane-batch.ts";
+import { SnapshotBatcher } from "./snapshot-batcher.ts";
+
+/** What all lanes of one link have in common. */
+export interface FeedOptions extends Omit<LanePublisherOptions, "subject" | "sequence" | "queue"> {
+  readonly pipeline: string;
+  readonly shard: string;
+  readonly copy: number;
+  readonly maxBatchBytes: number;
+  readonly backlog: BacklogBound;
+}
+
+/** A batcher with the publisher that empties it. */
+export interface Feed<B> {
+  readonly batcher: B;
+  readonly publisher: LanePublisher;
+}
+
+/**
+ * Publishes a fence to a lane: from here on batches of lower terms are void, and whoever still published to the lane is refused.
+ * Returns the fence's sequence.
+ */
+export async function fenceLane(lane: number, head: LaneHead, last: number, db: number, sequence: number, options: FeedOptions): Promise<number> {
+  const fence: Batch = { ...head, kind: BatchKind.fence, previous: last, last, db, rows: null, body: Buffer.alloc(0), part: null };
+  const subject = liveSubject(options.pipeline, options.shard, lane);
+  return publishOne(encodeBatch(fence), { ...options, subject, sequence });
+}
+
+/** The changes of a lane, behind its fence. */
+export function changeFeed(lane: number, head: LaneHead, last: number, db: number, sequence: number, options: FeedOptions): Feed<ChangeBatcher> {
+  const batcher = new ChangeBatcher(head, last, db, options.maxBatchBytes, options.backlog);
+  const subject = liveSubject(options.pipeline, options.shard, lane);
+  return { batcher, publisher: new LanePublisher({ ...options, subject, sequence, queue: batcher }) };
+}
+
+/** The copy of a lane. `offset`: S, which the copy stands for. */
+export function snapshotFeed(lane: number, head: LaneHead, offset: number, sequence: number, options: FeedOptions): Feed<SnapshotBatcher> {
+  const batcher = new SnapshotBatcher(head, offset, options.maxBatchBytes, options.backlog);
+  const subject = snapSubject(options.pipeline, options.copy, options.shard, lane);
+  return { batcher, publisher: new LanePublisher({ ...options, subject, sequence, queue: batcher }) };
+}

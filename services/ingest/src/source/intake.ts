@@ -1,0 +1,106 @@
+import type { Bus, Leases } from "@sluice/bus";
+import type { Endpoint } from "@sluice/redis";
+import { describeFault, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { readTails } from "../lanes/lane-tails.ts";
+import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
+import { ShardReport } from "../shard-report.ts";
+import { LinkSession } from "./link-session.ts";
+import { ReplicaLink, type SourceFacts } from "./replica-link.ts";
+
+/** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
+const FIRST_COPY = 1;
+
+export interface IntakeOptions {
+  readonly pipeline: string;
+  readonly shard: string;
+  readonly lanes: number;
+  readonly endpoint: Endpoint;
+  readonly instance: string;
+  readonly bus: Bus;
+  readonly leases: Leases;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * The intake of one source shard: one replication link at a time, from PSYNC into the shard's lanes.
+ *
+ * Every run takes a new term, looks at the lanes' tails, fences them, and asks the source for what follows. What is stored in
+ * the lanes is all that it builds on: it can be killed at any point and run anywhere else.
+ *
+ *     lease ▶ term ▶ tails ▶ fences ▶ PSYNC ─┬─ +CONTINUE ──────────────────────────────▶ changes
+ *                                           └─ +FULLRESYNC ▶ epoch ▶ fences ▶ full copy ▶ changes
+ */
+export class SourceIntake implements Actor {
+  readonly name: string;
+  readonly #options: IntakeOptions;
+  #report: ShardReport | null = null;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.name = `intake ${options.pipeline} ${options.shard}`;
+  }
+
+  async run(stopping: AbortSignal, progress: () => void): Promise<void> {
+    const { leases, pipeline, shard } = this.#options;
+    const lease = await leases.acquire(`ingest.${pipeline}.${shard}`, stopping);
+    if (lease === null) return;
+    const ended = new AbortController();
+    try {
+      await this.#follow(AbortSignal.any([stopping, lease.lost, ended.signal]), progress);
+    } finally {
+      ended.abort();
+      await lease.release();
+    }
+  }
+
+  retrying(fault: Fault, since: number): void {
+    const endpoint = "endpoint" in fault ? String(fault.endpoint) : "sluice";
+    this.#tell({ phase: "connecting", retry: { endpoint, since, reason: describeFault(fault) } });
+  }
+
+  halted(fault: Fault): void {
+    const { clock } = this.#options;
+    this.#tell({ phase: "connecting", halt: { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() } });
+  }
+
+  async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
+    const { bus, clock, pipeline, shard, lanes, instance, endpoint, log } = this.#options;
+    const report = await ShardReport.takeTerm(bus.records, pipeline, shard, instance, clock.nowMs());
+    this.#report = report;
+    const stream = bus.stream(pipeline);
+    await stream.ensure();
+    const tails = await readTails(stream, pipeline, shard, FIRST_COPY, lanes);
+    const point = resumePoint(tails);
+    const session = new LinkSession({ ...this.#options, stream, report, copy: FIRST_COPY, tails, signal, progress });
+    if (point !== null) await session.fence({ epoch: point.epoch, replid: point.replid });
+    const link = await ReplicaLink.open(shard, endpoint, signal);
+    const close = (): void => link.close();
+    signal.addEventListener("abort", close, { once: true });
+    try {
+      const facts = await link.facts();
+      const asked = point === null || !canContinue(point, facts) ? null : point;
+      const reply = await link.psync(asked?.replid ?? null, asked?.offset ?? 0);
+      log.info({ shard, term: report.term, asked: asked?.offset ?? "full copy", answer: reply.kind }, "linked to the source");
+      await session.run(link, facts, reply, asked);
+    } finally {
+      signal.removeEventListener("abort", close);
+      link.close();
+    }
+  }
+
+  #tell(changes: Parameters<ShardReport["update"]>[0]): void {
+    const { clock, log } = this.#options;
+    this.#report?.update(changes, clock.nowMs()).catch((cause: unknown) => log.debug({ cause: describeFault(cause) }, "report not written"));
+  }
+}
+
+/**
+ * Whether a source may be asked to continue. Where it has the lanes' history as its former one, it may only if that history
+ * reaches beyond every lane: a lane that is ahead of a promoted replica holds writes which the new history lost, and skipping by
+ * offset would lose others in their place (H24).
+ */
+export function canContinue(point: ResumePoint, facts: Pick<SourceFacts, "replid" | "secondReplOffset">): boolean {
+  if (facts.replid === "" || facts.replid === point.replid || facts.secondReplOffset < 0) return true;
+  return point.highest < facts.secondReplOffset;
+}

@@ -1,0 +1,247 @@
+import type { LaneStream } from "@sluice/bus";
+import { RdbError, RespError, ExpiryError } from "@sluice/redis";
+import { describeFault, Retryable, type Logger } from "@sluice/runtime";
+import { BacklogBound } from "../lanes/backlog-bound.ts";
+import type { ChangeBatcher } from "../lanes/change-batcher.ts";
+import type { LaneHead } from "../lanes/lane-batch.ts";
+import { changeFeed, fenceLane, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import type { StoredTails } from "../lanes/lane-tails.ts";
+import type { ResumePoint } from "../lanes/resume-point.ts";
+import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
+import { storedOffset } from "../lanes/stored-offset.ts";
+import { nextEpoch } from "../epoch.ts";
+import type { ShardReport } from "../shard-report.ts";
+import { ChangeReader } from "./change-reader.ts";
+import { FullCopy } from "./full-copy.ts";
+import type { IntakeOptions } from "./intake.ts";
+import type { PsyncReply } from "./psync-reply.ts";
+import type { ReplicaLink, SourceFacts } from "./replica-link.ts";
+
+/** The source hears of us, and the shard's record is written, so often. */
+const REPORT_MS = 1_000;
+/** A lane that has nothing of its own learns how far the stream is when the source has been quiet for so long … */
+const QUIET_MS = 200;
+/** … and at least so often while it is not. */
+const HEARTBEAT_MS = 5_000;
+
+export interface LinkSessionOptions extends IntakeOptions {
+  readonly stream: LaneStream;
+  readonly report: ShardReport;
+  readonly copy: number;
+  readonly tails: readonly StoredTails[];
+  readonly signal: AbortSignal;
+  readonly progress: () => void;
+}
+
+/** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
+export class LinkSession {
+  readonly #options: LinkSessionOptions;
+  readonly #backlog = new BacklogBound();
+  readonly #log: Logger;
+  readonly #feedOptions: FeedOptions;
+  /** Where each lane's tail stands: sequence to publish behind, end offset, database. */
+  readonly #ends: { sequence: number; last: number; db: number }[];
+  #lanes: Feed<ChangeBatcher>[] = [];
+  #snapshots: Feed<SnapshotBatcher>[] = [];
+  #copy: FullCopy | null = null;
+  #reader: ChangeReader | null = null;
+  #failure: unknown = null;
+  #link: ReplicaLink | null = null;
+  #bytes = 0;
+  #heardAtMs = 0;
+  #toldAtMs = 0;
+
+  constructor(options: LinkSessionOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#ends = options.tails.map(({ live, liveSequence }) => ({ sequence: liveSequence, last: live?.last ?? 0, db: live?.db ?? 0 }));
+    this.#feedOptions = {
+      log: options.stream,
+      pipeline: options.pipeline,
+      shard: options.shard,
+      copy: options.copy,
+      maxBatchBytes: options.bus.maxBatchBytes,
+      backlog: this.#backlog,
+      clock: options.clock,
+      signal: options.signal,
+      onStored: () => undefined,
+      onFailed: (fault) => this.#fail(fault),
+      onWaiting: (fault) => this.#waitForBus(fault),
+    };
+  }
+
+  /** Shuts out whoever published to the lanes before this term. Each lane's fence stands where its tail does, or at `offset`. */
+  async fence(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
+    const head = this.#head(history.epoch, history.replid);
+    for (const [lane, end] of this.#ends.entries()) {
+      if (history.offset !== undefined) {
+        end.last = history.offset;
+        end.db = 0;
+      }
+      end.sequence = await fenceLane(lane, head, end.last, end.db, end.sequence, this.#feedOptions);
+    }
+  }
+
+  /** Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it. */
+  async run(link: ReplicaLink, facts: SourceFacts, reply: PsyncReply, point: ResumePoint | null): Promise<void> {
+    this.#link = link;
+    if (reply.kind === "full") await this.#startCopy(facts, reply.replid, reply.offset);
+    else if (point === null) throw new Retryable("SRC-001", `source ${this.#options.shard}`, "the source continues a stream that it was not asked for");
+    else await this.#continue(facts, reply.replid ?? point.replid, point);
+    this.#heardAtMs = this.#options.clock.monotonicMs();
+    const ticking = this.#tick();
+    const beating = setInterval(() => this.#beat(), QUIET_MS);
+    try {
+      await this.#read(link);
+    } catch (cause) {
+      throw this.#failure ?? streamFault(this.#options.shard, cause);
+    } finally {
+      clearInterval(beating);
+      this.#backlog.open();
+      link.close();
+      await ticking;
+    }
+  }
+
+  async #startCopy(facts: SourceFacts, replid: string, offset: number): Promise<void> {
+    const { bus, pipeline, report, tails, clock, copy } = this.#options;
+    const above = Math.max(0, ...tails.map(({ live }) => live?.epoch ?? 0));
+    const epoch = await nextEpoch(bus.records, pipeline, above);
+    const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
+    await report.update({ epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied }, clock.nowMs());
+    await this.fence({ epoch, replid, offset });
+    this.#openLanes(epoch, replid, facts, offset, 0);
+    const head = this.#head(epoch, replid);
+    this.#snapshots = tails.map(({ snapSequence }, lane) => snapshotFeed(lane, head, offset, snapSequence, this.#feedOptions));
+    this.#copy = new FullCopy(this.#snapshots.map(({ batcher }) => batcher));
+    this.#log.info({ epoch, offset, replid }, "full copy begins");
+  }
+
+  async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {
+    const { report, clock } = this.#options;
+    if (replid !== point.replid) await this.fence({ epoch: point.epoch, replid });
+    await report.update({ epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" }, clock.nowMs());
+    this.#openLanes(point.epoch, replid, facts, point.offset, point.db);
+  }
+
+  #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
+    const { shard, clock } = this.#options;
+    const head = this.#head(epoch, replid);
+    this.#lanes = this.#ends.map((end, lane) => changeFeed(lane, head, end.last, end.db, end.sequence, this.#feedOptions));
+    this.#reader = new ChangeReader({
+      shard,
+      lanes: this.#lanes.map(({ batcher }) => batcher),
+      offset,
+      db,
+      version: facts.version,
+      nowMs: () => clock.nowMs(),
+    });
+  }
+
+  async #read(link: ReplicaLink): Promise<void> {
+    for await (const chunk of link.chunks()) {
+      this.#bytes += chunk.length;
+      this.#heardAtMs = this.#options.clock.monotonicMs();
+      const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
+      if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
+      for (const { publisher } of this.#lanes) publisher.poke();
+      if (this.#backlog.isFull) await this.#backlog.room();
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#copy === null) this.#options.progress();
+    }
+  }
+
+  #pushCopy(copy: FullCopy, chunk: Buffer): number {
+    const taken = copy.transfer.push(chunk);
+    if (copy.transfer.done) {
+      copy.finish();
+      this.#log.info({ keys: copy.keys, bytes: copy.transfer.passedBytes }, "full copy received and verified");
+      this.#copy = null;
+      // A diskless source sends its stream only after the first acknowledgement.
+      this.#acknowledge();
+      void this.#report({ phase: "streaming", copied: this.#copied(copy) });
+    }
+    for (const { publisher } of this.#snapshots) publisher.poke();
+    return taken;
+  }
+
+  /** Acknowledges and reports once a second, for as long as the session lasts. */
+  async #tick(): Promise<void> {
+    const { clock, signal } = this.#options;
+    while (!signal.aborted && this.#failure === null && this.#link !== null) {
+      if (this.#copy === null) this.#acknowledge();
+      const copied = this.#copy === null ? {} : { copied: this.#copied(this.#copy) };
+      await this.#report({ ...copied, storedOffset: this.#stored, db: this.#reader?.db ?? 0, commands: this.#reader?.commands ?? 0, bytes: this.#bytes });
+      await clock.sleep(REPORT_MS, signal);
+      if (!this.#link.isOpen) return;
+    }
+  }
+
+  #beat(): void {
+    const reader = this.#reader;
+    if (reader === null || this.#copy !== null || reader.isInTransaction) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#heardAtMs < QUIET_MS && nowMs - this.#toldAtMs < HEARTBEAT_MS) return;
+    this.#toldAtMs = nowMs;
+    for (const { batcher, publisher } of this.#lanes) {
+      if (!batcher.isEmpty || batcher.last >= reader.boundary) continue;
+      batcher.heartbeat(reader.boundary, reader.db);
+      publisher.poke();
+    }
+  }
+
+  get #stored(): number {
+    return storedOffset(
+      this.#lanes.map(({ batcher }) => batcher),
+      this.#reader?.boundary ?? 0,
+    );
+  }
+
+  #acknowledge(): void {
+    this.#link?.acknowledge(this.#stored);
+  }
+
+  #copied(copy: FullCopy): { keys: number; expectedKeys: number; bytes: number; expectedBytes: number } {
+    const expectedKeys = Math.max(this.#expectedKeys, copy.keys);
+    return { keys: copy.keys, expectedKeys, bytes: copy.transfer.passedBytes, expectedBytes: copy.transfer.announcedBytes };
+  }
+
+  get #expectedKeys(): number {
+    return this.#options.report.record.copied.expectedKeys;
+  }
+
+  async #report(changes: Parameters<ShardReport["update"]>[0]): Promise<void> {
+    const { report, clock } = this.#options;
+    try {
+      const retry = this.#copy === null && report.record.retry !== null && this.#isBusUp ? { retry: null } : {};
+      await report.update({ ...changes, ...retry }, clock.nowMs());
+    } catch (cause) {
+      if (!(cause instanceof Retryable)) this.#fail(cause);
+    }
+  }
+
+  #isBusUp = true;
+
+  #waitForBus(fault: Retryable | null): void {
+    this.#isBusUp = fault === null;
+    if (fault !== null) this.#log.warn({ code: fault.code }, describeFault(fault));
+  }
+
+  #head(epoch: number, replid: string): LaneHead {
+    return { shard: this.#options.shard, epoch, term: this.#options.report.term, replid };
+  }
+
+  #fail(fault: unknown): void {
+    this.#failure ??= fault;
+    this.#backlog.open();
+    this.#link?.close();
+  }
+}
+
+/** The fault that a broken stream or RDB stands for: another try gets the bytes anew. */
+function streamFault(shard: string, cause: unknown): unknown {
+  const endpoint = `source ${shard}`;
+  if (cause instanceof RdbError) return new Retryable("SRC-004", endpoint, "the full copy can't be read", { cause });
+  if (cause instanceof RespError || cause instanceof ExpiryError) return new Retryable("SRC-005", endpoint, "the stream can't be read", { cause });
+  return cause;
+}

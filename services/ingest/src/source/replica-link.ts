@@ -1,0 +1,128 @@
+import type { Socket } from "node:net";
+import { Connection, encodeCommand, ReplyError, type Endpoint } from "@sluice/redis";
+import { Retryable } from "@sluice/runtime";
+import { parsePsyncReply, sourceFault, type PsyncReply } from "./psync-reply.ts";
+
+/** A source that says nothing for so long is gone: it sends PING every 10 s (repl-ping-replica-period) and newlines while it forks. */
+const SILENCE_LIMIT_MS = 60_000;
+
+/** What INFO says of a source and matters to its replica. */
+export interface SourceFacts {
+  /** `major * 10000 + minor * 100 + patch` of redis_version: 70015 for 7.0.15. */
+  readonly version: number;
+  readonly replid: string;
+  /** Offsets below this one may be continued with the former replication id; -1 where there is none. */
+  readonly secondReplOffset: number;
+  readonly keys: number;
+}
+
+/**
+ * One replication link: Sluice poses as a replica, but as one that nobody may promote or count on. It announces port 0 and no
+ * address, so that Sentinel can't adopt it, and it acknowledges one byte less than it has stored, so that neither WAIT nor
+ * FAILOVER can take it for a replica that is in step (H34).
+ */
+export class ReplicaLink {
+  readonly #shard: string;
+  readonly #connection: Connection;
+  #socket: Socket | null = null;
+  #leftover: Buffer = Buffer.alloc(0);
+
+  private constructor(shard: string, connection: Connection) {
+    this.#shard = shard;
+    this.#connection = connection;
+  }
+
+  /** Connects and introduces itself. Throws `Retryable` SRC-001, SRC-003 or `Halt` SRC-002. */
+  static async open(shard: string, endpoint: Endpoint, signal: AbortSignal): Promise<ReplicaLink> {
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.open(endpoint, { signal });
+      await connection.call(["PING"]);
+      // One option each: a server refuses those it does not know, and the whole line with them. What it refuses it can do without.
+      for (const option of [
+        ["listening-port", "0"],
+        ["capa", "eof"],
+        ["capa", "psync2"],
+      ]) {
+        await connection.call(["REPLCONF", ...option]).catch((cause: unknown) => {
+          if (!(cause instanceof ReplyError) || cause.code === "NOAUTH" || cause.code === "NOPERM") throw cause;
+        });
+      }
+      return new ReplicaLink(shard, connection);
+    } catch (cause) {
+      connection?.close();
+      throw sourceFault(shard, cause);
+    }
+  }
+
+  async facts(): Promise<SourceFacts> {
+    const info = await this.#ask(["INFO"]);
+    return readFacts(Buffer.isBuffer(info) ? info.toString("latin1") : String(info));
+  }
+
+  /** Asks for what follows `offset` of the history `replid`, or for a full copy where there is none. */
+  async psync(replid: string | null, offset: number): Promise<PsyncReply> {
+    const reply = await this.#ask(replid === null ? ["PSYNC", "?", "-1"] : ["PSYNC", replid, offset + 1]);
+    const { socket, leftover } = this.#connection.detach();
+    // Without a listener an error would end the process; the reader of `chunks` hears of it, too.
+    socket.on("error", () => undefined);
+    this.#socket = socket;
+    this.#leftover = leftover;
+    return parsePsyncReply(String(reply));
+  }
+
+  /** What the source sends after its answer to PSYNC. Reading stops while the consumer works on a chunk. Throws `Retryable` SRC-001. */
+  async *chunks(): AsyncGenerator<Buffer> {
+    const socket = this.#socket;
+    if (socket === null) throw new Error("chunks() before psync()");
+    if (this.#leftover.length > 0) yield this.#leftover;
+    this.#leftover = Buffer.alloc(0);
+    const silent = (): unknown => socket.destroy(new Error(`the source was silent for ${SILENCE_LIMIT_MS} ms`));
+    socket.setTimeout(SILENCE_LIMIT_MS, silent);
+    try {
+      for await (const chunk of socket) yield chunk as Buffer;
+    } catch (cause) {
+      throw sourceFault(this.#shard, cause);
+    }
+    throw new Retryable("SRC-001", `source ${this.#shard}`, `source ${this.#shard} closed the replication link`);
+  }
+
+  /** False once the link is closed or broke. */
+  get isOpen(): boolean {
+    return this.#socket?.destroyed === false;
+  }
+
+  /** Acknowledges that everything up to `storedOffset` is stored: says one byte less, see above. */
+  acknowledge(storedOffset: number): void {
+    if (this.#socket?.writable !== true) return;
+    this.#socket.write(encodeCommand(["REPLCONF", "ACK", Math.max(0, storedOffset - 1)]));
+  }
+
+  /** Ends the link. Safe to call twice. */
+  close(cause?: Error): void {
+    this.#connection.close();
+    this.#socket?.destroy(cause);
+  }
+
+  async #ask(command: readonly (string | number)[]): Promise<unknown> {
+    try {
+      return await this.#connection.call(command);
+    } catch (cause) {
+      throw sourceFault(this.#shard, cause);
+    }
+  }
+}
+
+/** Reads the text of INFO. Fields that a version does not have read as 0, empty or -1. */
+export function readFacts(info: string): SourceFacts {
+  const field = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+  const [major = 0, minor = 0, patch = 0] = field("redis_version").split(".").map(Number);
+  let keys = 0;
+  for (const database of info.matchAll(/^db\d+:keys=(\d+)/gm)) keys += Number(database[1]);
+  return {
+    version: major * 10_000 + minor * 100 + patch,
+    replid: field("master_replid"),
+    secondReplOffset: field("second_repl_offset") === "" ? -1 : Number(field("second_repl_offset")),
+    keys,
+  };
+}

@@ -1,0 +1,1 @@
+export { RouterService, type RouterDeps } from "./router-service.ts";

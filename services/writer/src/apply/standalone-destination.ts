@@ -1,0 +1,123 @@
+import { Connection, ConnectionLost, ReplyError, type Endpoint } from "@sluice/redis";
+import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
+import { formatMark, MarkError, parseMark, type Position } from "@sluice/wire";
+import { Request } from "./request.ts";
+import { verdictOf } from "./verdict.ts";
+import { WatchedTransaction, type CommandError } from "./watched-transaction.ts";
+
+/** Nothing heard for so long with a transaction under way: the connection is dead, or the server is. */
+const SILENCE_LIMIT_MS = 30_000;
+
+/** A group that the destination would not take for a reason that lies in one of its commands; nothing of it was applied. */
+export class GroupRefused extends Error {
+  override readonly name = "GroupRefused";
+  readonly error: string;
+  constructor(error: string) {
+    super(`refused: ${error}`);
+    this.error = error;
+  }
+}
+
+/**
+ * A destination that is one server, as one lane sees it: `apply` moves the lane's mark together with the data, or changes
+ * nothing. It holds one connection and does not reconnect; its owner opens another and finds its place in `position`.
+ */
+export class StandaloneDestination {
+  readonly name: string;
+  /** `major * 10000 + minor * 100 + patch` of redis_version. */
+  readonly version: number;
+  readonly connection: Connection;
+  readonly #transaction: WatchedTransaction;
+
+  private constructor(name: string, version: number, connection: Connection, transaction: WatchedTransaction) {
+    this.name = name;
+    this.version = version;
+    this.connection = connection;
+    this.#transaction = transaction;
+  }
+
+  /** Throws `Retryable` DST-001, DST-003 or `Halt` DST-002. */
+  static async open(name: string, endpoint: Endpoint, markKey: string, signal: AbortSignal): Promise<StandaloneDestination> {
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.open(endpoint, { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal });
+      const version = readVersion(await connection.call(["INFO", "server"]));
+      const transaction = await WatchedTransaction.open(connection, markKey);
+      return new StandaloneDestination(name, version, connection, transaction);
+    } catch (cause) {
+      connection?.close();
+      throw destinationFault(name, cause);
+    }
+  }
+
+  /** Where the mark stands, as last read; null where there is none. Throws `Halt` DST-005 when it can't be read. */
+  get position(): Position | null {
+    const mark = this.#transaction.mark;
+    if (mark === null) return null;
+    try {
+      return parseMark(mark);
+    } catch (cause) {
+      if (!(cause instanceof MarkError)) throw cause;
+      throw new Halt("DST-005", `the mark in ${this.name} can't be read`, { cause });
+    }
+  }
+
+  /**
+   * Runs the group and moves the mark from `expected` to `next`, both or neither.
+   * Throws `StaleMark` when another writer moved it, `GroupRefused` when a command of the group can't be run, `Retryable`
+   * DST-003 when the server can't for now (nothing happened), DST-001 when the outcome is unknown, and `Halt` DST-004 when
+   * commands ran into an error: the mark has moved then.
+   */
+  async apply(expected: Position | null, group: Request, next: Position): Promise<void> {
+    const result = await this.#transaction
+      .apply(expected === null ? null : formatMark(expected), group, formatMark(next))
+      .catch((cause: unknown) => {
+        throw destinationFault(this.name, cause);
+      });
+    if (result.outcome === "stale") throw new StaleMark(this.name, expected, result.found);
+    if (result.outcome === "refused") this.#refused(result.error);
+    else if (result.errors.length > 0) throw this.#diverged(result.errors);
+  }
+
+  close(): void {
+    this.connection.close();
+  }
+
+  #refused(error: string): never {
+    if (verdictOf(error) === "wait") {
+      throw new Retryable("DST-003", `destination ${this.name}`, `destination ${this.name} answered ${printable(error)}`);
+    }
+    throw new GroupRefused(error);
+  }
+
+  #diverged(errors: readonly CommandError[]): Halt {
+    const first = errors[0]?.error ?? "";
+    const others = errors.length > 1 ? ` and ${errors.length - 1} more` : "";
+    const code = verdictOf(first) === "diverged" ? "DST-004" : "DST-007";
+    return new Halt(code, `a command failed in ${this.name} inside its transaction: ${printable(first)}${others}`);
+  }
+}
+
+/** Another writer moved the mark: nothing of this writer's was applied. The lane starts again from what stands there now. */
+export class StaleMark extends Retryable {
+  constructor(name: string, expected: Position | null, found: string | null) {
+    const was = expected === null ? "none" : formatMark(expected);
+    super("DST-008", `destination ${name}`, `stale: ${name} holds mark ${found ?? "none"} where ${was} was expected; nothing was applied`);
+  }
+}
+
+/** The fault that a failed call to a destination stands for. */
+export function destinationFault(name: string, cause: unknown): Fault {
+  const endpoint = `destination ${name}`;
+  if (cause instanceof ConnectionLost) return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
+  if (!(cause instanceof ReplyError)) return new Retryable("SLU-001", endpoint, `${endpoint}: failed`, { cause });
+  const message = `${endpoint} answered ${printable(cause.message.slice(0, 200))}`;
+  if (verdictOf(cause.message) === "wait") return new Retryable("DST-003", endpoint, message, { cause });
+  return new Halt("DST-002", message, { cause });
+}
+
+function readVersion(info: unknown): number {
+  const text = Buffer.isBuffer(info) ? info.toString("latin1") : String(info);
+  const [, major, minor, patch] = /^redis_version:(\d+)\.(\d+)\.(\d+)/m.exec(text) ?? [];
+  return Number(major ?? 0) * 10_000 + Number(minor ?? 0) * 100 + Number(patch ?? 0);
+}

@@ -1,0 +1,64 @@
+/**
+ * What an error reply of a destination means for the unit behind it.
+ *
+ * - `wait`: the server can't for now; nothing of the group was applied; the same again later.
+ * - `redirect`: another node serves the slot.
+ * - `diverged`: the state of the key is not what the source's was when it ran the command.
+ * - `halt`: it will not work before somebody changes something; also everything that is not known (H43: fail closed).
+ */
+export type Verdict = "wait" | "redirect" | "diverged" | "halt";
+
+/** By the first word of the error. */
+const BY_CODE: Readonly<Record<string, Verdict>> = {
+  LOADING: "wait",
+  BUSY: "wait",
+  CLUSTERDOWN: "wait",
+  MASTERDOWN: "wait",
+  READONLY: "wait",
+  NOREPLICAS: "wait",
+  MISCONF: "wait",
+  OOM: "wait",
+  UNBLOCKED: "wait",
+  MOVED: "redirect",
+  ASK: "redirect",
+  TRYAGAIN: "redirect",
+  WRONGTYPE: "diverged",
+  BUSYKEY: "diverged",
+  BUSYGROUP: "diverged",
+  NOGROUP: "diverged",
+  NOSCRIPT: "diverged",
+  INVALIDOBJ: "diverged",
+  NOAUTH: "halt",
+  NOPERM: "halt",
+  WRONGPASS: "halt",
+  CROSSSLOT: "halt",
+};
+
+/** Errors with the plain code ERR that speak of a key's state, by how they begin (Redis server.c, object.c, t_*.c). */
+const STATE_ERRORS = [
+  "value is not an integer",
+  "value is not a valid float",
+  "hash value is not",
+  "increment or decrement would overflow",
+  "increment would produce",
+  "no such key",
+  "index out of range",
+  "The ID specified in XADD",
+  "The XGROUP subcommand requires the key to exist",
+  "Target key name already exists",
+  "source and destination objects are the same",
+  "string exceeds maximum allowed size",
+  "bit offset is not an integer",
+  "invalid stream ID",
+];
+
+/** `error`: the whole error reply, without the leading minus, `CODE message`. */
+export function verdictOf(error: string): Verdict {
+  const aborted = /^EXECABORT Transaction discarded because of: (.*)$/s.exec(error);
+  if (aborted !== null) return verdictOf(aborted[1] as string);
+  const code = /^[A-Z]+/.exec(error)?.[0] ?? "";
+  const known = BY_CODE[code];
+  if (known !== undefined) return known;
+  if (code === "ERR" && STATE_ERRORS.some((beginning) => error.startsWith(beginning, 4))) return "diverged";
+  return "halt";
+}

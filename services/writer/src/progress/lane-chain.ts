@@ -1,0 +1,54 @@
+import { BatchKind, type Batch, type Position } from "@sluice/wire";
+
+/** What a lane's next batch is to a writer that stands at a position. */
+export type Step =
+  /** Applied already, or void: nothing to do. */
+  | { readonly kind: "skip" }
+  /** Units above `offset` are to be applied; with parts: this is one of them, and only the final one ends the unit. */
+  | { readonly kind: "apply" }
+  /** Another history begins here: its full copy comes first. */
+  | { readonly kind: "newEpoch" }
+  /** What stands between the position and this batch is missing. */
+  | { readonly kind: "gap"; readonly expected: number; readonly found: number };
+
+const SKIP: Step = { kind: "skip" };
+const APPLY: Step = { kind: "apply" };
+
+/**
+ * Follows the chain that a lane's batches form by `previous` and `last`, so that nothing is applied twice and nothing missing
+ * goes unnoticed: a batch that begins behind the position is a gap (stop, never skip), one that ends at or before it is an
+ * overlap (skip). After a fence batches of lower terms are void (H1, H3, H4, H7).
+ */
+export class LaneChain {
+  #epoch: number;
+  #offset: number;
+  #term = 0;
+
+  constructor(position: Pick<Position, "epoch" | "offset">) {
+    this.#epoch = position.epoch;
+    this.#offset = position.offset;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Judges the next batch of the lane, in the order of the stream. */
+  next(batch: Batch): Step {
+    if (batch.epoch < this.#epoch || (batch.epoch === this.#epoch && batch.term < this.#term)) return SKIP;
+    if (batch.epoch > this.#epoch) {
+      if (batch.kind === BatchKind.fence) return { kind: "newEpoch" };
+      return { kind: "gap", expected: this.#offset, found: batch.previous };
+    }
+    this.#term = batch.term;
+    if (batch.previous > this.#offset) return { kind: "gap", expected: this.#offset, found: batch.previous };
+    const isOpenPart = batch.part !== null && !batch.part.final;
+    if (isOpenPart) return batch.previous < this.#offset ? SKIP : APPLY;
+    return batch.last <= this.#offset ? SKIP : APPLY;
+  }
+
+  /** The lane is applied up to `offset`. */
+  advance(offset: number): void {
+    this.#offset = offset;
+  }
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
+import { openSecret, type ServiceContext } from "@sluice/runtime";
+import { endpointOf, expiryGraceMs, expiryWithGrace, parseGroupLaneLabel, recordKey, specRecord } from "@sluice/wire";
+import { LaneWriter } from "./lane-writer.ts";
+
+/** Runs a lane writer for every lane that is assigned to this instance, until the process is asked to stop. */
+export async function runWriter(context: ServiceContext, bus: Bus): Promise<void> {
+  const { config, clock, log } = context;
+  const leases = new Leases(bus.records, config.instance, clock, log);
+  await runAssignedWork({
+    context,
+    bus,
+    service: "writer",
+    pick: (assignment) => assignment.lanes,
+    create: async (pipeline, label) => {
+      const { group, shard, lane } = parseGroupLaneLabel(label);
+      const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
+      const destination = spec?.value.pipeline.destinations.find((candidate) => candidate.group === group);
+      if (spec === null || destination === undefined) throw new Error(`no specification of ${pipeline} names group ${group}`);
+      const graceMs = expiryGraceMs(spec.value.pipeline);
+      const endpoint = endpointOf(
+        destination,
+        (sealed) => openSecret(sealed, config.secretKey),
+        (path) => readFileSync(path, "utf8"),
+      );
+      return new LaneWriter({
+        pipeline,
+        group,
+        shard,
+        lane,
+        endpoint,
+        existing: destination.existing,
+        shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),
+        instance: config.instance,
+        bus,
+        leases,
+        clock,
+        log: log.child({ pipeline, lane: label }),
+      });
+    },
+  });
+  leases.close();
+}

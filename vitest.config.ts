@@ -1,0 +1,47 @@
+import { defineConfig } from "vitest/config";
+
+const conditions = ["@sluice/source", "node"];
+const homes = ["libs/*/src", "services/*/src", "apps/*/src"];
+const realServers = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 1 } };
+
+/**
+ * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
+ * `test/e2e/x.e2e.test.ts` against our own processes. Groups run one after the other; in the last, one file at a time.
+ */
+export default defineConfig({
+  ssr: { resolve: { conditions } },
+  test: {
+    reporters: ["default", "./tools/count-reporter.ts"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: [...homes.map((home) => `${home}/**/*.test.ts`), "test/*.test.ts"],
+          exclude: ["**/*.redis.test.ts", "**/*.nats.test.ts", "**/node_modules/**"],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { ...realServers, name: "redis", include: homes.map((home) => `${home}/**/*.redis.test.ts`) },
+      },
+      {
+        extends: true,
+        test: { ...realServers, name: "nats", include: homes.map((home) => `${home}/**/*.nats.test.ts`) },
+      },
+      {
+        extends: true,
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.e2e.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
