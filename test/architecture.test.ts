@@ -174,6 +174,10 @@ describe("the checker", () => {
     ]);
   });
 
+  test("refuses a source that is in no package", () => {
+    expect(faultsOf({ "services/a.ts": "" })).toEqual(["services/a.ts:1: no package holds it; allowed: a package"]);
+  });
+
   test("refuses a cycle between files, unless one way is for types only", () => {
     const a = `import { b } from "./b.ts";\n`;
     const c = `export * from "./a.ts";\n`;

@@ -56,11 +56,11 @@ install_servers() {
   done
   if [ -z "$missing" ]; then return; fi
 
-  by_hand="install by hand and put into PATH (https://redis.io/downloads, https://github.com/nats-io/nats-server/releases)"
-  has apt-get || fail "missing:$missing. There is no apt-get here: $by_hand"
+  by_hand="install by hand and put into PATH: https://redis.io/downloads, https://github.com/nats-io/nats-server/releases"
+  has apt-get || fail "missing:$missing. There is no apt-get here; $by_hand"
   as_root=
   if [ "$(id -u)" -ne 0 ]; then
-    { has sudo && sudo -n true 2>/dev/null; } || fail "missing:$missing. Run as root: apt-get install$missing (or $by_hand)"
+    { has sudo && sudo -n true 2>/dev/null; } || fail "missing:$missing. Run as root: apt-get install$missing. Or $by_hand"
     as_root="sudo -n"
   fi
 
@@ -70,7 +70,7 @@ install_servers() {
   for package in $missing; do
     if apt-cache show "$package" >/dev/null 2>&1 && apt_get install --yes --no-install-recommends "$package"; then continue; fi
     apt_get update || fail "apt-get update failed: is the package mirror reachable?"
-    apt_get install --yes --no-install-recommends "$package" || fail "apt-get can't install $package: $by_hand"
+    apt_get install --yes --no-install-recommends "$package" || fail "apt-get can't install $package; $by_hand"
   done
   allow_starts
   for server in $missing; do

@@ -5,6 +5,8 @@ import type { ModuleReference, SourceModule } from "./source-module.ts";
 
 type Judge = (from: OwnPackage, module: SourceModule, reference: ModuleReference) => string | undefined;
 
+const PACKAGES_ONLY = /^(libs|services|apps)\//;
+
 /** One line per import of a shipped source that the rules do not allow: `file:line: what; what is allowed`. */
 export function checkImports(modules: readonly SourceModule[], book: PackageBook, rules: ArchitectureRules): string[] {
   const judges: Judge[] = [
@@ -17,6 +19,8 @@ export function checkImports(modules: readonly SourceModule[], book: PackageBook
   const faults: string[] = [];
   for (const module of modules) {
     const from = book.holderOf(module.path);
+    if (from === undefined && PACKAGES_ONLY.test(module.path))
+      faults.push(`${module.path}:1: no package holds it; allowed: a package`);
     if (from === undefined || !isShipped(module.path)) continue;
     for (const reference of module.references) {
       for (const judge of judges) {

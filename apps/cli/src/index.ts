@@ -4,7 +4,7 @@ export { OperatorError } from "./operator-error.ts";
 export { readRunRecord, type RunRecord } from "./processes/run-record.ts";
 export { laneName, LiveLine, pipelineFigures } from "./view/live-line.ts";
 export { bar } from "./view/bar.ts";
-export { formatBytes, formatCount, formatSeconds } from "./view/quantity.ts";
+export { formatBytes, formatCount, formatMs, formatSeconds } from "./view/quantity.ts";
 export { printable } from "./view/printable.ts";
 export { Screen } from "./view/screen.ts";
 export { table } from "./view/table.ts";

@@ -1,4 +1,14 @@
-import { ApiClient, formatCount, formatSeconds, OperatorError, bar, pipelineFigures, Screen, waitFor } from "@sluice/cli";
+import {
+  ApiClient,
+  formatCount,
+  formatMs,
+  formatSeconds,
+  OperatorError,
+  bar,
+  pipelineFigures,
+  Screen,
+  waitFor,
+} from "@sluice/cli";
 import { compareServers, preload, verifyCounters, Workload, type Comparison } from "@sluice/testkit";
 import { expiryWithGrace, type PipelineStatus } from "@sluice/wire";
 import type { DemoOptions } from "./demo-options.ts";
@@ -66,7 +76,7 @@ export class Demo {
       killed: killed.instance,
       recoverySeconds: killed.recoverySeconds,
       successor: drained.status.lanes[0]?.instance ?? "nobody",
-      drainSeconds: drained.seconds,
+      drainMs: drained.ms,
       streamBytes: drained.status.stream.bytes,
       comparedKeys: compared.comparison.keys,
       compareSeconds: compared.seconds,
@@ -142,7 +152,7 @@ export class Demo {
     return { instance, recoverySeconds: recoveryMs / 1000 };
   }
 
-  async #drain(api: ApiClient): Promise<{ status: PipelineStatus; seconds: number }> {
+  async #drain(api: ApiClient): Promise<{ status: PipelineStatus; ms: number }> {
     await this.#load.pause();
     this.#screen.update("draining", "the load has stopped; draining");
     const limit = AbortSignal.any([AbortSignal.timeout(DRAIN_LIMIT_MS), this.#signal]);
@@ -150,10 +160,10 @@ export class Demo {
       this.#probe.measure(limit),
       waitFor(api, PIPELINE, { goal: "drained", timeoutMs: DRAIN_LIMIT_MS, signal: this.#signal }),
     ]);
-    const seconds = (lastMs ?? DRAIN_LIMIT_MS) / 1000;
+    const ms = lastMs ?? DRAIN_LIMIT_MS;
     this.#screen.clear();
-    this.#screen.print(`drained ${formatSeconds(seconds)} after the load had stopped`);
-    return { status, seconds };
+    this.#screen.print(`drained ${formatMs(ms)} after the load had stopped`);
+    return { status, ms };
   }
 
   async #compare(graceMs: number): Promise<{ comparison: Comparison; seconds: number }> {

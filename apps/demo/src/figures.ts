@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatSeconds, table } from "@sluice/cli";
+import { formatBytes, formatCount, formatMs, formatSeconds, table } from "@sluice/cli";
 
 /** What the demo has measured. */
 export interface Figures {
@@ -15,7 +15,7 @@ export interface Figures {
   readonly recoverySeconds: number;
   /** Who applies the lane since. */
   readonly successor: string;
-  readonly drainSeconds: number;
+  readonly drainMs: number;
   readonly streamBytes: number;
   readonly comparedKeys: number;
   readonly compareSeconds: number;
@@ -34,10 +34,10 @@ export function figuresTable(figures: Figures): string {
       "changes",
       `${formatCount(commands)} commands in ${formatSeconds(loadSeconds)} (${formatCount(commands / loadSeconds)} commands/s)`,
     ],
-    ["delay", delayMs === null ? "not measured" : `${delayMs.toFixed(1)} ms from source to destination (median of ${probes})`],
+    ["delay", delayMs === null ? "not measured" : `${formatMs(delayMs)} from source to destination (median of ${probes})`],
     ["peak lag", `${formatSeconds(figures.peakLagSeconds)}, ${formatBytes(figures.peakLagBytes)}`],
     [`${killed} killed`, `changes arrived again after ${formatSeconds(figures.recoverySeconds)}, through ${successor}`],
-    ["drained", `${formatSeconds(figures.drainSeconds)} after the load had stopped`],
+    ["drained", `${formatMs(figures.drainMs)} after the load had stopped`],
     ["stream", formatBytes(figures.streamBytes)],
     [
       "compared",

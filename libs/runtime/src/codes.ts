@@ -4,7 +4,7 @@ export interface CodeMeaning {
   readonly remedy: string;
 }
 
-/** Every code that Sluice prints. `SRC` source, `DST` destination, `BUS` NATS, `PIP` pipeline, `SLU` Sluice itself. */
+/** Every code that Sluice prints. `SRC` source, `DST` destination, `BUS` NATS, `PIP` pipeline, `API` a request, `SLU` Sluice itself. */
 export const codes = {
   "SRC-001": {
     meaning: "The source can't be reached, or it closed the replication link.",
@@ -117,6 +117,10 @@ export const codes = {
   "PIP-007": {
     meaning: "A destination is the source itself.",
     remedy: "Name another server as the destination.",
+  },
+  "API-001": {
+    meaning: "The API has no such path, or can't read the request.",
+    remedy: "Send what the message expects.",
   },
   "SLU-001": {
     meaning: "Something failed in a way that Sluice did not foresee.",

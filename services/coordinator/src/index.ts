@@ -1,1 +1,2 @@
-export {};
+export { createApi } from "./api/api-server.ts";
+export { CoordinatorService, type CoordinatorDeps } from "./coordinator-service.ts";

@@ -46,3 +46,11 @@ test("nobody there: says where it looked", async () => {
   expect(failure).toBeInstanceOf(ApiUnreachable);
   expect((failure as Error).message).toContain(`http://${server.address} does not answer: connect ECONNREFUSED`);
 });
+
+test("what stands by is not there, for now", async () => {
+  const body = { error: { code: "SLU-003", message: "this coordinator stands by", remedy: "Wait." } };
+  await using server = await startSampleApi(() => [503, body]);
+  const failure = await new ApiClient(server.address).list().catch((cause: unknown) => cause);
+  expect(failure).toBeInstanceOf(ApiUnreachable);
+  expect(failure).toMatchObject({ message: "SLU-003: this coordinator stands by", remedy: "Wait." });
+});

@@ -3,13 +3,15 @@ import { OperatorError } from "../operator-error.ts";
 import { printable } from "../view/printable.ts";
 
 const TIMEOUT_MS = 10_000;
+/** It answers, and can't for now: it stands by, or waits for the bus. Proxies say the others where it is away. */
+const NOT_NOW = [502, 503, 504];
 
 /** What a schema of `wire` does here: reads an answer or says what is wrong with it. */
 interface AnswerSchema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: { message: string } };
 }
 
-/** Nobody answers at the API's address, or it does not answer in time. */
+/** Nobody answers at the API's address, or not in time, or what answers can't for now: another try may do. */
 export class ApiUnreachable extends OperatorError {
   override readonly name = "ApiUnreachable";
 }
@@ -82,9 +84,12 @@ export class ApiClient {
     const answer = parsed(text);
     if (response.ok) return answer;
     const refusal = apiError.safeParse(answer);
+    if (!refusal.success && NOT_NOW.includes(response.status))
+      throw new ApiUnreachable(`${method} ${url} answered ${response.status}`);
     if (!refusal.success)
       throw new ApiRefusal("SLU-001", `${method} ${url} answered ${response.status}`, "Is this the API of Sluice?");
     const { code, message, remedy } = refusal.data.error;
+    if (NOT_NOW.includes(response.status)) throw new ApiUnreachable(`${code}: ${printable(message)}`, printable(remedy));
     throw new ApiRefusal(code, printable(message), printable(remedy));
   }
 }

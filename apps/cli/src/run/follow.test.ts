@@ -17,7 +17,7 @@ async function through<T>(statuses: readonly PipelineStatus[], act: (api: ApiCli
   await using server = await startSampleApi(({ method }) =>
     method === "POST" ? [200, {}] : [200, statuses[Math.min(shown++, statuses.length - 1)]],
   );
-  return act(new ApiClient(server.address));
+  return await act(new ApiClient(server.address));
 }
 
 const live = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatBytes, formatCount, formatSeconds } from "./quantity.ts";
+import { formatBytes, formatCount, formatMs, formatSeconds } from "./quantity.ts";
 
 test.each([
   [0, "0"],
@@ -26,3 +26,9 @@ test.each([
   [3_599.4, "59 min 59 s"],
   [7_800, "2 h 10 min"],
 ])("seconds %d", (value, text) => expect(formatSeconds(value)).toBe(text));
+
+test.each([
+  [0.44, "0.4 ms"],
+  [12.3, "12 ms"],
+  [1_230, "1.2 s"],
+])("ms %d", (value, text) => expect(formatMs(value)).toBe(text));

@@ -26,3 +26,9 @@ export function formatSeconds(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
+
+/** A short time for people: `0.4 ms`, `12 ms`, from one second on as `formatSeconds`. */
+export function formatMs(ms: number): string {
+  if (ms >= 1_000) return formatSeconds(ms / 1000);
+  return `${ms < 9.95 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+}

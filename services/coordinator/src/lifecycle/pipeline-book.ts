@@ -42,7 +42,7 @@ export class PipelineBook {
 
   get(name: string): KnownPipeline | null {
     const known = this.#pipelines.get(name);
-    return known === undefined || known.spec === null ? null : known;
+    return known?.spec ? known : null;
   }
 
   /** Takes a change in; one that is older than what is known (a watch that starts anew) changes nothing. Throws when it breaks its schema. */

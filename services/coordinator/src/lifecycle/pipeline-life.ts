@@ -1,5 +1,6 @@
 import type { LaneStream, Records } from "@sluice/bus";
-import { openSecret, type Actor, type Clock, type Logger } from "@sluice/runtime";
+import type { Endpoint } from "@sluice/redis";
+import { describeFault, Halt, openSecret, type Actor, type Clock, type Logger } from "@sluice/runtime";
 import { checkpointRecord, liveSubject, recordKey, stateRecord, type SpecRecord } from "@sluice/wire";
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
 import { SourceSampler } from "../checkpoint/source-sampler.ts";
@@ -82,15 +83,29 @@ export class PipelineLife implements Actor {
 
   /** The source of a shard of a standalone server is the pipeline's own endpoint. */
   #startSampling(spec: SpecRecord, signal: AbortSignal): Promise<void>[] {
-    const { clock, log, secretKey } = this.#deps;
-    const { source } = spec.pipeline;
-    const password = typeof source.password === "string" ? openSecret(source.password, secretKey) : undefined;
-    const endpoint = endpointOf(source, password);
+    const { clock, log } = this.#deps;
+    const endpoint = this.#sourceEndpoint(spec);
+    if (endpoint === null) return [];
     return (this.#known.topology?.value.shards ?? []).map(({ id }) => {
       const sampler = new SourceSampler(clock, log.child({ pipeline: this.#known.name, shard: id }));
       this.#samplers.set(id, sampler);
       return sampler.run(endpoint, signal);
     });
+  }
+
+  /** Null when the source can't be asked for want of a key or a certificate: its pipeline is observed all the same. */
+  #sourceEndpoint({ pipeline: { source } }: SpecRecord): Endpoint | null {
+    const { log, secretKey } = this.#deps;
+    try {
+      return endpointOf(source, typeof source.password === "string" ? openSecret(source.password, secretKey) : undefined);
+    } catch (cause) {
+      if (!(cause instanceof Halt)) throw cause;
+      log.error(
+        { pipeline: this.#known.name, code: cause.code, remedy: cause.remedy },
+        `no lag can be told: ${describeFault(cause)}`,
+      );
+      return null;
+    }
   }
 
   async #writeState(spec: SpecRecord): Promise<void> {

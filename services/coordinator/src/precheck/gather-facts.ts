@@ -22,7 +22,7 @@ export interface PipelineEndpoints {
 /** Asks every server of a pipeline what the checks need, side by side. Never rejects for what a server does: that is a fact. */
 export async function gatherFacts({ name, source, destinations }: PipelineEndpoints): Promise<PrecheckFacts> {
   const [asked, ...others] = await Promise.all([
-    askEndpoint("source", source, async () => undefined),
+    askEndpoint("source", source, () => Promise.resolve(null)),
     ...destinations.map(async ({ group, existing, endpoint }): Promise<DestinationFacts> => {
       const { facts, more } = await askEndpoint(`destination ${group}`, endpoint, async (client, keyspace) => ({
         mark: await readMark(client, name, group),

@@ -1,0 +1,356 @@
+import { Bus, Leases } from "@sluice/bus";
+import { slotTag } from "@sluice/redis";
+import { openSecret, silentLog, supervise, systemClock } from "@sluice/runtime";
+import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
+import {
+  apiError,
+  assignmentRecord,
+  epochRecord,
+  formatMark,
+  laneMarkKey,
+  laneRecord,
+  pipelineList,
+  pipelineStatus,
+  recordKey,
+  shardRecord,
+  specRecord,
+  topologyRecord,
+  type LaneRecord,
+  type PipelineStatus,
+  type ShardRecord,
+} from "@sluice/wire";
+import type { FastifyInstance } from "fastify";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CoordinatorService } from "../coordinator-service.ts";
+import { createApi } from "./api-server.ts";
+
+const log = silentLog();
+const clock = systemClock;
+const secretKey = Buffer.alloc(32, 7);
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+});
+
+let bus: Bus;
+let api: FastifyInstance;
+let stopCoordinator: () => Promise<void>;
+beforeEach(async () => {
+  const server = await NatsServer.start();
+  stops.push(async () => server[Symbol.asyncDispose]());
+  bus = await Bus.connect({ url: server.url, name: "test", log });
+  stops.push(() => bus.close());
+  ({ api, stop: stopCoordinator } = startCoordinator("c0"));
+  await readiness(api);
+});
+
+function startCoordinator(instance: string): { api: FastifyInstance; stop: () => Promise<void> } {
+  const stopping = new AbortController();
+  const leases = new Leases(bus.records, instance, clock, log);
+  const deps = { records: bus.records, streamOf: (name: string) => bus.stream(name), secretKey, clock, log };
+  const coordinator = new CoordinatorService({ ...deps, leases });
+  const ended = supervise(coordinator, stopping.signal, clock, log);
+  const own = createApi({ ...deps, active: () => coordinator.active });
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await ended;
+    leases.close();
+    await own.close();
+  };
+  stops.push(stop);
+  return { api: own, stop };
+}
+
+const readiness = (of: FastifyInstance) =>
+  waitUntil("the coordinator is active", async () => (await of.inject("/readyz")).statusCode === 200, { timeoutMs: 15_000 });
+
+async function redis(config: Record<string, string> = {}): Promise<RedisServer> {
+  const server = await RedisServer.start({ config });
+  stops.push(async () => server[Symbol.asyncDispose]());
+  return server;
+}
+
+const bodyOf = (source: { url: string; password?: string }, destination: object) => ({
+  name: "p",
+  source,
+  destinations: [destination],
+});
+const post = (payload: object) => api.inject({ method: "POST", url: "/api/v1/pipelines", payload });
+
+async function refusal(payload: object): Promise<{ status: number; code: string; message: string }> {
+  const answer = await post(payload);
+  const { code, message } = apiError.parse(answer.json()).error;
+  return { status: answer.statusCode, code, message };
+}
+
+async function statusWhere(what: string, holds: (status: PipelineStatus) => boolean, of = api): Promise<PipelineStatus> {
+  let last: unknown = null;
+  return waitUntil(
+    what,
+    async () => {
+      const answer = await of.inject("/api/v1/pipelines/p");
+      last = answer.json();
+      const status = pipelineStatus.parse(last);
+      return holds(status) ? status : null;
+    },
+    { timeoutMs: 15_000, details: () => JSON.stringify(last) },
+  );
+}
+
+/** Does what the router, ingest and a writer would. */
+async function work(source: RedisServer, epoch = 1) {
+  const info = await source.client().info("replication");
+  const offset = Number(/master_repl_offset:(\d+)/.exec(info)?.[1]);
+  const replid = /master_replid:(\w+)/.exec(info)?.[1] ?? "";
+  const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
+  const shard: ShardRecord = {
+    ...{ epoch, copy: 1, term: 1, instance: "i0", phase: "streaming", replid, storedOffset: offset, db: 0, copied },
+    ...{ commands: 0, bytes: 0, retry: null, halt: null, at: 1 },
+  };
+  const lane: LaneRecord = {
+    ...{
+      instance: "w0",
+      epoch,
+      copy: 1,
+      phase: "live",
+      offset,
+      sequence: 1,
+      keys: 0,
+      units: 0,
+      bytes: 0,
+      transactions: 0,
+      stale: 0,
+    },
+    ...{ retry: null, halt: null, at: 1 },
+  };
+  const topology = { shards: [{ id: "s0", host: "127.0.0.1", port: source.port, lanes: 1 }] };
+  await bus.records.put(recordKey.topology("p"), topologyRecord, topology);
+  await assign({ s0: "i0" }, { "main.s0.0": "w0" });
+  return {
+    shard: (change: Partial<ShardRecord>) => bus.records.put(recordKey.shard("p", "s0"), shardRecord, { ...shard, ...change }),
+    lane: (change: Partial<LaneRecord>) =>
+      bus.records.put(recordKey.lane("p", "main.s0.0"), laneRecord, { ...lane, ...change }),
+    offset,
+  };
+}
+
+const assign = (shards: Record<string, string>, lanes: Record<string, string>) =>
+  bus.records.put(recordKey.assignment("p"), assignmentRecord, { shards, lanes });
+
+/** A router for as long as the test runs: takes work back as the desired and the observed state ask for it. */
+function followStops(): void {
+  let desired = "running";
+  let state = "";
+  const obey = (): void =>
+    void assign(
+      desired === "running" ? { s0: "i0" } : {},
+      desired === "running" || state !== "stopped" ? { "main.s0.0": "w0" } : {},
+    );
+  const unwatches = [
+    bus.records.watch(recordKey.spec("p"), ({ value }) => {
+      ({ desired } = value as { desired: string });
+      obey();
+    }),
+    bus.records.watch(recordKey.state("p"), ({ value }) => {
+      const next = (value as { state: string }).state;
+      if (next !== state) obey();
+      state = next;
+      obey();
+    }),
+  ];
+  stops.push(() => Promise.resolve(unwatches.forEach((unwatch) => unwatch())));
+}
+
+describe("the life of a pipeline through the API", () => {
+  test("is created, copies, synchronizes, stops and is resumed", async () => {
+    const [source, destination] = [await redis(), await redis()];
+    // A replication backlog, so that offsets move.
+    await (await startReplica(source)).waitForSync();
+    const body = bodyOf({ url: source.url }, { url: destination.url });
+    const created = await post(body);
+    expect([created.statusCode, created.json()]).toEqual([201, { name: "p", outcome: "created" }]);
+    const first = await statusWhere("it is created", ({ state }) => state === "created");
+    expect(first).toMatchObject({ desired: "running", drained: false, shards: [], lanes: [], checkpoint: null });
+    expect((await bus.stream("p").size())?.messages).toBe(0);
+
+    const { shard, lane, offset } = await work(source);
+    await shard({ phase: "copying" });
+    await statusWhere("it copies", ({ state }) => state === "copying");
+    await shard({});
+    await lane({});
+    const synchronizing = await statusWhere("it synchronizes", ({ state, drained }) => state === "synchronizing" && drained);
+    expect(synchronizing.lanes[0]).toMatchObject({
+      group: "main",
+      shard: "s0",
+      lane: 0,
+      instance: "w0",
+      lagSeconds: 0,
+      lagBytes: 0,
+    });
+    expect(synchronizing.shards[0]).toMatchObject({ id: "s0", instance: "i0", sourceOffset: offset });
+    expect(synchronizing.sampledAt).toBeGreaterThan(0);
+
+    await source.client().set("key", "x".repeat(1000));
+    const behind = await statusWhere("it lags", ({ drained }) => !drained);
+    expect(behind.lanes[0]!.lagBytes).toBeGreaterThan(1000);
+    await statusWhere("the checkpoint follows", ({ checkpoint }) => checkpoint?.lanes["main.s0.0"]?.offset === offset);
+
+    followStops();
+    expect((await api.inject({ method: "POST", url: "/api/v1/pipelines/p/stop" })).statusCode).toBe(202);
+    await statusWhere("it is stopped", ({ state, desired }) => state === "stopped" && desired === "stopped");
+    await waitUntil("the lanes are taken back", async () => {
+      const found = await bus.records.get(recordKey.assignment("p"), assignmentRecord);
+      return Object.keys(found?.value.lanes ?? { none: 1 }).length === 0;
+    });
+
+    const resumed = await post(body);
+    expect([resumed.statusCode, resumed.json()]).toEqual([200, { name: "p", outcome: "resumed" }]);
+    await statusWhere("it runs again", ({ state, desired }) => state !== "stopped" && desired === "running");
+    expect(pipelineList.parse((await api.inject("/api/v1/pipelines")).json()).pipelines.map(({ name }) => name)).toEqual(["p"]);
+  });
+
+  test("a failed one is shown as failed with its reason, and starts again when it is posted again", async () => {
+    const [source, destination] = [await redis(), await redis()];
+    const body = bodyOf({ url: source.url }, { url: destination.url });
+    await post(body);
+    const { shard, lane } = await work(source);
+    followStops();
+    await shard({});
+    await lane({ halt: { code: "DST-004", message: "INCR failed", remedy: "…", at: 1 } });
+    const failed = await statusWhere("it failed", ({ state }) => state === "failed");
+    expect(failed.reason).toBe("lane main.s0.0: DST-004 INCR failed");
+    const seen: number[] = [];
+    stops.push(
+      (
+        (unwatch) => () =>
+          Promise.resolve(unwatch())
+      )(
+        bus.records.watch(recordKey.assignment("p"), ({ value }) =>
+          seen.push(Object.keys((value as { lanes: object }).lanes).length),
+        ),
+      ),
+    );
+    expect((await post(body)).statusCode).toBe(200);
+    await statusWhere("the old halt counts no more", ({ state }) => state !== "failed" && state !== "stopped");
+    expect(seen).toContain(0);
+  });
+
+  test("another coordinator takes over where the first one ended", async () => {
+    const [source, destination] = [await redis(), await redis()];
+    await post(bodyOf({ url: source.url }, { url: destination.url }));
+    const { shard, lane } = await work(source);
+    await shard({});
+    await lane({});
+    const before = await statusWhere(
+      "it synchronizes",
+      ({ state, checkpoint }) => state === "synchronizing" && checkpoint !== null,
+    );
+    const second = startCoordinator("c1").api;
+    const standby = await second.inject("/api/v1/pipelines/p");
+    expect([standby.statusCode, apiError.parse(standby.json()).error.code]).toEqual([503, "SLU-003"]);
+    expect((await second.inject("/livez")).statusCode).toBe(200);
+    await stopCoordinator();
+    await readiness(second);
+    const after = await statusWhere("it is known there", ({ shards }) => shards.length === 1, second);
+    expect(after).toMatchObject({ state: "synchronizing", since: before.since, checkpoint: before.checkpoint });
+  });
+});
+
+async function startReplica(of: RedisServer): Promise<RedisServer> {
+  const server = await RedisServer.start({ replicaOf: of });
+  stops.push(async () => server[Symbol.asyncDispose]());
+  return server;
+}
+
+describe("what the API refuses", () => {
+  test("servers that can't be used, each with its code", async () => {
+    const [source, destination] = [await redis(), await redis()];
+    const nowhere = { url: "redis://127.0.0.1:1" };
+    expect(await refusal(bodyOf(nowhere, { url: destination.url }))).toMatchObject({
+      status: 422,
+      code: "SRC-001",
+      message: expect.stringContaining("ECONNREFUSED") as string,
+    });
+    expect(await refusal(bodyOf({ url: source.url }, nowhere))).toMatchObject({ status: 422, code: "DST-001" });
+    expect(await refusal(bodyOf({ url: source.url }, { url: source.url.replace("127.0.0.1", "localhost") }))).toMatchObject({
+      code: "PIP-007",
+    });
+    const cluster = await redis({ "cluster-enabled": "yes" });
+    expect(await refusal(bodyOf({ url: cluster.url }, { url: destination.url }))).toMatchObject({
+      code: "PIP-005",
+      message: expect.stringContaining("cluster_enabled:1") as string,
+    });
+    const replica = await startReplica(source);
+    expect(await refusal(bodyOf({ url: replica.url }, { url: destination.url }))).toMatchObject({ code: "PIP-006" });
+    await destination.client(3).mset("a", "1", "b", "2");
+    expect(await refusal(bodyOf({ url: source.url }, { url: destination.url }))).toMatchObject({
+      code: "DST-009",
+      message: expect.stringContaining("2 keys in database 3") as string,
+    });
+    expect((await post(bodyOf({ url: source.url }, { url: destination.url, existing: "overwrite" }))).statusCode).toBe(201);
+    expect(await refusal(bodyOf({ url: replica.url }, { url: destination.url }))).toMatchObject({
+      status: 409,
+      code: "PIP-003",
+    });
+    expect(await refusal({ ...bodyOf({ url: source.url }, { url: destination.url }), retryWindow: "1m" })).toMatchObject({
+      status: 409,
+      code: "PIP-003",
+    });
+  });
+
+  test("wrong credentials, without telling them", async () => {
+    const [source, destination] = [await redis({ requirepass: "open-sesame" }), await redis()];
+    const wrong = await refusal(bodyOf({ url: source.url, password: "default:not-the-secret" }, { url: destination.url }));
+    expect(wrong).toMatchObject({ status: 422, code: "SRC-002", message: expect.stringContaining("WRONGPASS") as string });
+    expect(JSON.stringify(wrong)).not.toContain("not-the-secret");
+    expect(await refusal(bodyOf({ url: source.url }, { url: destination.url }))).toMatchObject({
+      code: "SRC-002",
+      message: expect.stringContaining("NOAUTH") as string,
+    });
+
+    expect(
+      (await post(bodyOf({ url: source.url, password: "default:open-sesame" }, { url: destination.url }))).statusCode,
+    ).toBe(201);
+    const spec = (await bus.records.get(recordKey.spec("p"), specRecord))!.value;
+    expect(JSON.stringify(spec)).not.toContain("open-sesame");
+    expect(spec.pipeline.source.user).toBe("default");
+    expect(openSecret(spec.pipeline.source.password as string, secretKey)).toBe("open-sesame");
+    const { shard } = await work(await redis());
+    await shard({});
+    await statusWhere("the source is sampled with the password", ({ shards }) => shards[0]?.sourceOffset === 0);
+  });
+
+  test("requests that can't be read, and pipelines that are not there", async () => {
+    const bad = await api.inject({
+      method: "POST",
+      url: "/api/v1/pipelines",
+      headers: { "content-type": "application/json" },
+      payload: "{",
+    });
+    expect([bad.statusCode, apiError.parse(bad.json()).error.code]).toEqual([400, "API-001"]);
+    const text = await api.inject({
+      method: "POST",
+      url: "/api/v1/pipelines",
+      headers: { "content-type": "text/plain" },
+      payload: "x",
+    });
+    expect([text.statusCode, apiError.parse(text.json()).error.code]).toEqual([415, "API-001"]);
+    expect(await refusal({ name: "P" })).toMatchObject({ status: 422, code: "PIP-001" });
+    for (const url of ["/api/v1/pipelines/none", "/api/v1/pipelines/%3E.*"]) {
+      const answer = await api.inject(url);
+      expect([answer.statusCode, apiError.parse(answer.json()).error.code]).toEqual([404, "PIP-002"]);
+    }
+    expect((await api.inject({ method: "POST", url: "/api/v1/pipelines/none/stop" })).statusCode).toBe(404);
+    expect(apiError.parse((await api.inject("/other")).json()).error.code).toBe("API-001");
+  });
+});
+
+test("a destination that this pipeline has written before is taken up again, in an epoch above all that it has seen", async () => {
+  const [source, destination] = [await redis(), await redis()];
+  await destination.client().set("key", "1");
+  const mark = formatMark({ epoch: 41, copy: 1, phase: "live", shard: "s0", offset: 5, sequence: 6 });
+  await destination.client().set(laneMarkKey(slotTag(0), "p", "main", "s0", 0), mark);
+  expect((await post(bodyOf({ url: source.url }, { url: destination.url }))).statusCode).toBe(201);
+  expect((await bus.records.get(recordKey.epoch("p"), epochRecord))?.value).toEqual({ epoch: 41 });
+});

@@ -1,0 +1,180 @@
+import type { LaneStream, Records, Stored } from "@sluice/bus";
+import { codes, sealSecret, type Clock, type Logger } from "@sluice/runtime";
+import {
+  assignmentRecord,
+  epochRecord,
+  expiryGraceMs,
+  parseRedisUrl,
+  pipelineSchema,
+  recordKey,
+  specRecord,
+  stateRecord,
+  writtenSpec,
+  type Pipeline,
+  type WrittenSpec,
+} from "@sluice/wire";
+import { endpointOf } from "../endpoint/endpoint-of.ts";
+import { judge } from "../precheck/checks.ts";
+import type { PrecheckFacts } from "../precheck/facts.ts";
+import { gatherFacts } from "../precheck/gather-facts.ts";
+import { readPostedPipeline, type PostedPipeline } from "./posted-pipeline.ts";
+import { Refusal } from "./refusal.ts";
+
+export interface DeskDeps {
+  readonly records: Records;
+  readonly streamOf: (pipeline: string) => LaneStream;
+  readonly secretKey: Buffer | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Started {
+  readonly name: string;
+  readonly outcome: "created" | "resumed";
+}
+
+/** Another request changed the same record in between so often. */
+const ATTEMPTS = 5;
+/** How long a failed pipeline may take to give its work up before it is started again. */
+const GIVE_UP_MS = 5_000;
+const LOOK_EVERY_MS = 100;
+
+/**
+ * Starts the pipeline of a request: creates it after its checks, or, where one of the name with the same endpoints exists,
+ * makes it run again with what the request says otherwise (credentials included). Throws `Refusal` 422 with the code of the
+ * first finding, 409 PIP-003; `Retryable` BUS-001.
+ */
+export async function startPipeline(body: unknown, deps: DeskDeps): Promise<Started> {
+  const posted = readPostedPipeline(body);
+  const { name } = posted.pipeline;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const existing = await deps.records.get(recordKey.spec(name), writtenSpec);
+    const isDone = existing === null ? await create(posted, deps) : await resume(posted, existing, deps);
+    if (isDone) return { name, outcome: existing === null ? "created" : "resumed" };
+  }
+  throw changedInBetween(name);
+}
+
+/** Makes a pipeline stop: its ingest at once, its lanes when they have applied what is stored. False when there is none. */
+export async function stopPipeline(name: string, { records }: DeskDeps): Promise<boolean> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const existing = await records.get(recordKey.spec(name), writtenSpec);
+    if (existing === null) return false;
+    if (existing.value.desired === "stopped") return true;
+    const stopped = { ...existing.value, desired: "stopped" as const };
+    if ((await records.compareAndSet(recordKey.spec(name), specRecord, stopped, existing.revision)) !== null) return true;
+  }
+  throw changedInBetween(name);
+}
+
+function changedInBetween(name: string): Refusal {
+  return new Refusal(409, "PIP-003", `pipeline ${name} was changed by other requests in between`, "Send the request again.");
+}
+
+async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> {
+  const { pipeline } = posted;
+  const { name } = pipeline;
+  const pipelineSealed = sealed(posted.written, deps.secretKey);
+  const facts = await gatherFacts({
+    name,
+    source: endpointOf(pipeline.source, plain(pipeline.source.password)),
+    destinations: pipeline.destinations.map((spec) => ({
+      group: spec.group,
+      existing: spec.existing,
+      endpoint: endpointOf(spec, plain(spec.password)),
+    })),
+  });
+  refuseFindings(facts);
+  await deps.streamOf(name).ensure();
+  await raiseEpoch(name, facts, deps.records);
+  const spec = { pipeline: pipelineSealed, desired: "running" as const, createdAt: deps.clock.nowMs() };
+  return (await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) !== null;
+}
+
+async function resume(posted: PostedPipeline, existing: Stored<WrittenSpec>, deps: DeskDeps): Promise<boolean> {
+  const { records, clock } = deps;
+  const { name } = posted.pipeline;
+  refuseOther(posted.pipeline, pipelineSchema.parse(existing.value.pipeline));
+  const spec = { ...existing.value, pipeline: sealed(posted.written, deps.secretKey) };
+  let { revision } = existing;
+  const state = await records.get(recordKey.state(name), stateRecord);
+  if (existing.value.desired === "running" && state?.value.state === "failed") {
+    // Actors that halted start only after they were dismissed.
+    const stopped = await records.compareAndSet(recordKey.spec(name), specRecord, { ...spec, desired: "stopped" }, revision);
+    if (stopped === null) return false;
+    revision = stopped;
+    for (const sinceMs = clock.monotonicMs(); clock.monotonicMs() - sinceMs < GIVE_UP_MS; await clock.sleep(LOOK_EVERY_MS)) {
+      const assignment = (await records.get(recordKey.assignment(name), assignmentRecord))?.value;
+      if (Object.keys({ ...assignment?.shards, ...assignment?.lanes }).length === 0) break;
+    }
+  }
+  return (await records.compareAndSet(recordKey.spec(name), specRecord, { ...spec, desired: "running" }, revision)) !== null;
+}
+
+function refuseFindings(facts: PrecheckFacts): void {
+  const findings = judge(facts);
+  const first = findings[0];
+  if (first === undefined) return;
+  const message = findings.map(({ endpoint, found, expected }) => `${endpoint}: ${found}; expected ${expected}`).join(". ");
+  throw new Refusal(422, first.code, message);
+}
+
+/** No new epoch may be one that a destination has already seen: the records may be younger than its marks (H6). */
+async function raiseEpoch(name: string, { destinations }: PrecheckFacts, records: Records): Promise<void> {
+  const highest = Math.max(...destinations.map(({ mark }) => (mark === null || typeof mark === "string" ? 0 : mark.epoch)));
+  for (;;) {
+    const current = await records.get(recordKey.epoch(name), epochRecord);
+    if ((current?.value.epoch ?? 0) >= highest) return;
+    const raised = await records.compareAndSet(recordKey.epoch(name), epochRecord, { epoch: highest }, current?.revision ?? 0);
+    if (raised !== null) return;
+  }
+}
+
+/** Throws `Refusal` PIP-003 when `posted` is not the pipeline that exists. */
+function refuseOther(posted: Pipeline, existing: Pipeline): void {
+  const differing = [
+    ...(place(posted.source.url) === place(existing.source.url) ? [] : ["the source"]),
+    ...(destinationsOf(posted) === destinationsOf(existing) ? [] : ["the destinations"]),
+  ];
+  const { name } = posted;
+  if (differing.length > 0)
+    throw new Refusal(409, "PIP-003", `pipeline ${name} exists and differs in ${differing.join(" and ")}`);
+  if (expiryGraceMs(posted) !== expiryGraceMs(existing)) {
+    throw new Refusal(
+      409,
+      "PIP-003",
+      `pipeline ${name} exists with retryWindow + keepApplied of ${expiryGraceMs(existing)} ms, and expiries in its destinations carry this sum`,
+      "Keep both as they were, or give the new pipeline another name.",
+    );
+  }
+}
+
+function destinationsOf(pipeline: Pipeline): string {
+  return pipeline.destinations
+    .map(({ group, url }) => `${group} ${place(url)}`)
+    .toSorted((a, b) => (a < b ? -1 : 1))
+    .join(", ");
+}
+
+function place(url: string): string {
+  const address = parseRedisUrl(url);
+  return typeof address === "string" ? url : `${address.host}:${address.port} ${address.tls}`;
+}
+
+function plain(password: Pipeline["source"]["password"]): string | undefined {
+  return typeof password === "string" ? password : undefined;
+}
+
+/** The pipeline as it goes into its record. Throws `Refusal` SLU-002 when there is a secret and no key. */
+function sealed(written: WrittenSpec["pipeline"], key: Buffer | null): WrittenSpec["pipeline"] {
+  const copy = structuredClone(written);
+  for (const endpoint of [copy.source, ...copy.destinations]) {
+    if (typeof endpoint.password !== "string") continue;
+    if (key === null) {
+      const message = "the pipeline holds a password, and the coordinator has no key to seal it with";
+      throw new Refusal(422, "SLU-002", message, `Set SLUICE_SECRET_KEY for every service. ${codes["SLU-002"].remedy}`);
+    }
+    endpoint.password = sealSecret(endpoint.password, key);
+  }
+  return copy;
+}

@@ -1,0 +1,75 @@
+import { Bus } from "@sluice/bus";
+import { silentLog } from "@sluice/runtime";
+import { NatsServer } from "@sluice/testkit";
+import { BatchKind, encodeBatch, liveSubject, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import { expect, test } from "vitest";
+import { StreamTrimmer } from "./stream-trimmer.ts";
+
+const log = silentLog();
+const [snap, live] = [snapSubject("p", 1, "s0", 0), liveSubject("p", "s0", 0)];
+
+function message(kind: BatchKind, epoch: number): Buffer {
+  const head = { kind, shard: "s0", epoch, term: 1, previous: 1, last: 1, db: 0, replid: "r" };
+  return encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null });
+}
+
+test("keeps the end of a finished copy, what was applied lately, and the last message of every subject", async () => {
+  await using server = await NatsServer.start();
+  const bus = await Bus.connect({ url: server.url, name: "test", log });
+  const stream = bus.stream("p");
+  await stream.ensure();
+  const tails = new Map<string, number>();
+  const append = async (subject: string, kind: BatchKind, epoch: number): Promise<void> => {
+    const result = await stream.append(subject, message(kind, epoch), tails.get(subject) ?? 0);
+    if (result.outcome !== "stored") throw new Error(result.outcome);
+    tails.set(subject, result.sequence);
+  };
+  let nowMs = 0;
+  const clock = { nowMs: () => 0, monotonicMs: () => nowMs, sleep: () => Promise.resolve() };
+  const trimmer = new StreamTrimmer("p", stream, 0, clock, log);
+  const trim = async (atMs: number, lane: Partial<LaneRecord>, epoch = 1): Promise<void> => {
+    nowMs = atMs;
+    const record = { epoch: 1, copy: 1, phase: "live", ...lane } as LaneRecord;
+    await trimmer.trim([
+      { shardId: "s0", lane: 0, shard: { epoch, copy: 1 } as ShardRecord, groups: new Map([["main", record]]) },
+    ]);
+  };
+  const messages = async (): Promise<number> => (await stream.size())!.messages;
+
+  await append(live, BatchKind.fence, 1); // 1
+  for (let index = 0; index < 3; index++) await append(snap, BatchKind.heartbeat, 1); // 2 to 4
+  await append(snap, BatchKind.snapshotEnd, 1); // 5
+  for (let index = 0; index < 4; index++) await append(live, BatchKind.heartbeat, 1); // 6 to 9
+
+  await trim(0, { phase: "snap", offset: 3, sequence: 4 });
+  expect(await messages()).toBe(9);
+  await trim(1_000, { offset: 1, sequence: 5 });
+  expect(await messages()).toBe(6);
+  expect((await stream.tail(snap))?.sequence).toBe(5);
+
+  await trim(2_000, { offset: 2, sequence: 8 });
+  expect(await messages()).toBe(6);
+  await trim(62_000, { offset: 3, sequence: 8 });
+  expect(await stream.at(7)).toBeNull();
+  expect(await stream.at(8)).not.toBeNull();
+  // A sequence beyond the subject's last message never takes that one away.
+  await trim(130_000, { offset: 4, sequence: 1_000 });
+  await trim(191_000, { offset: 4, sequence: 1_000 });
+  expect((await stream.tail(live))?.sequence).toBe(9);
+  expect(await messages()).toBe(2);
+
+  // The next epoch uses the same subject: while its copy runs nothing of it goes, whatever the records still say.
+  await append(snap, BatchKind.heartbeat, 2);
+  await append(snap, BatchKind.heartbeat, 2);
+  const again = new StreamTrimmer("p", stream, 0, clock, log);
+  await again.trim([
+    {
+      shardId: "s0",
+      lane: 0,
+      shard: { epoch: 1, copy: 1 } as ShardRecord,
+      groups: new Map([["main", { epoch: 1, copy: 1, phase: "live", offset: 4, sequence: 9 } as LaneRecord]]),
+    },
+  ]);
+  expect(await messages()).toBe(4);
+  await bus.close();
+});
