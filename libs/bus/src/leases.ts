@@ -2,6 +2,7 @@ import { Retryable, type Clock, type Logger } from "@sluice/runtime";
 import { leaseRecord, recordFilter, recordKey } from "@sluice/wire";
 import { Pulse } from "./pulse.ts";
 import type { Records, Unwatch } from "./records.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /** A holder renews so often … */
 export const LEASE_RENEW_MS = 1_000;
@@ -82,7 +83,8 @@ export class Leases {
         await this.#clock.sleep(LEASE_RENEW_MS, released.signal);
         if (released.signal.aborted) return;
         try {
-          const next = await this.#records.compareAndSet(key, leaseRecord, { holder: this.#holder }, revision);
+          const renewal = this.#records.compareAndSet(key, leaseRecord, { holder: this.#holder }, revision);
+          const next = await withTimeLimit(renewal, LEASE_RENEW_MS, this.#clock);
           if (next === null && !(await this.#isStillOurs(key))) break;
           revision = next ?? (await this.#records.get(key, leaseRecord))?.revision ?? revision;
           renewedAtMs = this.#clock.monotonicMs();

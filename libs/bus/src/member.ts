@@ -1,6 +1,7 @@
 import { Retryable, type Clock } from "@sluice/runtime";
 import { memberRecord, recordKey } from "@sluice/wire";
 import type { Records } from "./records.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /** An instance says that it is alive so often … */
 export const MEMBER_BEAT_MS = 1_000;
@@ -22,7 +23,7 @@ export async function beMember(
   const record = { service, instance, pid: process.pid, startedAt: clock.nowMs() };
   while (!signal.aborted) {
     try {
-      await records.put(key, memberRecord, record);
+      await withTimeLimit(records.put(key, memberRecord, record), MEMBER_BEAT_MS, clock);
     } catch (cause) {
       if (!(cause instanceof Retryable)) throw cause;
     }

@@ -28,13 +28,11 @@ export class ApiRefusal extends OperatorError {
 
 /** Sluice's HTTP API. Every method throws `ApiUnreachable` or `ApiRefusal`. */
 export class ApiClient {
-  readonly #base: string;
-  readonly #timeoutMs: number;
+  readonly #address: () => Promise<string>;
 
-  /** `address`: `host:port`, or a URL where the API stands behind a proxy. */
-  constructor(address: string, timeoutMs = TIMEOUT_MS) {
-    this.#base = (address.includes("://") ? address : `http://${address}`).replace(/\/+$/, "");
-    this.#timeoutMs = timeoutMs;
+  /** `address`: `host:port`, or a URL where the API stands behind a proxy; a function is asked again for every request. */
+  constructor(address: string | (() => Promise<string>)) {
+    this.#address = typeof address === "string" ? async () => address : address;
   }
 
   async list(): Promise<PipelineList> {
@@ -59,21 +57,23 @@ export class ApiClient {
     if (answer.success) return answer.data;
     throw new ApiRefusal(
       "SLU-001",
-      `${this.#base}${path} answered something else: ${printable(answer.error.message)}`,
+      `${path} answered something else: ${printable(answer.error.message)}`,
       "Use one release of Sluice.",
     );
   }
 
   async #send(method: string, path: string, body?: unknown): Promise<unknown> {
-    const url = `${this.#base}${path}`;
+    const address = await this.#address();
+    const base = (address.includes("://") ? address : `http://${address}`).replace(/\/+$/, "");
+    const url = base + path;
     const content = body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
     let response: Response;
     let text: string;
     try {
-      response = await fetch(url, { method, signal: AbortSignal.timeout(this.#timeoutMs), ...content });
+      response = await fetch(url, { method, signal: AbortSignal.timeout(TIMEOUT_MS), ...content });
       text = await response.text();
     } catch (cause) {
-      const message = `the API at ${this.#base} does not answer: ${printable(reasonOf(cause))}`;
+      const message = `the API at ${base} does not answer: ${printable(reasonOf(cause))}`;
       throw new ApiUnreachable(
         message,
         "Start it with `sluice run FILE`, or say where it is with --api host:port or SLUICE_API.",

@@ -22,8 +22,9 @@ export interface StatusOptions extends ApiOptions {
   readonly watch?: boolean;
 }
 
-async function clientOf({ api, data }: ApiOptions): Promise<ApiClient> {
-  return new ApiClient(await apiAddress(api, data, process.env));
+/** Looks for the address at every request: a run that has been started meanwhile is found. */
+function clientOf({ api, data }: ApiOptions): ApiClient {
+  return new ApiClient(async () => apiAddress(api, data, process.env));
 }
 
 /** `sluice status`: one pipeline, or the list of all. With `watch` it goes on until it is interrupted. */
@@ -31,8 +32,8 @@ export async function showStatus(pipeline: string | undefined, options: StatusOp
   const { json = false, watch = false } = options;
   const interrupted = new AbortController();
   if (watch) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
+  const api = clientOf(options);
   do {
-    const api = await clientOf(options);
     const text = await statusText(api, pipeline, json);
     const clear = watch && !json && process.stdout.isTTY ? CLEAR_SCREEN : "";
     process.stdout.write(`${clear}${text}\n`);
@@ -51,13 +52,13 @@ async function statusText(api: ApiClient, pipeline: string | undefined, json: bo
 
 /** `sluice wait`. */
 export async function waitForPipeline(pipeline: string, goal: WaitGoal, timeoutMs: number, options: ApiOptions): Promise<void> {
-  await waitFor(await clientOf(options), pipeline, { goal, timeoutMs });
+  await waitFor(clientOf(options), pipeline, { goal, timeoutMs });
   process.stdout.write(`${pipeline} is ${goal}\n`);
 }
 
 /** `sluice stop`: what is stored is applied first. */
 export async function stopPipeline(pipeline: string, options: ApiOptions): Promise<void> {
-  const api = await clientOf(options);
+  const api = clientOf(options);
   await api.stop(pipeline);
   const deadlineMs = performance.now() + STOP_LIMIT_MS;
   let status: PipelineStatus = await api.status(pipeline);

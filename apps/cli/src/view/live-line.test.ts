@@ -37,6 +37,12 @@ describe("the line", () => {
     expect(text).toContain("25 % · 0 keys · 10 B of about 40 B read");
   });
 
+  test("before the source sends: no bar", () => {
+    const shards = [sampleShard({ copied: { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 } })];
+    const text = new LiveLine().render(samplePipeline({ state: "copying", shards, lanes: [] }), 0, 0);
+    expect(text).toBe("copying · the source has not begun to send");
+  });
+
   test("while synchronizing: rate, lag, applied offset, stream", () => {
     const line = new LiveLine();
     line.render(samplePipeline(), 0, 0);

@@ -87,6 +87,7 @@ export class LiveLine {
 
   #copying(figures: PipelineFigures): string {
     const { keys, expectedKeys, copyBytes, expectedCopyBytes } = figures;
+    if (keys === 0 && copyBytes === 0) return "copying · the source has not begun to send";
     const fraction = expectedKeys > 0 ? keys / expectedKeys : copyBytes / expectedCopyBytes;
     const parts = [`copying ${bar(fraction)}`];
     parts.push(expectedKeys > 0 ? `${formatCount(keys)} of ${formatCount(expectedKeys)} keys` : `${formatCount(keys)} keys`);

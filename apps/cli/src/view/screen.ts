@@ -34,7 +34,8 @@ export class Screen {
   /** Replaces the line at the bottom. `heading` says what it is about, such as the state of a pipeline. */
   update(heading: string, line: string): void {
     if (this.#isTerminal) {
-      this.#line = line.slice(0, Math.max(20, (this.#output.columns ?? 80) - 1));
+      const columns = this.#output.columns ?? 0;
+      this.#line = line.slice(0, Math.max(20, (columns > 0 ? columns : 80) - 1)); // some terminals say 0
       this.#output.write(ERASE_LINE + this.#line);
       return;
     }

@@ -14,6 +14,7 @@ import {
   recordKey,
   shardRecord,
   specRecord,
+  stateRecord,
   topologyRecord,
   type LaneRecord,
   type PipelineStatus,
@@ -71,6 +72,12 @@ async function redis(config: Record<string, string> = {}): Promise<RedisServer> 
   return server;
 }
 
+async function startReplica(of: RedisServer): Promise<RedisServer> {
+  const server = await RedisServer.start({ replicaOf: of });
+  stops.push(async () => server[Symbol.asyncDispose]());
+  return server;
+}
+
 const bodyOf = (source: { url: string; password?: string }, destination: object) => ({
   name: "p",
   source,
@@ -103,27 +110,12 @@ async function work(source: RedisServer, epoch = 1) {
   const info = await source.client().info("replication");
   const offset = Number(/master_repl_offset:(\d+)/.exec(info)?.[1]);
   const replid = /master_replid:(\w+)/.exec(info)?.[1] ?? "";
+  const lifeSigns = { retry: null, halt: null, at: 1, bytes: 0 };
   const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
-  const shard: ShardRecord = {
-    ...{ epoch, copy: 1, term: 1, instance: "i0", phase: "streaming", replid, storedOffset: offset, db: 0, copied },
-    ...{ commands: 0, bytes: 0, retry: null, halt: null, at: 1 },
-  };
-  const lane: LaneRecord = {
-    ...{
-      instance: "w0",
-      epoch,
-      copy: 1,
-      phase: "live",
-      offset,
-      sequence: 1,
-      keys: 0,
-      units: 0,
-      bytes: 0,
-      transactions: 0,
-      stale: 0,
-    },
-    ...{ retry: null, halt: null, at: 1 },
-  };
+  const link = { epoch, copy: 1, term: 1, instance: "i0", phase: "streaming" as const, replid, storedOffset: offset };
+  const shard: ShardRecord = { ...link, ...lifeSigns, db: 0, copied, commands: 0 };
+  const mark = { instance: "w0", epoch, copy: 1, phase: "live" as const, offset, sequence: 1 };
+  const lane: LaneRecord = { ...mark, ...lifeSigns, keys: 0, units: 0, transactions: 0, stale: 0 };
   const topology = { shards: [{ id: "s0", host: "127.0.0.1", port: source.port, lanes: 1 }] };
   await bus.records.put(recordKey.topology("p"), topologyRecord, topology);
   await assign({ s0: "i0" }, { "main.s0.0": "w0" });
@@ -141,7 +133,7 @@ const assign = (shards: Record<string, string>, lanes: Record<string, string>) =
 /** A router for as long as the test runs: takes work back as the desired and the observed state ask for it. */
 function followStops(): void {
   let desired = "running";
-  let state = "";
+  let state = "created";
   const obey = (): void =>
     void assign(
       desired === "running" ? { s0: "i0" } : {},
@@ -149,17 +141,15 @@ function followStops(): void {
     );
   const unwatches = [
     bus.records.watch(recordKey.spec("p"), ({ value }) => {
-      ({ desired } = value as { desired: string });
+      ({ desired } = specRecord.parse(value));
       obey();
     }),
     bus.records.watch(recordKey.state("p"), ({ value }) => {
-      const next = (value as { state: string }).state;
-      if (next !== state) obey();
-      state = next;
+      ({ state } = stateRecord.parse(value));
       obey();
     }),
   ];
-  stops.push(() => Promise.resolve(unwatches.forEach((unwatch) => unwatch())));
+  for (const unwatch of unwatches) stops.push(() => Promise.resolve(unwatch()));
 }
 
 describe("the life of a pipeline through the API", () => {
@@ -221,16 +211,10 @@ describe("the life of a pipeline through the API", () => {
     const failed = await statusWhere("it failed", ({ state }) => state === "failed");
     expect(failed.reason).toBe("lane main.s0.0: DST-004 INCR failed");
     const seen: number[] = [];
-    stops.push(
-      (
-        (unwatch) => () =>
-          Promise.resolve(unwatch())
-      )(
-        bus.records.watch(recordKey.assignment("p"), ({ value }) =>
-          seen.push(Object.keys((value as { lanes: object }).lanes).length),
-        ),
-      ),
-    );
+    const unwatch = bus.records.watch(recordKey.assignment("p"), ({ value }) => {
+      seen.push(Object.keys(assignmentRecord.parse(value).lanes).length);
+    });
+    stops.push(() => Promise.resolve(unwatch()));
     expect((await post(body)).statusCode).toBe(200);
     await statusWhere("the old halt counts no more", ({ state }) => state !== "failed" && state !== "stopped");
     expect(seen).toContain(0);
@@ -256,12 +240,6 @@ describe("the life of a pipeline through the API", () => {
     expect(after).toMatchObject({ state: "synchronizing", since: before.since, checkpoint: before.checkpoint });
   });
 });
-
-async function startReplica(of: RedisServer): Promise<RedisServer> {
-  const server = await RedisServer.start({ replicaOf: of });
-  stops.push(async () => server[Symbol.asyncDispose]());
-  return server;
-}
 
 describe("what the API refuses", () => {
   test("servers that can't be used, each with its code", async () => {
@@ -300,7 +278,8 @@ describe("what the API refuses", () => {
   });
 
   test("wrong credentials, without telling them", async () => {
-    const [source, destination] = [await redis({ requirepass: "open-sesame" }), await redis()];
+    const [source, destination] = [await redis(), await redis()];
+    await source.client().config("SET", "requirepass", "open-sesame");
     const wrong = await refusal(bodyOf({ url: source.url, password: "default:not-the-secret" }, { url: destination.url }));
     expect(wrong).toMatchObject({ status: 422, code: "SRC-002", message: expect.stringContaining("WRONGPASS") as string });
     expect(JSON.stringify(wrong)).not.toContain("not-the-secret");
@@ -315,7 +294,8 @@ describe("what the API refuses", () => {
     const spec = (await bus.records.get(recordKey.spec("p"), specRecord))!.value;
     expect(JSON.stringify(spec)).not.toContain("open-sesame");
     expect(spec.pipeline.source.user).toBe("default");
-    expect(openSecret(spec.pipeline.source.password as string, secretKey)).toBe("open-sesame");
+    const { password } = spec.pipeline.source;
+    expect(typeof password === "string" && openSecret(password, secretKey)).toBe("open-sesame");
     const { shard } = await work(await redis());
     await shard({});
     await statusWhere("the source is sampled with the password", ({ shards }) => shards[0]?.sourceOffset === 0);

@@ -23,6 +23,7 @@ export interface ApiDeps extends DeskDeps {
 /** The HTTP API. Every refusal is an `apiError`; what was not foreseen is logged and told without detail. */
 export function createApi(deps: ApiDeps): FastifyInstance {
   const api = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true });
+  api.removeContentTypeParser("text/plain");
   api.setErrorHandler(async (cause, request, reply) => {
     const refusal = refusalOf(cause, deps.log, `${request.method} ${request.url}`);
     return reply.status(refusal.status).send(refusal.body);

@@ -13,7 +13,7 @@ import {
   type Pipeline,
   type WrittenSpec,
 } from "@sluice/wire";
-import { endpointOf } from "../endpoint/endpoint-of.ts";
+import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { judge } from "../precheck/checks.ts";
 import type { PrecheckFacts } from "../precheck/facts.ts";
 import { gatherFacts } from "../precheck/gather-facts.ts";
@@ -77,11 +77,11 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
   const pipelineSealed = sealed(posted.written, deps.secretKey);
   const facts = await gatherFacts({
     name,
-    source: endpointOf(pipeline.source, plain(pipeline.source.password)),
+    source: openEndpoint(pipeline.source, (password) => password),
     destinations: pipeline.destinations.map((spec) => ({
       group: spec.group,
       existing: spec.existing,
-      endpoint: endpointOf(spec, plain(spec.password)),
+      endpoint: openEndpoint(spec, (password) => password),
     })),
   });
   refuseFindings(facts);
@@ -159,10 +159,6 @@ function destinationsOf(pipeline: Pipeline): string {
 function place(url: string): string {
   const address = parseRedisUrl(url);
   return typeof address === "string" ? url : `${address.host}:${address.port} ${address.tls}`;
-}
-
-function plain(password: Pipeline["source"]["password"]): string | undefined {
-  return typeof password === "string" ? password : undefined;
 }
 
 /** The pipeline as it goes into its record. Throws `Refusal` SLU-002 when there is a secret and no key. */

@@ -1,5 +1,6 @@
+import type { LaneRecord, ShardRecord } from "@sluice/wire";
 import { expect, test } from "vitest";
-import { isSameCheckpoint } from "./checkpoint.ts";
+import { checkpointOf, isSameCheckpoint } from "./checkpoint.ts";
 
 test("checkpoints are the same when they resume at the same place, whenever and in whatever order they were written", () => {
   const shards = { s0: { replid: "r", offset: 1, db: 0, epoch: 1 } };
@@ -13,4 +14,14 @@ test("checkpoints are the same when they resume at the same place, whenever and 
   ).toBe(true);
   expect(isSameCheckpoint({ shards, lanes: { a }, at: 1 }, { shards, lanes: { a: b }, at: 1 })).toBe(false);
   expect(isSameCheckpoint({ shards, lanes: { a }, at: 1 }, { shards, lanes: {}, at: 1 })).toBe(false);
+});
+
+test("a lane that does not know yet where it stands keeps its place", () => {
+  const lane = { sequence: 7, offset: 70, epoch: 1 };
+  const shard = { replid: "r", storedOffset: 80, db: 2, epoch: 1 };
+  const maps = (of: typeof lane) =>
+    [new Map([["s0", shard as ShardRecord]]), new Map([["main.s0.0", of as LaneRecord]])] as const;
+  const first = checkpointOf(null, ...maps(lane), 1);
+  expect(first).toEqual({ shards: { s0: { replid: "r", offset: 80, db: 2, epoch: 1 } }, lanes: { "main.s0.0": lane }, at: 1 });
+  expect(checkpointOf(first, ...maps({ sequence: 0, offset: 0, epoch: 0 }), 2)).toEqual({ ...first, at: 2 });
 });

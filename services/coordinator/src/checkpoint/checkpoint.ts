@@ -1,16 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
 import type { CheckpointRecord, LaneRecord, ShardRecord } from "@sluice/wire";
 
-/** Where a restart resumes, by the newest records of shards and lanes. */
+/**
+ * Where a restart resumes, by the newest records of shards and lanes. One that has just been taken over and does not know yet
+ * where it stands (epoch 0) keeps its place in `previous`.
+ */
 export function checkpointOf(
+  previous: CheckpointRecord | null,
   shards: ReadonlyMap<string, ShardRecord>,
   lanes: ReadonlyMap<string, LaneRecord>,
   nowMs: number,
 ): CheckpointRecord {
-  const checkpoint: CheckpointRecord = { shards: {}, lanes: {}, at: nowMs };
-  for (const [id, { replid, storedOffset, db, epoch }] of shards)
-    checkpoint.shards[id] = { replid, offset: storedOffset, db, epoch };
-  for (const [label, { sequence, offset, epoch }] of lanes) checkpoint.lanes[label] = { sequence, offset, epoch };
+  const checkpoint: CheckpointRecord = { shards: { ...previous?.shards }, lanes: { ...previous?.lanes }, at: nowMs };
+  for (const [id, { replid, storedOffset, db, epoch }] of shards) {
+    if (epoch > 0) checkpoint.shards[id] = { replid, offset: storedOffset, db, epoch };
+  }
+  for (const [label, { sequence, offset, epoch }] of lanes) {
+    if (epoch > 0) checkpoint.lanes[label] = { sequence, offset, epoch };
+  }
   return checkpoint;
 }
 

@@ -4,7 +4,7 @@ import { backoffMs } from "@sluice/runtime";
 import { Redis } from "ioredis";
 
 /** How long connecting and each command may take. */
-export const CONTROL_TIMEOUT_MS = 3_000;
+const CONTROL_TIMEOUT_MS = 3_000;
 
 /**
  * A connection for questions (INFO, SCAN, GET), never for data: nothing is queued while it is away, nothing is sent twice, and

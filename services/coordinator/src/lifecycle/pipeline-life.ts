@@ -5,7 +5,7 @@ import { checkpointRecord, liveSubject, recordKey, stateRecord, type SpecRecord 
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
 import { SourceSampler } from "../checkpoint/source-sampler.ts";
 import { StreamTrimmer, type TrimmedLane } from "../checkpoint/stream-trimmer.ts";
-import { endpointOf } from "../endpoint/endpoint-of.ts";
+import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { factsOf } from "./facts-of.ts";
 import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
 import { observeState } from "./state.ts";
@@ -97,7 +97,7 @@ export class PipelineLife implements Actor {
   #sourceEndpoint({ pipeline: { source } }: SpecRecord): Endpoint | null {
     const { log, secretKey } = this.#deps;
     try {
-      return endpointOf(source, typeof source.password === "string" ? openSecret(source.password, secretKey) : undefined);
+      return openEndpoint(source, (sealed) => openSecret(sealed, secretKey));
     } catch (cause) {
       if (!(cause instanceof Halt)) throw cause;
       log.error(
@@ -163,7 +163,7 @@ export class PipelineLife implements Actor {
     const shards = new Map([...known.shards].map(([id, { value }]) => [id, value]));
     const lanes = new Map([...known.lanes].map(([label, { value }]) => [label, value]));
     if (shards.size === 0 && lanes.size === 0) return;
-    const value = checkpointOf(shards, lanes, this.#deps.clock.nowMs());
+    const value = checkpointOf(known.checkpoint?.value ?? null, shards, lanes, this.#deps.clock.nowMs());
     if (known.checkpoint !== null && isSameCheckpoint(known.checkpoint.value, value)) return;
     const key = recordKey.checkpoint(known.name);
     const revision = await this.#deps.records.compareAndSet(key, checkpointRecord, value, known.checkpoint?.revision ?? 0);

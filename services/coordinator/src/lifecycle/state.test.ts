@@ -46,6 +46,14 @@ describe("observeState", () => {
     expect(stateOf({ ...lag(9.9), previous: "catching-up" })).toBe("catching-up");
   });
 
+  test("a writer that has not read the mark yet brings no pipeline back to copying", () => {
+    const lanes = [{ ...laneIn({ phase: "snap", epoch: 0 }), lagSeconds: null }];
+    expect(stateOf({ lanes, previous: "synchronizing" })).toBe("synchronizing");
+    expect(stateOf({ lanes, previous: "catching-up" })).toBe("catching-up");
+    expect(stateOf({ lanes, previous: "copying" })).toBe("copying");
+    expect(stateOf({ lanes, previous: null })).toBe("copying");
+  });
+
   test("retrying names who waits for what, also during a copy", () => {
     const retry = { endpoint: "source s0", since: 1, reason: "connect ECONNREFUSED" };
     expect(observeState({ ...facts, shards: [shardIn({ phase: "copying", retry })] })).toEqual({

@@ -43,9 +43,9 @@ export interface ObservedState {
 }
 
 /** Every lane this close to the source: the pipeline is synchronizing … */
-export const SYNCHRONIZED_SECONDS = 3;
+const SYNCHRONIZED_SECONDS = 3;
 /** … and stays so until a lane is further behind than this. Heartbeats pass an idle source's pings on only every 5 s. */
-export const LEFT_BEHIND_SECONDS = 10;
+const LEFT_BEHIND_SECONDS = 10;
 
 /**
  * The state that a pipeline is seen in, by its records alone. The first line that holds decides:
@@ -85,8 +85,12 @@ function runningState(
     return { state: "created", reason: missing ?? "waiting for ingest to begin" };
   }
   const epochs = new Map(shards.map(({ id, seen }) => [id, seen?.epoch ?? 0]));
-  const isCopying = (lane: LaneFacts): boolean =>
-    lane.seen === null || lane.seen.phase === "snap" || lane.seen.epoch < (epochs.get(lane.label.split(".")[1] ?? "") ?? 0);
+  const isPastCopy = previous === "synchronizing" || previous === "catching-up";
+  const isCopying = ({ label, seen }: LaneFacts): boolean => {
+    // A writer that has just taken the lane reports epoch 0 until it has read the mark.
+    if (seen === null || seen.epoch === 0) return !isPastCopy;
+    return seen.phase === "snap" || seen.epoch < (epochs.get(label.split(".")[1] ?? "") ?? 0);
+  };
   if (shards.some(({ seen }) => seen?.phase === "copying") || lanes.some(isCopying)) {
     return { state: "copying", reason: missing ?? "a full copy is under way" };
   }

@@ -1,5 +1,5 @@
 /** A stop ends after this time even when not all that is stored was applied: it stays in the stream for the next start. */
-export const STOP_LIMIT_MS = 15_000;
+const STOP_LIMIT_MS = 15_000;
 /** Ingest has written its last record when no shard is assigned and none changed for so long. */
 const QUIET_MS = 1_500;
 

@@ -10,7 +10,7 @@ import { reachable } from "./reachable.ts";
 import { standalone } from "./standalone.ts";
 
 /** Every check, in the order in which findings are reported. */
-export const checks: readonly Check[] = [reachable, credentials, loaded, standalone, primary, otherServer, mark, empty];
+const checks: readonly Check[] = [reachable, credentials, loaded, standalone, primary, otherServer, mark, empty];
 
 /** What forbids the pipeline to start; empty when nothing does. */
 export function judge(facts: PrecheckFacts): Finding[] {

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { factsOf } from "./facts-of.ts";
+import { PipelineBook } from "./pipeline-book.ts";
+
+const signs = { retry: null, at: 1, bytes: 0, epoch: 1, copy: 1, halt: { code: "DST-004", message: "m", remedy: "r", at: 1 } };
+const lane = { ...signs, instance: "w", phase: "live", offset: 1, sequence: 1, keys: 0, units: 0, transactions: 0, stale: 0 };
+const spec = { pipeline: { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] }, createdAt: 1 };
+
+function bookWith(laneRevision: number, specRevision: number): PipelineBook {
+  const book = new PipelineBook();
+  book.take({ key: "pipeline.p.lane.main.s0.0", value: lane, revision: laneRevision });
+  book.take({ key: "pipeline.p.topology", value: { shards: [{ id: "s0", host: "a", port: 1, lanes: 1 }] }, revision: 2 });
+  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: specRevision });
+  return book;
+}
+
+test("a halt counts until the spec is written again, which every start does", () => {
+  const haltOf = (book: PipelineBook) => factsOf(book.get("p")!, new Map()).lanes[0]?.seen?.halt?.code ?? null;
+  expect(haltOf(bookWith(6, 5))).toBe("DST-004");
+  expect(haltOf(bookWith(4, 5))).toBeNull();
+});
+
+test("a shard or lane without a record or an owner is there all the same", () => {
+  const { shards, lanes } = factsOf(bookWith(6, 5).get("p")!, new Map());
+  expect(shards).toEqual([{ id: "s0", owner: null, seen: null }]);
+  expect(lanes.map(({ label, owner }) => [label, owner])).toEqual([["main.s0.0", null]]);
+});
+
+test("the book ignores what is older than what it knows, and what it can't read", () => {
+  const book = bookWith(6, 5);
+  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "stopped" }, revision: 4 });
+  expect(() => book.take({ key: "pipeline.p.spec", value: { desired: "?" }, revision: 9 })).toThrow("desired");
+  expect(book.get("p")?.spec).toMatchObject({ revision: 5, value: { desired: "running" } });
+  book.take({ key: "pipeline.p.spec", value: null, revision: 10 });
+  expect(book.get("p")).toBeNull();
+  expect(book.all).toEqual([]);
+});

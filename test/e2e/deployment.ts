@@ -1,0 +1,212 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort, RedisServer, SpawnedProcess, waitUntil } from "@sluice/testkit";
+import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
+
+const SLUICE = fileURLToPath(new URL("../../sluice", import.meta.url));
+
+/** One of our processes, started as an operator would start it. */
+export async function startSluice(args: readonly string[], env: Record<string, string> = {}): Promise<SpawnedProcess> {
+  return SpawnedProcess.start({ command: SLUICE, args, env });
+}
+
+/** A source with a replica of its own, which is the oracle, and a destination. */
+export class Servers implements AsyncDisposable {
+  readonly source: RedisServer;
+  readonly oracle: RedisServer;
+  readonly destination: RedisServer;
+
+  private constructor(source: RedisServer, oracle: RedisServer, destination: RedisServer) {
+    this.source = source;
+    this.oracle = oracle;
+    this.destination = destination;
+  }
+
+  /** `config`: of the source. */
+  static async start(config: Record<string, string> = {}): Promise<Servers> {
+    const source = await RedisServer.start({ config });
+    const oracle = await RedisServer.start({ replicaOf: source });
+    await oracle.waitForSync();
+    return new Servers(source, oracle, await RedisServer.start());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of [this.destination, this.oracle, this.source]) await server[Symbol.asyncDispose]();
+  }
+}
+
+/** Asks an API for the status of pipelines. */
+export class StatusClient {
+  readonly #api: string;
+
+  constructor(api: string) {
+    this.#api = api;
+  }
+
+  async get(name: string): Promise<PipelineStatus> {
+    const response = await fetch(`http://${this.#api}/api/v1/pipelines/${name}`);
+    if (!response.ok) throw new Error(`status of ${name}: ${response.status} ${await response.text()}`);
+    return pipelineStatus.parse(await response.json());
+  }
+
+  /** Creates a pipeline from what would stand in its file. */
+  async create(pipeline: object): Promise<void> {
+    const response = await fetch(`http://${this.#api}/api/v1/pipelines`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(pipeline),
+    });
+    if (!response.ok) throw new Error(`create: ${response.status} ${await response.text()}`);
+  }
+
+  /** Waits until the status is as wanted; a pipeline that failed ends the wait. */
+  async until(name: string, what: string, wanted: (status: PipelineStatus) => boolean, timeoutMs = 60_000): Promise<PipelineStatus> {
+    let last: PipelineStatus | null = null;
+    return waitUntil(
+      `${name}: ${what}`,
+      async () => {
+        last = await this.get(name);
+        return wanted(last) ? last : null;
+      },
+      { timeoutMs, everyMs: 50, details: () => JSON.stringify(last) },
+    );
+  }
+
+  /** Waits until all that the source has written before this call is applied. */
+  async drained(name: string, timeoutMs = 60_000): Promise<PipelineStatus> {
+    const askedAt = Date.now();
+    return this.until(name, "drained", (status) => status.drained && status.sampledAt > askedAt, timeoutMs);
+  }
+}
+
+/** `sluice run` with a pipeline from one server to another, in a data directory of its own. */
+export class Run implements AsyncDisposable {
+  readonly status: StatusClient;
+  readonly #process: SpawnedProcess;
+  readonly #dir: string;
+
+  private constructor(dir: string, process: SpawnedProcess, api: string) {
+    this.#dir = dir;
+    this.#process = process;
+    this.status = new StatusClient(api);
+  }
+
+  static async start(pipeline: object, args: readonly string[] = []): Promise<Run> {
+    const dir = await mkdtemp(join(tmpdir(), "sluice-e2e-"));
+    await writeFile(join(dir, "pipeline.yaml"), JSON.stringify(pipeline));
+    return Run.#launch(dir, args);
+  }
+
+  /** The same command once more, in the same data directory, after this one has ended. */
+  async again(): Promise<Run> {
+    return Run.#launch(this.#dir, []);
+  }
+
+  static async #launch(dir: string, args: readonly string[]): Promise<Run> {
+    const file = join(dir, "pipeline.yaml");
+    const before = await readRecord(dir).catch(() => null);
+    const process = await startSluice(["run", file, "--data", join(dir, "data"), "--api", "127.0.0.1:0", ...args]);
+    const isNew = (pid: number): boolean => pid !== before?.pid;
+    const up = async () => {
+      const record = await readRecord(dir);
+      return isNew(record.pid) ? record : null;
+    };
+    const record = await waitUntil("sluice run is up", up, { timeoutMs: 30_000, details: () => process.logTail() });
+    return new Run(dir, process, record.api);
+  }
+
+  /** What it printed last. */
+  logTail(): string {
+    return this.#process.logTail();
+  }
+
+  async logOf(instance: string): Promise<string> {
+    return readFile(join(this.#dir, "data", "log", `${instance}.log`), "utf8");
+  }
+
+  async processes(): Promise<Readonly<Record<string, number>>> {
+    return (await readRecord(this.#dir)).processes;
+  }
+
+  /** kill -9 of one of its processes; resolves when it runs again under another pid. */
+  async killAndWait(name: string): Promise<void> {
+    const pid = (await this.processes())[name];
+    if (pid === undefined) throw new Error(`no process ${name} in ${JSON.stringify(await this.processes())}`);
+    process.kill(pid, "SIGKILL");
+    await waitUntil(`${name} is started again`, async () => ![undefined, pid].includes((await this.processes())[name]), { timeoutMs: 15_000 });
+  }
+
+  /** As Ctrl-C does. Resolves with its exit code. */
+  async interrupt(): Promise<number | null> {
+    this.#process.signal("SIGINT");
+    return (await this.#process.exited).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exit === undefined) await this.interrupt();
+    await rm(this.#dir, { recursive: true, force: true });
+  }
+}
+
+/** Services on a NATS that is there already, each a process of its own that nobody starts again. */
+export class Services implements AsyncDisposable {
+  readonly status: StatusClient;
+  readonly #nats: string;
+  readonly #processes = new Map<string, SpawnedProcess>();
+  readonly #outputs = new Map<string, string[]>();
+
+  private constructor(nats: string, api: string) {
+    this.#nats = nats;
+    this.status = new StatusClient(api);
+  }
+
+  /** Starts a router, a coordinator, and so many of the others. */
+  static async start(nats: string, counts: { ingests: number; writers: number }): Promise<Services> {
+    const api = `127.0.0.1:${await freePort()}`;
+    const services = new Services(nats, api);
+    await services.add("router", "router-1");
+    await services.add("coordinator", "coordinator-1", ["--listen", api]);
+    for (let index = 1; index <= counts.ingests; index++) await services.add("ingest", `ingest-${index}`);
+    for (let index = 1; index <= counts.writers; index++) await services.add("writer", `writer-${index}`);
+    await waitUntil("the API answers", async () => (await fetch(`http://${api}/readyz`)).ok, { timeoutMs: 30_000 });
+    return services;
+  }
+
+  async add(service: string, instance: string, args: readonly string[] = []): Promise<void> {
+    const output: string[] = [];
+    const process = await SpawnedProcess.start({
+      command: SLUICE,
+      args: ["service", service, "--nats", this.#nats, "--instance", instance, ...args],
+      env: { SLUICE_SECRET_KEY: "0".repeat(64) },
+      onOutput: (text) => output.push(text),
+    });
+    this.#processes.set(instance, process);
+    this.#outputs.set(instance, output);
+  }
+
+  of(instance: string): SpawnedProcess {
+    const process = this.#processes.get(instance);
+    if (process === undefined) throw new Error(`no instance ${instance}`);
+    return process;
+  }
+
+  outputOf(instance: string): string {
+    return this.#outputs.get(instance)?.join("") ?? "";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((process) => process[Symbol.asyncDispose]()));
+  }
+}
+
+interface RunRecord {
+  readonly pid: number;
+  readonly api: string;
+  readonly processes: Readonly<Record<string, number>>;
+}
+
+async function readRecord(dir: string): Promise<RunRecord> {
+  return JSON.parse(await readFile(join(dir, "data", "run.json"), "utf8")) as RunRecord;
+}
