@@ -1,11 +1,20 @@
 import { Crew, describeFault, type Actor, type ServiceContext } from "@sluice/runtime";
-import { assignmentRecord, recordFilter, type AssignmentRecord } from "@sluice/wire";
+import {
+  assignmentRecord,
+  recordFilter,
+  recordKey,
+  topologyRecord,
+  type AssignmentRecord,
+  type TopologyRecord,
+} from "@sluice/wire";
 import type { Bus } from "./bus.ts";
 import { beMember } from "./member.ts";
 
 /** Looks for work so often; a change of an assignment is looked at at once. */
 const LOOK_MS = 1_000;
+const NOTHING = { success: true, data: { shards: {}, lanes: {} } } as const;
 const ASSIGNMENT_KEY = /^pipeline\.([a-z0-9-]{1,32})\.assignment$/;
+const TOPOLOGY_KEY = /^pipeline\.([a-z0-9-]{1,32})\.topology$/;
 
 export interface AssignedWorkOptions {
   readonly context: ServiceContext;
@@ -15,6 +24,8 @@ export interface AssignedWorkOptions {
   readonly pick: (assignment: AssignmentRecord) => Readonly<Record<string, string>>;
   /** The actor for one piece of work. What it throws is logged, and it is asked again. */
   readonly create: (pipeline: string, work: string) => Promise<Actor>;
+  /** What of a source's topology one piece of work was made from: when it reads otherwise, the actor is made anew. */
+  readonly madeFrom: (topology: TopologyRecord, work: string) => string;
 }
 
 interface Work {
@@ -22,42 +33,79 @@ interface Work {
   readonly work: string;
 }
 
+/** What is wanted of this instance now, and what each actor that runs was made from. */
+interface WorkBook {
+  readonly assigned: Map<string, readonly Work[]>;
+  readonly topologies: Map<string, TopologyRecord>;
+  readonly madeFrom: Map<string, string>;
+}
+
 /** Is a member of its service and runs an actor for every piece of work that is assigned to this instance, until it is asked to stop. */
 export async function runAssignedWork(options: AssignedWorkOptions): Promise<void> {
   const { context, bus, service, pick } = options;
   const { config, clock, log, stopping } = context;
   const crew = new Crew(clock, log);
-  const assigned = new Map<string, readonly Work[]>();
+  const book: WorkBook = { assigned: new Map(), topologies: new Map(), madeFrom: new Map() };
   let wake = (): void => undefined;
   const unwatch = bus.records.watch(recordFilter.assignments, ({ key, value }) => {
     const pipeline = ASSIGNMENT_KEY.exec(key)?.[1];
     if (pipeline === undefined) return;
-    const record = assignmentRecord.safeParse(value);
-    const works = record.success ? Object.entries(pick(record.data)) : [];
-    const mine = works.filter(([, instance]) => instance === config.instance);
-    assigned.set(
+    const record = value === null ? NOTHING : assignmentRecord.safeParse(value);
+    if (!record.success) {
+      log.error({ key }, `the assignment is not what this release writes; what runs goes on: ${record.error.message}`);
+      return;
+    }
+    const mine = Object.entries(pick(record.data)).filter(([, instance]) => instance === config.instance);
+    book.assigned.set(
       pipeline,
       mine.map(([work]) => ({ pipeline, work })),
     );
     wake();
   });
+  const unwatchTopologies = bus.records.watch(recordKey.topology("*"), ({ key, value }) => {
+    const pipeline = TOPOLOGY_KEY.exec(key)?.[1];
+    const record = topologyRecord.safeParse(value);
+    if (pipeline === undefined || !record.success) return;
+    book.topologies.set(pipeline, record.data);
+    wake();
+  });
   const member = beMember(bus.records, service, config.instance, clock, stopping);
-  while (!stopping.aborted) {
-    const woken = new Promise<void>((resolve) => (wake = resolve));
-    await keepCrew(crew, [...assigned.values()].flat(), options);
-    await Promise.race([clock.sleep(LOOK_MS, stopping), woken]);
+  const asked = untilAborted(stopping);
+  const looking = async (): Promise<void> => {
+    while (!stopping.aborted) {
+      const woken = new Promise<void>((resolve) => (wake = resolve));
+      await Promise.race([keepCrew(crew, book, options), asked]);
+      await Promise.race([clock.sleep(LOOK_MS, stopping), woken]);
+    }
+  };
+  try {
+    // A member that can't be one any more ends the service, too.
+    await Promise.race([looking(), member]);
+  } finally {
+    unwatch();
+    unwatchTopologies();
+    await crew.stop();
   }
-  unwatch();
-  await crew.stop();
   await member;
 }
 
-async function keepCrew(crew: Crew, works: readonly Work[], { context, create }: AssignedWorkOptions): Promise<void> {
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+async function keepCrew(crew: Crew, book: WorkBook, { context, create, madeFrom }: AssignedWorkOptions): Promise<void> {
   const actors = new Map<string, Actor>();
   const wanted = new Set<string>();
-  for (const { pipeline, work } of works) {
+  for (const { pipeline, work } of [...book.assigned.values()].flat()) {
     const name = `${pipeline}/${work}`;
-    if (!crew.names.includes(name)) {
+    const topology = book.topologies.get(pipeline);
+    const from = topology === undefined ? "" : madeFrom(topology, work);
+    if (crew.names.includes(name)) {
+      // It ends first; what is made from the new topology starts when it has.
+      if (book.madeFrom.get(name) !== from) continue;
+    } else {
+      book.madeFrom.set(name, from);
       try {
         actors.set(name, await create(pipeline, work));
       } catch (cause) {
@@ -67,5 +115,8 @@ async function keepCrew(crew: Crew, works: readonly Work[], { context, create }:
     }
     wanted.add(name);
   }
-  crew.keep(wanted, (name) => actors.get(name) as Actor);
+  // It may have been asked to stop while an actor was made, and an actor that was ending then may have ended.
+  if (context.stopping.aborted) return;
+  const running = new Set(crew.names);
+  crew.keep(new Set([...wanted].filter((name) => running.has(name) || actors.has(name))), (name) => actors.get(name) as Actor);
 }

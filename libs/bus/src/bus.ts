@@ -2,6 +2,7 @@ import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import { Retryable, type Logger } from "@sluice/runtime";
 import { LaneStream } from "./lane-stream.ts";
+import { Link } from "./link.ts";
 import { Records } from "./records.ts";
 
 export interface BusOptions {
@@ -10,10 +11,10 @@ export interface BusOptions {
   /** Name of this client, as the servers show it. */
   readonly name: string;
   readonly log: Logger;
+  /** Servers that keep a copy of each stream and of the records: 1 to 5. Default 1. */
+  readonly replicas?: number;
 }
 
-/** Bytes of a message that are not its payload: headers count towards the server's limit, and the client refuses locally. */
-const MESSAGE_HEADROOM_BYTES = 1024;
 const RECONNECT_WAIT_MS = 250;
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -23,23 +24,26 @@ const REQUEST_TIMEOUT_MS = 5_000;
  */
 export class Bus {
   readonly records: Records;
-  readonly #connection: NatsConnection;
+  readonly #link: Link;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
+  readonly #replicas: number;
 
-  private constructor(connection: NatsConnection, client: JetStreamClient, manager: JetStreamManager, records: Records) {
-    this.#connection = connection;
+  private constructor(link: Link, client: JetStreamClient, manager: JetStreamManager, records: Records, replicas: number) {
+    this.#link = link;
     this.#client = client;
     this.#manager = manager;
+    this.#replicas = replicas;
     this.records = records;
   }
 
   /** Throws `Retryable` BUS-001 when no server answers or JetStream is off. */
   static async connect(options: BusOptions): Promise<Bus> {
-    const { url, name, log } = options;
+    const { url, name, log, replicas = 1 } = options;
+    let connection: NatsConnection | null = null;
     try {
-      const connection = await connect({
-        servers: url.split(","),
+      connection = await connect({
+        servers: url.split(",").map((server) => server.trim()),
         name,
         maxReconnectAttempts: -1,
         reconnectTimeWait: RECONNECT_WAIT_MS,
@@ -48,36 +52,29 @@ export class Bus {
         maxPingOut: 3,
         timeout: REQUEST_TIMEOUT_MS,
       });
-      void watchStatus(connection, log);
+      const link = new Link(connection, log);
       const client = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
       const manager = await jetstreamManager(connection, { timeout: REQUEST_TIMEOUT_MS });
-      const records = await Records.open(connection, client, log);
-      return new Bus(connection, client, manager, records);
+      const records = await Records.open(link, client, manager, replicas, log);
+      return new Bus(link, client, manager, records, replicas);
     } catch (cause) {
-      throw new Retryable("BUS-001", "bus", `NATS at ${url} does not answer`, { cause });
+      await connection?.close();
+      throw new Retryable("BUS-001", "bus", `NATS at ${url.replace(/[^/,]*@/g, "…@")} does not answer`, { cause });
     }
   }
 
   /** The largest batch that a message may hold; read it again after every reconnect. */
   get maxBatchBytes(): number {
-    return (this.#connection.info?.max_payload ?? 1_048_576) - MESSAGE_HEADROOM_BYTES;
+    return this.#link.maxBatchBytes;
   }
 
   /** The stream of a pipeline, as a set of logs. It need not exist yet. */
   stream(pipeline: string): LaneStream {
-    return new LaneStream(this.#connection, this.#client, this.#manager, pipeline);
+    return new LaneStream(this.#link, this.#client, this.#manager, pipeline, this.#replicas);
   }
 
   async close(): Promise<void> {
     this.records.close();
-    await this.#connection.close();
-  }
-}
-
-async function watchStatus(connection: NatsConnection, log: Logger): Promise<void> {
-  for await (const status of connection.status()) {
-    if (status.type === "disconnect") log.warn({ server: status.server }, "bus: connection lost");
-    else if (status.type === "reconnect") log.info({ server: status.server }, "bus: connected again");
-    else if (status.type === "error") log.warn({ error: status.error.message }, "bus: error");
+    await this.#link.connection.close();
   }
 }

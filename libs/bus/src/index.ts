@@ -1,8 +1,9 @@
 export { Bus, type BusOptions } from "./bus.ts";
+export { connectBus } from "./connect-bus.ts";
 export { LaneReader } from "./lane-reader.ts";
 export { LaneStream, type AppendResult, type StoredMessage, type StreamSize } from "./lane-stream.ts";
 export { LEASE_RENEW_MS, LEASE_TIME_MS, Leases, type HeldLease } from "./leases.ts";
 export { beMember, MEMBER_BEAT_MS, MEMBER_TIME_MS } from "./member.ts";
 export { Pulse } from "./pulse.ts";
-export { Records, type RecordChange, type Stored, type Unwatch } from "./records.ts";
+export { RecordError, Records, type RecordChange, type Stored, type Unwatch } from "./records.ts";
 export { runAssignedWork, type AssignedWorkOptions } from "./assigned-work.ts";

@@ -1,7 +1,8 @@
 import { AckPolicy, DeliverPolicy, type JetStreamManager } from "@nats-io/jetstream";
-import { createInbox, nanos, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { createInbox, nanos, type Msg, type Subscription } from "@nats-io/transport-node";
 import { Retryable } from "@sluice/runtime";
 import type { StoredMessage } from "./lane-stream.ts";
+import type { Link } from "./link.ts";
 
 /** Messages asked for or waiting in memory, together; each is at most one payload of the server's limit (1 MB by default). */
 const WINDOW_MESSAGES = 32;
@@ -23,7 +24,7 @@ const Status = { heartbeat: 100, notFound: 404, expired: 408, conflict: 409, noR
  * Whether anything is missing is not judged here but by the batches' own chain (H1).
  */
 export class LaneReader {
-  readonly #connection: NatsConnection;
+  readonly #link: Link;
   readonly #manager: JetStreamManager;
   readonly #stream: string;
   readonly #consumer: string;
@@ -31,28 +32,30 @@ export class LaneReader {
   readonly #inbox: string;
   readonly #buffered: StoredMessage[] = [];
   readonly #watchdog: NodeJS.Timeout;
-  #taken = 0;
+  readonly #forgetLink: () => void;
   #requested = 0;
   #heardAtMs = performance.now();
+  #lookedAtMs = performance.now();
   #failure: Error | null = null;
   #closed = false;
   #wake: (() => void) | null = null;
 
-  private constructor(connection: NatsConnection, manager: JetStreamManager, stream: string, consumer: string) {
-    this.#connection = connection;
+  private constructor(link: Link, manager: JetStreamManager, stream: string, consumer: string) {
+    this.#link = link;
     this.#manager = manager;
     this.#stream = stream;
     this.#consumer = consumer;
     this.#inbox = createInbox();
-    this.#subscription = connection.subscribe(this.#inbox, {
+    this.#subscription = link.connection.subscribe(this.#inbox, {
       callback: (error, message) => (error === null ? this.#receive(message) : this.#fail(error)),
     });
+    this.#forgetLink = link.onChange(() => this.#fail(new Error("the connection broke")));
     this.#watchdog = setInterval(() => this.#checkSilence(), HEARTBEAT_MS);
     this.#request();
   }
 
   static async open(
-    connection: NatsConnection,
+    link: Link,
     manager: JetStreamManager,
     stream: string,
     subject: string,
@@ -67,7 +70,7 @@ export class LaneReader {
       mem_storage: true,
       num_replicas: 1,
     });
-    return new LaneReader(connection, manager, stream, consumer.name);
+    return new LaneReader(link, manager, stream, consumer.name);
   }
 
   /** The next message, or null once the reader is closed. One caller at a time. */
@@ -76,21 +79,16 @@ export class LaneReader {
       const message = this.nextIfReady();
       if (message !== undefined) return message;
       if (this.#closed) return null;
-      if (this.#failure !== null) throw new Retryable("BUS-001", "bus", `reading of ${this.#stream} broke off`, { cause: this.#failure });
+      if (this.#failure !== null)
+        throw new Retryable("BUS-001", "bus", `reading of ${this.#stream} broke off`, { cause: this.#failure });
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
   /** The next message that is in memory already; undefined when there is none. */
   nextIfReady(): StoredMessage | undefined {
-    const message = this.#buffered[this.#taken];
-    if (message === undefined) return undefined;
-    this.#taken++;
-    if (this.#taken === this.#buffered.length) {
-      this.#buffered.length = 0;
-      this.#taken = 0;
-    }
-    this.#request();
+    const message = this.#buffered.shift();
+    if (message !== undefined) this.#request();
     return message;
   }
 
@@ -98,23 +96,25 @@ export class LaneReader {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#buffered.length = 0;
     clearInterval(this.#watchdog);
+    this.#forgetLink();
     this.#subscription.unsubscribe();
     this.#notify();
-    if (this.#failure === null && !this.#connection.isClosed()) {
-      // The server would drop the consumer by itself after INACTIVE_MS.
-      await this.#manager.consumers.delete(this.#stream, this.#consumer).catch(() => undefined);
-    }
+    if (this.#failure !== null) return;
+    // The server would drop the consumer by itself after INACTIVE_MS.
+    await this.#link.ask(() => this.#manager.consumers.delete(this.#stream, this.#consumer)).catch(() => undefined);
   }
 
   #request(): void {
-    const waiting = this.#buffered.length - this.#taken;
-    const room = WINDOW_MESSAGES - waiting - this.#requested;
+    const room = WINDOW_MESSAGES - this.#buffered.length - this.#requested;
     if (room < WINDOW_MESSAGES / 2 || this.#closed || this.#failure !== null) return;
+    // Nothing was due while nothing was asked for.
+    if (this.#requested === 0) this.#heardAtMs = performance.now();
     this.#requested += room;
     const request = { batch: room, expires: nanos(REQUEST_EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) };
     try {
-      this.#connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`, JSON.stringify(request), {
+      this.#link.connection.publish(`$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${this.#consumer}`, JSON.stringify(request), {
         reply: this.#inbox,
       });
     } catch (cause) {
@@ -123,6 +123,7 @@ export class LaneReader {
   }
 
   #receive(message: Msg): void {
+    if (this.#closed) return;
     this.#heardAtMs = performance.now();
     if (message.data.length === 0 && message.headers !== undefined && message.headers.code > 0) {
       this.#receiveStatus(message.headers.code, message.headers.get("Nats-Pending-Messages"), message.headers.description);
@@ -144,8 +145,12 @@ export class LaneReader {
   }
 
   #checkSilence(): void {
-    if (this.#connection.isClosed()) this.#fail(new Error("the connection is closed"));
-    else if (this.#requested > 0 && performance.now() - this.#heardAtMs > SILENCE_LIMIT_MS) {
+    const nowMs = performance.now();
+    const wasAwake = nowMs - this.#lookedAtMs < 2 * HEARTBEAT_MS;
+    this.#lookedAtMs = nowMs;
+    // What came in while this process stood still is not read yet.
+    if (!wasAwake) this.#heardAtMs = nowMs;
+    if (this.#requested > 0 && nowMs - this.#heardAtMs > SILENCE_LIMIT_MS) {
       this.#fail(new Error(`nothing heard from the consumer for ${SILENCE_LIMIT_MS} ms`));
     }
   }

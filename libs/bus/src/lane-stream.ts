@@ -5,11 +5,13 @@ import {
   StorageType,
   type JetStreamClient,
   type JetStreamManager,
+  type StreamConfig,
 } from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
 import { Halt, Retryable } from "@sluice/runtime";
 import { streamName, streamSubjects } from "@sluice/wire";
 import { LaneReader } from "./lane-reader.ts";
+import type { Link } from "./link.ts";
+import { raiseReplicas } from "./replicas.ts";
 
 /** A stored message. `sequence` is the stream's. */
 export interface StoredMessage {
@@ -34,8 +36,8 @@ const WRONG_LAST_SEQUENCE_CONSTANT = 10164;
 const MESSAGE_NOT_FOUND = 10037;
 const STREAM_NOT_FOUND = 10059;
 const STREAM_NAME_IN_USE = 10058;
-/** Store failed, message or byte limit reached, no storage left. */
-const FULL = new Set([10077, 10047, 10023, 10028]);
+/** Store failed, limits of the stream, of the account or of the server reached, no storage left. */
+const FULL = new Set([10077, 10047, 10023, 10028, 10002]);
 
 /**
  * The JetStream stream of one pipeline, used as a set of append-only logs, one a subject.
@@ -48,54 +50,56 @@ export class LaneStream {
   readonly #pipeline: string;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
-  readonly #connection: NatsConnection;
+  readonly #link: Link;
+  readonly #replicas: number;
 
-  constructor(connection: NatsConnection, client: JetStreamClient, manager: JetStreamManager, pipeline: string) {
-    this.#connection = connection;
+  constructor(link: Link, client: JetStreamClient, manager: JetStreamManager, pipeline: string, replicas: number) {
+    this.#link = link;
     this.#client = client;
     this.#manager = manager;
     this.#pipeline = pipeline;
+    this.#replicas = replicas;
     this.name = streamName(pipeline);
   }
 
   /**
-   * Creates the stream where there is none. One that exists with another retention is refused: Halt BUS-003.
+   * Creates the stream where there is none, and gives one that has fewer replicas those that it lacks. One that exists with
+   * another retention is refused: Halt BUS-003.
    */
-  async ensure(replicas = 1): Promise<void> {
+  async ensure(): Promise<void> {
     const wanted = {
       name: this.name,
       subjects: [streamSubjects(this.#pipeline)],
       retention: RetentionPolicy.Limits,
       storage: StorageType.File,
       discard: DiscardPolicy.New,
-      num_replicas: replicas,
+      num_replicas: this.#replicas,
       max_age: 0,
       max_msgs: -1,
+      max_msgs_per_subject: -1,
       max_bytes: -1,
       allow_direct: false,
       deny_delete: false,
       deny_purge: false,
       duplicate_window: 100_000_000,
     };
-    await asked(async () => {
+    await this.#asked(async () => {
       try {
         await this.#manager.streams.add(wanted);
       } catch (cause) {
         if (codeOf(cause) !== STREAM_NAME_IN_USE) throw cause;
       }
       const { config } = await this.#manager.streams.info(this.name);
-      if (config.discard !== DiscardPolicy.New || config.max_age !== 0 || config.retention !== RetentionPolicy.Limits) {
-        throw new Halt(
-          "BUS-003",
-          `stream ${this.name} has retention ${config.retention}, discard ${config.discard}, max_age ${config.max_age}; expected limits, new, 0`,
-        );
-      }
+      const found = keptBy(config);
+      const expected = keptBy(wanted);
+      if (found !== expected) throw new Halt("BUS-003", `stream ${this.name} has ${found}; expected ${expected}`);
+      await raiseReplicas(this.#manager, config, this.#replicas);
     });
   }
 
   /** Stored messages and their bytes; null when there is no stream. */
   async size(): Promise<StreamSize | null> {
-    return asked(async () => {
+    return this.#asked(async () => {
       try {
         const { state } = await this.#manager.streams.info(this.name);
         return { messages: state.messages, bytes: state.bytes };
@@ -118,15 +122,20 @@ export class LaneStream {
 
   /**
    * Appends one message if the subject's last one is at `expectedSequence` (0: the subject is empty). Never repeated by itself
-   * (H2); after `unknown` the caller reads the tail. Throws `Retryable` BUS-005 when the stream is full.
+   * (H2); after `unknown` the caller reads the tail. Throws `Retryable` BUS-005 when the stream is full,
+   * `RangeError` when the message is larger than the server takes: the batch must be made anew.
    */
   async append(subject: string, payload: Uint8Array, expectedSequence: number): Promise<AppendResult> {
+    const limitBytes = this.#link.maxBatchBytes;
+    if (payload.length > limitBytes)
+      throw new RangeError(`a batch of ${payload.length} bytes for ${subject}; the bus takes ${limitBytes}`);
     try {
-      const stored = await this.#client.publish(subject, payload, {
+      const options = {
         expect: { lastSubjectSequence: expectedSequence, streamName: this.name },
         timeout: PUBLISH_TIMEOUT_MS,
         retries: 0,
-      });
+      };
+      const stored = await this.#link.ask(() => this.#client.publish(subject, payload, options));
       return { outcome: "stored", sequence: stored.seq };
     } catch (cause) {
       const code = codeOf(cause);
@@ -138,17 +147,17 @@ export class LaneStream {
 
   /** Reads a subject as a log, from the first message at or above `fromSequence`, for ever. */
   async read(subject: string, fromSequence: number): Promise<LaneReader> {
-    return asked(() => LaneReader.open(this.#connection, this.#manager, this.name, subject, fromSequence));
+    return this.#asked(() => LaneReader.open(this.#link, this.#manager, this.name, subject, fromSequence));
   }
 
   /** Removes messages of a subject below `sequence`. The caller sees to it that one remains: the tail is what a resume needs. */
   async trim(subject: string, sequence: number): Promise<number> {
-    return asked(async () => (await this.#manager.streams.purge(this.name, { filter: subject, seq: sequence })).purged);
+    return this.#asked(async () => (await this.#manager.streams.purge(this.name, { filter: subject, seq: sequence })).purged);
   }
 
   /** Removes the stream with all that it holds. */
   async remove(): Promise<void> {
-    await asked(async () => {
+    await this.#asked(async () => {
       try {
         await this.#manager.streams.delete(this.name);
       } catch (cause) {
@@ -157,8 +166,18 @@ export class LaneStream {
     });
   }
 
+  /** Runs a request to JetStream; whatever goes wrong and is no fault already becomes `Retryable` BUS-001. */
+  async #asked<T>(request: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#link.ask(request);
+    } catch (cause) {
+      if (cause instanceof Halt || cause instanceof Retryable) throw cause;
+      throw new Retryable("BUS-001", "bus", "JetStream did not answer as expected", { cause });
+    }
+  }
+
   async #message(query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | null> {
-    return asked(async () => {
+    return this.#asked(async () => {
       try {
         const stored = await this.#manager.streams.getMessage(this.name, query);
         return stored === null ? null : { sequence: stored.seq, payload: stored.data };
@@ -171,16 +190,14 @@ export class LaneStream {
   }
 }
 
-/** Runs a request to JetStream; whatever goes wrong and is no fault already becomes `Retryable` BUS-001. */
-async function asked<T>(request: () => Promise<T>): Promise<T> {
-  try {
-    return await request();
-  } catch (cause) {
-    if (cause instanceof Halt || cause instanceof Retryable) throw cause;
-    throw new Retryable("BUS-001", "bus", "JetStream did not answer as expected", { cause });
-  }
-}
-
 function codeOf(cause: unknown): number {
   return cause instanceof JetStreamApiError ? cause.code : 0;
+}
+
+/** What decides whether a stored message stays until it is trimmed. Limits that make a stream refuse are the operator's own affair. */
+function keptBy(
+  config: Pick<StreamConfig, "retention" | "storage" | "discard" | "max_age" | "max_msgs_per_subject" | "subjects">,
+): string {
+  const { retention, storage, discard, max_age: age, max_msgs_per_subject: perSubject, subjects } = config;
+  return `retention ${retention}, storage ${storage}, discard ${discard}, max_age ${age}, max_msgs_per_subject ${perSubject}, subjects ${subjects.join(" ")}`;
 }

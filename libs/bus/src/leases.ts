@@ -1,4 +1,4 @@
-import { Retryable, type Clock, type Logger } from "@sluice/runtime";
+import { describeFault, Retryable, type Clock, type Logger } from "@sluice/runtime";
 import { leaseRecord, recordFilter, recordKey } from "@sluice/wire";
 import { Pulse } from "./pulse.ts";
 import type { Records, Unwatch } from "./records.ts";
@@ -49,10 +49,11 @@ export class Leases {
   async acquire(what: string, signal: AbortSignal): Promise<HeldLease | null> {
     const key = recordKey.lease(what);
     while (!signal.aborted) {
+      const askedAtMs = this.#clock.monotonicMs();
       const revision = await this.#tryTake(key);
       if (revision !== null) {
         this.#log.info({ lease: what }, "lease taken");
-        return this.#hold(key, what, revision);
+        return this.#hold(key, what, revision, askedAtMs);
       }
       await this.#clock.sleep(RETRY_MS, signal);
     }
@@ -73,44 +74,111 @@ export class Leases {
     return this.#records.compareAndSet(key, leaseRecord, record, current.revision);
   }
 
-  #hold(key: string, what: string, taken: number): HeldLease {
-    const lost = new AbortController();
-    const released = new AbortController();
-    let revision = taken;
-    const renew = async (): Promise<void> => {
-      let renewedAtMs = this.#clock.monotonicMs();
-      for (;;) {
-        await this.#clock.sleep(LEASE_RENEW_MS, released.signal);
-        if (released.signal.aborted) return;
-        try {
-          const renewal = this.#records.compareAndSet(key, leaseRecord, { holder: this.#holder }, revision);
-          const next = await withTimeLimit(renewal, LEASE_RENEW_MS, this.#clock);
-          if (next === null && !(await this.#isStillOurs(key))) break;
-          revision = next ?? (await this.#records.get(key, leaseRecord))?.revision ?? revision;
-          renewedAtMs = this.#clock.monotonicMs();
-        } catch (cause) {
-          if (!(cause instanceof Retryable)) throw cause;
-        }
-        if (this.#clock.monotonicMs() - renewedAtMs > LEASE_GIVE_UP_MS) break;
-      }
-      this.#log.warn({ lease: what }, "lease lost");
-      lost.abort();
-    };
-    void renew();
-    return {
-      lost: lost.signal,
-      release: async () => {
-        if (released.signal.aborted) return;
-        released.abort();
-        if (lost.signal.aborted) return;
-        await this.#records.removeIf(key, revision).catch(() => undefined);
-      },
-    };
+  #hold(key: string, what: string, revision: number, takenAtMs: number): HeldLease {
+    const lease = new Lease(this.#records, { key, holder: this.#holder, revision, takenAtMs }, this.#clock, this.#log);
+    void lease.keep().catch((cause: unknown) => this.#log.error({ lease: what }, describeFault(cause)));
+    return lease;
+  }
+}
+
+interface Claim {
+  readonly key: string;
+  readonly holder: string;
+  /** Of the write that took it, and when that was asked for. */
+  readonly revision: number;
+  readonly takenAtMs: number;
+}
+
+/** A held lease: renewed by compare-and-set from the revision that its holder wrote last. */
+class Lease implements HeldLease {
+  readonly #records: Records;
+  readonly #claim: Claim;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #lost = new AbortController();
+  readonly #released = new AbortController();
+  #revision: number;
+  #renewedAtMs: number;
+  #renewal: Promise<boolean> = Promise.resolve(true);
+
+  constructor(records: Records, claim: Claim, clock: Clock, log: Logger) {
+    this.#records = records;
+    this.#claim = claim;
+    this.#clock = clock;
+    this.#log = log;
+    this.#revision = claim.revision;
+    this.#renewedAtMs = claim.takenAtMs;
   }
 
-  /** After a renewal whose answer was lost the revision is newer than the one we know, and the holder is still this instance. */
-  async #isStillOurs(key: string): Promise<boolean> {
-    const current = await this.#records.get(key, leaseRecord);
-    return current?.value.holder === this.#holder;
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /**
+   * Renews until it is released or lost. Time counts from when a renewal was asked for, because others may have seen it since
+   * then. Who wakes up too late tries once more all the same: a compare-and-set that succeeds proves that nobody else had it.
+   */
+  async keep(): Promise<void> {
+    for (let delayMs = LEASE_RENEW_MS; ;) {
+      await this.#clock.sleep(Math.min(delayMs, Math.max(0, this.#leftMs())), this.#released.signal);
+      if (this.#released.signal.aborted) return;
+      const askedAtMs = this.#clock.monotonicMs();
+      delayMs = RETRY_MS;
+      try {
+        if (!(await this.#inTime())) return this.#lose("another holder has it");
+        this.#renewedAtMs = askedAtMs;
+        delayMs = LEASE_RENEW_MS;
+      } catch (cause) {
+        // Only the bus may be waited for.
+        if (!(cause instanceof Retryable)) return this.#lose(describeFault(cause));
+      }
+      if (this.#released.signal.aborted) return;
+      if (this.#leftMs() <= 0) return this.#lose(`not renewed for ${LEASE_GIVE_UP_MS} ms`);
+    }
+  }
+
+  #leftMs(): number {
+    return this.#renewedAtMs + LEASE_GIVE_UP_MS - this.#clock.monotonicMs();
+  }
+
+  async release(): Promise<void> {
+    if (this.#released.signal.aborted) return;
+    this.#released.abort();
+    if (this.#lost.signal.aborted) return;
+    // A renewal that is under way still moves the revision that is to be removed.
+    await withinMs(
+      this.#clock,
+      LEASE_RENEW_MS,
+      this.#renewal.catch(() => undefined),
+    );
+    await this.#records.removeIf(this.#claim.key, this.#revision).catch(() => undefined);
+  }
+
+  /** True when renewed, false when another holds the lease. Throws `Retryable` when no answer came within the time of one renewal. */
+  async #inTime(): Promise<boolean> {
+    this.#renewal = this.#renew();
+    const leftMs = this.#leftMs();
+    return withTimeLimit(this.#renewal, leftMs > 0 ? Math.min(LEASE_RENEW_MS, leftMs) : LEASE_RENEW_MS, this.#clock);
+  }
+
+  async #renew(): Promise<boolean> {
+    const { key, holder } = this.#claim;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const next = await this.#records.compareAndSet(key, leaseRecord, { holder }, this.#revision);
+      if (next !== null) {
+        this.#revision = Math.max(this.#revision, next);
+        return true;
+      }
+      // The answer to an earlier renewal was lost: the record is newer than known here, and still this holder's.
+      const current = await this.#records.get(key, leaseRecord);
+      if (current?.value.holder !== holder) return false;
+      this.#revision = current.revision;
+    }
+    return false;
+  }
+
+  #lose(why: string): void {
+    this.#log.warn({ lease: this.#claim.key, why }, "lease lost");
+    this.#lost.abort();
   }
 }

@@ -1,9 +1,11 @@
-import { JetStreamApiError, type JetStreamClient } from "@nats-io/jetstream";
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from "@nats-io/jetstream";
 import { Kvm, type KV, type KvEntry, type KvWatchEntry } from "@nats-io/kv";
-import type { NatsConnection, QueuedIterator } from "@nats-io/transport-node";
-import { Retryable, type Logger } from "@sluice/runtime";
+import type { QueuedIterator } from "@nats-io/transport-node";
+import { describeFault, Retryable, systemClock, type Logger } from "@sluice/runtime";
 import { RECORDS_BUCKET } from "@sluice/wire";
 import type { z } from "zod";
+import type { Link } from "./link.ts";
+import { raiseReplicas } from "./replicas.ts";
 
 /** A record as read: `revision` is what a compare-and-set names. */
 export interface Stored<T> {
@@ -21,7 +23,14 @@ export interface RecordChange {
 /** Ends a watch. */
 export type Unwatch = () => void;
 
+/** A record is not what its schema says: another release wrote it, or somebody by hand. Names the record and each fault in it. */
+export class RecordError extends Error {
+  override readonly name = "RecordError";
+}
+
 const WRONG_LAST_SEQUENCE = 10071;
+const WRONG_LAST_SEQUENCE_CONSTANT = 10164;
+const REFUSED = new Set([WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_CONSTANT]);
 const WATCH_RESTART_MS = 250;
 
 /**
@@ -30,32 +39,40 @@ const WATCH_RESTART_MS = 250;
  */
 export class Records {
   readonly #bucket: KV;
-  readonly #connection: NatsConnection;
+  readonly #link: Link;
   readonly #log: Logger;
   readonly #watches = new Set<Unwatch>();
 
-  private constructor(bucket: KV, connection: NatsConnection, log: Logger) {
+  private constructor(bucket: KV, link: Link, log: Logger) {
     this.#bucket = bucket;
-    this.#connection = connection;
+    this.#link = link;
     this.#log = log;
   }
 
-  static async open(connection: NatsConnection, client: JetStreamClient, log: Logger): Promise<Records> {
-    const bucket = await new Kvm(client).create(RECORDS_BUCKET, { history: 1, allow_direct: false });
-    return new Records(bucket, connection, log);
+  static async open(
+    link: Link,
+    client: JetStreamClient,
+    manager: JetStreamManager,
+    replicas: number,
+    log: Logger,
+  ): Promise<Records> {
+    const bucket = await new Kvm(client).create(RECORDS_BUCKET, { history: 1, allow_direct: false, replicas });
+    const { config } = await manager.streams.info(`KV_${RECORDS_BUCKET}`);
+    await raiseReplicas(manager, config, replicas);
+    return new Records(bucket, link, log);
   }
 
-  /** The record, or null where there is none. Throws `Retryable` BUS-001; a record that breaks its schema is an error, too. */
+  /** The record, or null where there is none. Throws `Retryable` BUS-001, `RecordError`. */
   async get<S extends z.ZodType>(key: string, schema: S): Promise<Stored<z.output<S>> | null> {
     const entry = await this.#asked(() => this.#bucket.get(key));
     if (entry === null) return null;
     if (entry.operation !== "PUT") return null;
-    return { value: schema.parse(jsonOf(entry)), revision: entry.revision };
+    return { value: checked(key, schema, jsonOf(entry)), revision: entry.revision };
   }
 
   /** Writes without asking who wrote before: only for records with one writer, which nothing is decided by. */
   async put<S extends z.ZodType>(key: string, schema: S, value: z.input<S>): Promise<number> {
-    schema.parse(value);
+    checked(key, schema, value);
     return this.#asked(() => this.#bucket.put(key, JSON.stringify(value)));
   }
 
@@ -63,14 +80,19 @@ export class Records {
    * Writes if the record is still at `revision` (0: there is none). The new revision, or null when it is not.
    * When no answer came (`Retryable`), the outcome is unknown: read again.
    */
-  async compareAndSet<S extends z.ZodType>(key: string, schema: S, value: z.input<S>, revision: number): Promise<number | null> {
-    schema.parse(value);
+  async compareAndSet<S extends z.ZodType>(
+    key: string,
+    schema: S,
+    value: z.input<S>,
+    revision: number,
+  ): Promise<number | null> {
+    checked(key, schema, value);
     return this.#asked(async () => {
       try {
         if (revision === 0) return await this.#bucket.create(key, JSON.stringify(value));
         return await this.#bucket.update(key, JSON.stringify(value), revision);
       } catch (cause) {
-        if (cause instanceof JetStreamApiError && cause.code === WRONG_LAST_SEQUENCE) return null;
+        if (cause instanceof JetStreamApiError && REFUSED.has(cause.code)) return null;
         throw cause;
       }
     });
@@ -87,36 +109,38 @@ export class Records {
 
   /**
    * Calls `changed` for every record under `filter` as it is now and for every change after that, in order, until the returned
-   * function is called. After the bus was away all current records come again: `changed` must bear repetition.
+   * function is called. After the bus was away all current records come again: `changed` must bear repetition. A record that is
+   * no JSON is logged and left out; so is what `changed` throws.
    */
   watch(filter: string, changed: (change: RecordChange) => void): Unwatch {
-    let stopped = false;
+    const ended = new AbortController();
     let current: QueuedIterator<KvWatchEntry> | null = null;
+    let connections = 0;
     const follow = async (): Promise<void> => {
-      while (!stopped && !this.#connection.isClosed()) {
+      while (!ended.signal.aborted && !this.#link.connection.isClosed()) {
+        const connection = connections;
         try {
-          current = await this.#bucket.watch({ key: filter });
+          current = await this.#link.ask(() => this.#bucket.watch({ key: filter }));
+          if (connection !== connections || ended.signal.aborted) current.stop();
           for await (const entry of current) {
-            if (stopped) break;
-            changed(changeOf(entry));
+            if (ended.signal.aborted) break;
+            this.#deliver(entry, changed);
           }
         } catch (cause) {
           this.#log.debug({ filter, cause: String(cause) }, "watch of records is made anew");
         }
-        if (!stopped) await new Promise((resolve) => setTimeout(resolve, WATCH_RESTART_MS));
+        await systemClock.sleep(WATCH_RESTART_MS, ended.signal);
       }
     };
     // The consumer behind a watch lives in the server's memory: after a restart of the server it is gone without a word.
-    const renew = async (): Promise<void> => {
-      for await (const status of this.#connection.status()) {
-        if (stopped) break;
-        if (status.type === "reconnect") current?.stop();
-      }
-    };
+    const forgetLink = this.#link.onChange(() => {
+      connections++;
+      current?.stop();
+    });
     void follow();
-    void renew();
     const unwatch = (): void => {
-      stopped = true;
+      ended.abort();
+      forgetLink();
       current?.stop();
       this.#watches.delete(unwatch);
     };
@@ -128,19 +152,37 @@ export class Records {
     for (const unwatch of this.#watches) unwatch();
   }
 
+  #deliver(entry: KvWatchEntry, changed: (change: RecordChange) => void): void {
+    try {
+      changed({ key: entry.key, revision: entry.revision, value: entry.operation === "PUT" ? jsonOf(entry) : null });
+    } catch (cause) {
+      this.#log.error(
+        { key: entry.key, revision: entry.revision },
+        `a change of a record is left out: ${describeFault(cause)}`,
+      );
+    }
+  }
+
   async #asked<T>(request: () => Promise<T>): Promise<T> {
     try {
-      return await request();
+      return await this.#link.ask(request);
     } catch (cause) {
       throw new Retryable("BUS-001", "bus", "the records can't be reached", { cause });
     }
   }
 }
 
-function changeOf(entry: KvWatchEntry): RecordChange {
-  return { key: entry.key, revision: entry.revision, value: entry.operation === "PUT" ? jsonOf(entry) : null };
+function checked<S extends z.ZodType>(key: string, schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(({ path, message }) => `${path.length === 0 ? "it" : path.join(".")}: ${message}`);
+  throw new RecordError(`record ${key} is not what this release writes: ${faults.slice(0, 5).join("; ")}`);
 }
 
 function jsonOf(entry: KvEntry): unknown {
-  return JSON.parse(entry.string()) as unknown;
+  try {
+    return JSON.parse(entry.string()) as unknown;
+  } catch (cause) {
+    throw new RecordError(`record ${entry.key} is no JSON`, { cause });
+  }
 }

@@ -8,11 +8,13 @@ export interface CodeMeaning {
 export const codes = {
   "SRC-001": {
     meaning: "The source can't be reached, or it closed the replication link.",
-    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
+    remedy:
+      "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
   },
   "SRC-002": {
     meaning: "The source refuses the credentials or the permission to replicate.",
-    remedy: "Set `user` and `password` of the source; the user needs +psync +replconf +ping +info +select.",
+    remedy:
+      "Set `user` and `password` of the source; the user needs +psync +replconf +ping +info +select, in a cluster +cluster too.",
   },
   "SRC-003": {
     meaning: "The source is not ready to be replicated from: it is loading, or it has no link to its own primary.",
@@ -27,20 +29,29 @@ export const codes = {
     remedy: "The link is made anew. If it happens again, something between the source and Sluice changes bytes: check proxies.",
   },
   "SRC-006": {
-    meaning: "The replication stream holds a command that Sluice does not know as a write, so that it can't be carried over safely.",
-    remedy: "Take the command's name to the release notes: a newer release may know it. Stop the clients that send it, then restart the pipeline.",
+    meaning:
+      "The replication stream holds a command that Sluice does not know as a write, so that it can't be carried over safely.",
+    remedy:
+      "Take the command's name to the release notes: a newer release may know it. Stop the clients that send it, then restart the pipeline.",
   },
   "SRC-007": {
     meaning: "A command is larger than this release carries.",
     remedy: "Split the value or the transaction at the source.",
   },
+  "SRC-008": {
+    meaning:
+      "The source cluster is not whole: slots that nobody serves, a state other than ok, or a primary that can't be used.",
+    remedy: "Mend it: `redis-cli --cluster check` names what is wrong. Every primary takes the same credentials.",
+  },
   "DST-001": {
     meaning: "The destination can't be reached, or it closed the connection.",
-    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
+    remedy:
+      "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the address, the network and the server's log.",
   },
   "DST-002": {
     meaning: "The destination refuses the credentials or a command that Sluice needs.",
-    remedy: "Set `user` and `password` of the destination; the user needs all write commands plus +multi +exec +watch +select +scan +info.",
+    remedy:
+      "Set `user` and `password` of the destination; the user needs all write commands plus +multi +exec +watch +select +scan +info, in a cluster also +cluster +script +eval +evalsha.",
   },
   "DST-003": {
     meaning: "The destination can't take writes for now (loading, busy, out of memory, read-only, disk errors).",
@@ -48,11 +59,13 @@ export const codes = {
   },
   "DST-004": {
     meaning: "A command that the source ran failed in the destination: the two hold different data for its key.",
-    remedy: "Something else writes to the destination, or it lacks a feature of the source. Stop the other writer and copy anew.",
+    remedy:
+      "Something else writes to the destination, or it lacks a feature of the source. Stop the other writer and copy anew.",
   },
   "DST-005": {
     meaning: "A mark in the destination is missing, damaged, or from a later history than the pipeline's own.",
-    remedy: "Make sure that no other pipeline of this name writes there. Delete the pipeline's keys `sluice:{…` there and start it anew with `existing: replace`.",
+    remedy:
+      "Make sure that no other pipeline of this name writes there. Delete the pipeline's keys `sluice:{…` there and start it anew with `existing: replace`.",
   },
   "DST-006": {
     meaning: "The destination can't read a value of this type: its version is older than the source's.",
@@ -70,6 +83,17 @@ export const codes = {
     meaning: "The destination is not empty, and the pipeline says `existing: refuse`.",
     remedy: "Empty the destination, or say `existing: replace` (it ends as the source's equal) or `existing: overwrite`.",
   },
+  "DST-011": {
+    meaning:
+      "The destination cluster is not whole: slots that nobody serves, a state other than ok, or a primary that can't be used.",
+    remedy: "Mend it: `redis-cli --cluster check` names what is wrong. Every primary takes the same credentials.",
+  },
+  "DST-010": {
+    meaning:
+      "The source holds changes in a database other than 0, and the destination is a cluster, which has only database 0.",
+    remedy:
+      "Keep clients on database 0 of the source, or choose a destination that is no cluster; then start the pipeline anew.",
+  },
   "BUS-001": {
     meaning: "NATS can't be reached, or JetStream does not answer.",
     remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the nats-server and its disk.",
@@ -84,7 +108,8 @@ export const codes = {
   },
   "BUS-004": {
     meaning: "A message in a lane is damaged, or of another release.",
-    remedy: "Run one release of Sluice on a stream. If the message is damaged, check the disk and start the pipeline anew with `existing: replace`.",
+    remedy:
+      "Run one release of Sluice on a stream. If the message is damaged, check the disk and start the pipeline anew with `existing: replace`.",
   },
   "BUS-005": {
     meaning: "The stream is full or JetStream has no room left.",
@@ -103,12 +128,13 @@ export const codes = {
     remedy: "Give the new one another name, or delete the data directory of the old one.",
   },
   "PIP-004": {
-    meaning: "A unit speaks of a whole keyspace or of several lanes (FLUSHALL, SWAPDB, FUNCTION …) and the shard has more than one lane.",
+    meaning:
+      "A unit speaks of a whole keyspace or of several lanes (FLUSHALL, SWAPDB, FUNCTION …) and the shard has more than one lane.",
     remedy: "Run the command by hand on the destination while the source is quiet, and start the pipeline anew.",
   },
   "PIP-005": {
-    meaning: "Clusters are not carried yet in this release.",
-    remedy: "Name standalone servers (cluster_enabled:0) as source and destination.",
+    meaning: "The source holds keys in databases other than 0, and a destination is a cluster, which has no other.",
+    remedy: "Move these keys to database 0 or delete them, or name a standalone server as the destination.",
   },
   "PIP-006": {
     meaning: "A server that the pipeline names is a replica.",
@@ -117,6 +143,10 @@ export const codes = {
   "PIP-007": {
     meaning: "A destination is the source itself.",
     remedy: "Name another server as the destination.",
+  },
+  "PIP-008": {
+    meaning: "A server of the pipeline changed its kind: standalone became a cluster, or the other way round.",
+    remedy: "Start a new pipeline under another name: positions of the one kind mean nothing to the other.",
   },
   "API-001": {
     meaning: "The API has no such path, or can't read the request.",

@@ -12,6 +12,8 @@ export interface ServiceConfig {
   readonly logLevel: string;
   /** `SLUICE_SECRET_KEY`: seals secrets in records; 64 hexadecimal digits. Null where it is not set. */
   readonly secretKey: Buffer | null;
+  /** `SLUICE_STREAM_REPLICAS`: servers of the NATS cluster that keep a copy of each stream and of the records, 1 to 5. */
+  readonly streamReplicas: number;
 }
 
 const INSTANCE = /^[a-zA-Z0-9_-]{1,64}$/;
@@ -20,7 +22,13 @@ const LEVELS = ["trace", "debug", "info", "warn", "error", "silent"];
 /** Reads the configuration that all services share. Throws `Halt` SLU-002 that names the setting. */
 export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig {
   const natsUrl = environment["SLUICE_NATS_URL"] ?? "nats://127.0.0.1:4222";
-  const instance = environment["SLUICE_INSTANCE"] ?? `${hostname().replace(/[^a-zA-Z0-9_-]/g, "-")}-${randomBytes(3).toString("hex")}`;
+  if (natsUrl.split(",").some((server) => server.trim() === "")) {
+    throw new Halt(
+      "SLU-002",
+      "SLUICE_NATS_URL names no server, or an empty one; expected nats://host:port, several separated by commas",
+    );
+  }
+  const instance = environment["SLUICE_INSTANCE"] ?? randomInstance();
   if (!INSTANCE.test(instance)) {
     throw new Halt("SLU-002", `SLUICE_INSTANCE is ${JSON.stringify(instance)}; expected 1 to 64 letters, digits, - or _`);
   }
@@ -32,5 +40,18 @@ export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig
   if (key !== undefined && !/^[0-9a-fA-F]{64}$/.test(key)) {
     throw new Halt("SLU-002", "SLUICE_SECRET_KEY is not 64 hexadecimal digits (32 random bytes)");
   }
-  return { natsUrl, instance, logLevel, secretKey: key === undefined ? null : Buffer.from(key, "hex") };
+  const replicas = environment["SLUICE_STREAM_REPLICAS"] ?? "1";
+  if (!/^[1-5]$/.test(replicas)) {
+    throw new Halt("SLU-002", `SLUICE_STREAM_REPLICAS is ${JSON.stringify(replicas)}; expected a whole number from 1 to 5`);
+  }
+  const secretKey = key === undefined ? null : Buffer.from(key, "hex");
+  return { natsUrl, instance, logLevel, secretKey, streamReplicas: Number(replicas) };
+}
+
+/** Names of hosts may be as long as names of instances. */
+function randomInstance(): string {
+  const host = hostname()
+    .replace(/[^a-zA-Z0-9_-]/g, "-")
+    .slice(0, 50);
+  return `${host}-${randomBytes(3).toString("hex")}`;
 }

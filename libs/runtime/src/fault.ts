@@ -37,19 +37,31 @@ export class Stopped extends Fault {
   override readonly name = "Stopped";
 }
 
-/** Message of a failure and of what caused it, on one line, without control characters. */
+/** Message of a failure and of what caused it, on one line, without control characters; never throws. */
 export function describeFault(fault: unknown): string {
   const messages: string[] = [];
-  for (let cause: unknown = fault; cause !== undefined && messages.length < 4; ) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+  let cause = fault;
+  // Causes may run in a circle.
+  for (let depth = 0; depth < 4 && (cause !== undefined || depth === 0); depth++) {
+    const message = saidBy(cause);
     if (message !== "" && !messages.some((known) => known.includes(message))) messages.push(message);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   return printable(messages.join(": "));
 }
 
+/** A refused connection to a name with several addresses is an `AggregateError` that says nothing itself. */
+function saidBy(cause: unknown): string {
+  if (cause instanceof AggregateError && cause.message === "") return cause.errors.slice(0, 4).map(saidBy).join(", ");
+  if (cause instanceof Error) return cause.message === "" ? cause.name : cause.message;
+  return typeof cause === "object" && cause !== null ? Object.prototype.toString.call(cause) : String(cause);
+}
+
 /** `text` with control characters escaped, so that a key or an error of a server can be shown in a terminal or a log. */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }

@@ -4,6 +4,7 @@ export * from "./config.ts";
 export * from "./crew.ts";
 export * from "./fault.ts";
 export * from "./log.ts";
+export * from "./manual-clock.ts";
 export * from "./persist.ts";
 export * from "./run-loop.ts";
 export * from "./secret.ts";

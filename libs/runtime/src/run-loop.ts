@@ -36,7 +36,7 @@ export async function supervise(actor: Actor, signal: AbortSignal, clock: Clock,
     if (attempt === 0) return;
     attempt = 0;
     log.info({ actor: actor.name }, "recovered");
-    actor.recovered?.();
+    tell(log, actor, () => actor.recovered?.());
   };
   while (!signal.aborted) {
     try {
@@ -51,7 +51,7 @@ export async function supervise(actor: Actor, signal: AbortSignal, clock: Clock,
       }
       if (fault instanceof Halt) {
         log.error({ actor: actor.name, code: fault.code, remedy: fault.remedy }, describeFault(fault));
-        actor.halted?.(fault);
+        tell(log, actor, () => actor.halted?.(fault));
         return;
       }
       if (attempt === 0) failingSince = clock.nowMs();
@@ -59,9 +59,19 @@ export async function supervise(actor: Actor, signal: AbortSignal, clock: Clock,
       const delayMs = backoffMs(attempt);
       const level = delayMs >= WARN_FROM_MS ? "warn" : "info";
       log[level]({ actor: actor.name, code: fault.code, attempt, delayMs, ...stackOf(cause) }, describeFault(fault));
-      actor.retrying?.(fault, failingSince, delayMs);
+      const since = failingSince;
+      tell(log, actor, () => actor.retrying?.(fault, since, delayMs));
       await clock.sleep(delayMs, signal);
     }
+  }
+}
+
+/** What an actor does when it is told of its own fate can't change it. */
+function tell(log: Logger, actor: Actor, call: () => void): void {
+  try {
+    call();
+  } catch (cause) {
+    log.error({ actor: actor.name, ...stackOf(cause) }, `the actor could not be told: ${describeFault(cause)}`);
   }
 }
 

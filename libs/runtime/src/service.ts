@@ -32,7 +32,10 @@ export function runService(service: string, run: (context: ServiceContext) => Pr
   };
   process.on("SIGTERM", () => ask("SIGTERM"));
   process.on("SIGINT", () => ask("SIGINT"));
-  if (process.connected) process.on("disconnect", () => ask("the process that started this one has ended"));
+  const orphaned = (): void => {
+    if (!stop.signal.aborted) ask("the process that started this one has ended");
+  };
+  if (process.connected) process.on("disconnect", orphaned);
   const start = async (): Promise<void> => {
     const config = readServiceConfig(process.env);
     log = createLog(service, config.instance, config.logLevel);
@@ -44,7 +47,10 @@ export function runService(service: string, run: (context: ServiceContext) => Pr
     () => process.exit(0),
     (cause: unknown) => {
       if (cause instanceof Stopped) process.exit(0);
-      const code = cause instanceof Fault ? { code: cause.code, remedy: cause.remedy } : { stack: cause instanceof Error ? cause.stack : undefined };
+      const code =
+        cause instanceof Fault
+          ? { code: cause.code, remedy: cause.remedy }
+          : { stack: cause instanceof Error ? cause.stack : undefined };
       (log ?? createLog(service, "unnamed", "info")).fatal(code, describeFault(cause));
       process.exit(1);
     },

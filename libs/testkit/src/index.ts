@@ -1,11 +1,14 @@
 export { freePort, releasePort } from "./servers/free-port.ts";
 export { NatsServer, type NatsServerOptions } from "./servers/nats-server.ts";
+export { keySlot, parseSlots } from "./servers/key-slot.ts";
 export { openClient } from "./servers/open-client.ts";
+export { RedisCluster, type ClusterEndpoint, type HalfMove, type RedisClusterOptions } from "./servers/redis-cluster.ts";
+export { OracleReplicas, replicasOf } from "./servers/oracle-replicas.ts";
 export { RedisServer, type RedisServerOptions } from "./servers/redis-server.ts";
 export { SpawnedProcess, type Exit, type SpawnOptions } from "./servers/spawned-process.ts";
 export { waitUntil, type WaitOptions } from "./servers/wait-until.ts";
 
-export type { CounterExpectation } from "./workload/counter-book.ts";
+export type { CounterDoubt, CounterExpectation } from "./workload/counter-book.ts";
 export { keyKinds, keyName, type KeyKind } from "./workload/key-name.ts";
 export { defaultWeights, type StepFamily } from "./workload/make-step.ts";
 export { preload, type PreloadOptions, type PreloadReport } from "./workload/preload.ts";
@@ -14,7 +17,9 @@ export { verifyCounters } from "./workload/verify-counters.ts";
 export { Workload, type WorkloadOptions, type WorkloadReport } from "./workload/workload.ts";
 
 export { printableKey, type CanonicalContent, type CanonicalKey } from "./compare/canonical.ts";
-export { compareServers, type CompareOptions, type Comparison, type Endpoint } from "./compare/compare-servers.ts";
+export { compareDeployments, type CompareOptions, type Comparison } from "./compare/compare-deployments.ts";
+export { compareServers } from "./compare/compare-servers.ts";
+export type { Deployment, Endpoint } from "./compare/deployment-side.ts";
 export { diffCanonical, type DiffCanonicalOptions, type Difference } from "./compare/diff-canonical.ts";
 export type { NotCarried } from "./compare/diff-value.ts";
 export { graceExpiry } from "./compare/expiry-rule.ts";

@@ -58,6 +58,8 @@ export const pipelineStatus = z.object({
   drained: z.boolean(),
   expiryGraceMs: count,
   stream: z.object({ messages: count, bytes: count }),
+  /** What happened to the pipeline's servers, newest last. */
+  events: z.array(z.object({ at: z.number(), text: z.string() })),
   shards: z.array(shardStatus),
   lanes: z.array(laneStatus),
   checkpoint: checkpointRecord.nullable(),

@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { Packr, Unpackr } from "msgpackr";
 import { ChangeRows, SnapshotRows } from "./rows.ts";
+import { assertFlat, BatchError } from "./batch-shape.ts";
 import { WIRE_VERSION } from "./version.ts";
 
 /**
@@ -80,11 +81,6 @@ export function encodeBatch(batch: Batch): Buffer {
   return message;
 }
 
-/** What stands in a lane and is not a batch: names what was read and what was expected. The lane must stop (H45). */
-export class BatchError extends Error {
-  override readonly name = "BatchError";
-}
-
 /** Reads a message. `body` is a view into `message`. Throws `BatchError`. */
 export function decodeBatch(message: Uint8Array): Batch {
   const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
@@ -93,8 +89,11 @@ export function decodeBatch(message: Uint8Array): Batch {
   const found = crc32(bytes.subarray(0, at));
   const expected = bytes.readUInt32BE(at);
   if (found !== expected) {
-    throw new BatchError(`checksum is ${hex(found)}, the message says ${hex(expected)}: ${bytes.length} bytes are damaged or no batch`);
+    throw new BatchError(
+      `checksum is ${hex(found)}, the message says ${hex(expected)}: ${bytes.length} bytes are damaged or no batch`,
+    );
   }
+  assertFlat(bytes);
   return checked(unpack(bytes));
 }
 
@@ -107,7 +106,9 @@ function unpack(bytes: Buffer): readonly unknown[] {
   }
   if (!Array.isArray(fields)) throw new BatchError(`expected a msgpack array, found ${typeof fields}`);
   if (fields[0] !== WIRE_VERSION) {
-    throw new BatchError(`wire version ${String(fields[0])}; this build reads version ${WIRE_VERSION}: run one release of Sluice`);
+    throw new BatchError(
+      `wire version ${String(fields[0])}; this build reads version ${WIRE_VERSION}: run one release of Sluice`,
+    );
   }
   if (fields.length !== 13) throw new BatchError(`expected 13 fields, found ${fields.length}`);
   return fields;
@@ -134,7 +135,11 @@ function checked(fields: readonly unknown[]): Batch {
 }
 
 function rowsOf(kind: BatchKind, columns: Buffer, bodyBytes: number, inParts: boolean): Batch["rows"] {
-  if (kind !== BatchKind.changes && kind !== BatchKind.snapshot) return null;
+  if (kind !== BatchKind.changes && kind !== BatchKind.snapshot) {
+    if (columns.length + bodyBytes > 0 || inParts)
+      throw new BatchError(`kind ${kind} carries nothing, found ${columns.length} + ${bodyBytes} bytes`);
+    return null;
+  }
   const rows = kind === BatchKind.changes ? ChangeRows.unpack(columns) : SnapshotRows.unpack(columns);
   if (rows === null) throw new BatchError(`${columns.length} bytes of rows are no whole number of rows`);
   if (!inParts && rows.bodyBytes !== bodyBytes) {

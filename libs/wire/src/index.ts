@@ -1,4 +1,5 @@
 export * from "./api.ts";
+export { BatchError } from "./batch-shape.ts";
 export * from "./batch.ts";
 export * from "./duration.ts";
 export * from "./endpoint.ts";
@@ -7,5 +8,6 @@ export * from "./pipeline.ts";
 export * from "./position.ts";
 export * from "./records.ts";
 export * from "./rows.ts";
+export * from "./slots.ts";
 export * from "./subjects.ts";
 export * from "./version.ts";

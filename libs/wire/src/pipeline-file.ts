@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument, type Document } from "yaml";
+import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
 import type { z } from "zod";
 import { pipelineSchema, type Pipeline } from "./pipeline.ts";
 
@@ -31,13 +31,23 @@ export function parsePipelineFile(text: string, file: string): Pipeline {
     }));
     throw new PipelineFileError(file, faults);
   }
-  const read: unknown = document.toJS();
+  const read = valueOf(document, file);
   const result = pipelineSchema.safeParse(read);
   if (result.success) return result.data;
   throw new PipelineFileError(
     file,
     result.error.issues.flatMap((issue) => faultsOf(issue, document, lines, read)),
   );
+}
+
+/** An alias that stands for nothing, or for more than a pipeline file can need, is found only here. */
+function valueOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new PipelineFileError(file, [{ line: 1, path: "", message }]);
+  }
 }
 
 function faultsOf(issue: z.core.$ZodIssue, document: Document, lines: LineCounter, read: unknown): PipelineFault[] {
@@ -48,19 +58,25 @@ function faultsOf(issue: z.core.$ZodIssue, document: Document, lines: LineCounte
     });
   }
   const found = valueAt(read, issue.path);
-  const said = found === undefined ? "missing" : `read ${shown(found)}`;
+  const said = found === undefined ? "missing" : `read ${isSecret(issue.path) ? "something else" : shown(found)}`;
   return [{ line: lineOf(issue.path, document, lines), path: label(issue.path), message: `${said}: ${issue.message}` }];
 }
 
-/** The line of the nearest node that stands in the file, from the fault's own upwards. */
+/** The line of the nearest node that stands in the file, from the fault's own upwards: of its key, where it has one. */
 function lineOf(path: readonly PropertyKey[], document: Document, lines: LineCounter): number {
   for (let depth = path.length; depth >= 0; depth--) {
-    const node = document.getIn(path.slice(0, depth), true);
-    if (typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range)) {
-      return lines.linePos(Number(node.range[0])).line;
-    }
+    const parent = depth === 0 ? undefined : nodeAt(path.slice(0, depth - 1), document);
+    const pair = isMap(parent)
+      ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === path[depth - 1])
+      : undefined;
+    const node = pair === undefined ? nodeAt(path.slice(0, depth), document) : pair.key;
+    if (isNode(node) && Array.isArray(node.range)) return lines.linePos(node.range[0]).line;
   }
   return 1;
+}
+
+function nodeAt(path: readonly PropertyKey[], document: Document): unknown {
+  return path.length === 0 ? document.contents : document.getIn(path, true);
 }
 
 function valueAt(read: unknown, path: readonly PropertyKey[]): unknown {
@@ -73,10 +89,22 @@ function valueAt(read: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function label(path: readonly PropertyKey[]): string {
-  return path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("").replace(/^\./, "");
+  return path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
+    .join("")
+    .replace(/^\./, "");
+}
+
+/** What is printed ends in terminals and logs, where no secret belongs. */
+function isSecret(path: readonly PropertyKey[]): boolean {
+  return path.includes("password");
 }
 
 function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
+  const text = (JSON.stringify(value, withoutSecret) ?? "nothing").replace(/:\/\/[^/@\s"]*@/g, "://…@");
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function withoutSecret(key: string, value: unknown): unknown {
+  return key === "password" ? "…" : value;
 }

@@ -23,9 +23,7 @@ const PHASE_RANK = { snap: 0, live: 1 } as const;
 
 /** Negative when `a` is behind `b`, 0 when they are the same place, positive when it is ahead. */
 export function comparePositions(a: Position, b: Position): number {
-  return (
-    a.epoch - b.epoch || a.copy - b.copy || PHASE_RANK[a.phase] - PHASE_RANK[b.phase] || a.offset - b.offset
-  );
+  return a.epoch - b.epoch || a.copy - b.copy || PHASE_RANK[a.phase] - PHASE_RANK[b.phase] || a.offset - b.offset;
 }
 
 /** The mark as it stands in a destination: `version|epoch|copy|phase|shard|offset|sequence`. */
@@ -42,7 +40,7 @@ export function parseMark(text: string): Position {
   if (fields === null) throw new MarkError(text, `expected version|epoch|copy|snap or live|shard|offset|sequence`);
   const [, version, epoch, copy, phase, shard, offset, sequence] = fields;
   if (Number(version) !== WIRE_VERSION) throw new MarkError(text, `this build reads version ${WIRE_VERSION}`);
-  return {
+  const position = {
     epoch: Number(epoch),
     copy: Number(copy),
     phase: phase as Phase,
@@ -50,6 +48,10 @@ export function parseMark(text: string): Position {
     offset: Number(offset),
     sequence: Number(sequence),
   };
+  if (!Number.isSafeInteger(position.offset) || !Number.isSafeInteger(position.sequence)) {
+    throw new MarkError(text, "expected an offset and a sequence of at most 2^53 - 1");
+  }
+  return position;
 }
 
 export class MarkError extends Error {
@@ -62,7 +64,15 @@ export class MarkError extends Error {
 /** Every key that Sluice keeps in a destination begins so; no such key is ever copied, swept or compared. */
 export const OWN_KEY_PREFIX = "sluice:{";
 
-/** The mark of one lane in a standalone destination, always in database 0. `tag`: hash tag of the lane's lowest slot. */
+/** The mark of one slot in a cluster. `tag`: hash tag of the slot. */
+export function slotMarkKey(tag: string, pipeline: string, group: string): string {
+  return `${OWN_KEY_PREFIX}${tag}}:${pipeline}:${group}`;
+}
+
+/**
+ * The mark of one lane in a standalone destination, always in database 0, with the tag of slot 0; in a cluster, the lane's
+ * watermark on one node, with the tag of the lane's lowest slot there.
+ */
 export function laneMarkKey(tag: string, pipeline: string, group: string, shard: string, lane: number): string {
   return `${OWN_KEY_PREFIX}${tag}}:${pipeline}:${group}:${shard}.${lane}`;
 }

@@ -17,7 +17,10 @@ export const specRecord = z.object({
 export type SpecRecord = z.output<typeof specRecord>;
 /** The spec as it stands in its record, so that it can be written again: durations are text, defaults are not filled in. */
 export type WrittenSpec = z.input<typeof specRecord>;
-export const writtenSpec = z.custom<WrittenSpec>((value) => specRecord.safeParse(value).success, "expected the spec of a pipeline");
+export const writtenSpec = z.custom<WrittenSpec>(
+  (value) => specRecord.safeParse(value).success,
+  "expected the spec of a pipeline",
+);
 
 /** Why something waits for an endpoint, and since when; the retry window counts from there. */
 export const retryRecord = z.object({ endpoint: z.string(), since: at, reason: z.string() });
@@ -38,11 +41,39 @@ export type StateRecord = z.output<typeof stateRecord>;
 export const epochRecord = z.object({ epoch: count });
 export type EpochRecord = z.output<typeof epochRecord>;
 
-/** The source shards of a pipeline and how their slots are cut into lanes. Belongs to the epoch. */
+/** A source shard: one primary and the slots it serves. */
+export const shardTopology = z.object({
+  /** `s0`, `s1`, …: allocated once and kept through failovers, matched again by the slots that the shard owns. */
+  id: z.string(),
+  /** Where ingest links to: the primary, or a replica of it where the pipeline says so. */
+  host: z.string(),
+  port: count,
+  /** The slots it owns, as `SlotSet` writes them; all of them for a standalone server. */
+  slots: z.string(),
+  /** Only an epoch above this one may be continued: the shard's slots changed hands when the counter stood here. */
+  floor: count,
+});
+export type ShardTopology = z.output<typeof shardTopology>;
+
+/** The source of a pipeline: its shards, and into how many lanes the slot space is cut. Written by the router only. */
 export const topologyRecord = z.object({
-  shards: z.array(z.object({ id: z.string(), host: z.string(), port: count, lanes: z.number().int().positive() })).min(1),
+  mode: z.enum(["standalone", "cluster"]),
+  /** Lanes over the whole slot space; a shard has one for each range that it owns slots in. */
+  lanes: z.number().int().positive(),
+  shards: z.array(shardTopology).min(1),
+  /** What happened to the source since the pipeline was created, newest last, for people. */
+  events: z.array(z.object({ at, text: z.string() })),
 });
 export type TopologyRecord = z.output<typeof topologyRecord>;
+
+/** A destination of a pipeline as the router saw it last: where a writer begins; a redirect tells it more. */
+export const destinationRecord = z.object({
+  mode: z.enum(["standalone", "cluster"]),
+  /** One for each primary; a standalone server has all slots. */
+  nodes: z.array(z.object({ host: z.string(), port: count, slots: z.string() })).min(1),
+  at,
+});
+export type DestinationRecord = z.output<typeof destinationRecord>;
 
 /** Which instance runs what: shard id → ingest instance, `group.shard.lane` → writer instance. */
 export const assignmentRecord = z.object({
@@ -124,6 +155,7 @@ export const recordKey = {
   topology: (pipeline: string) => `pipeline.${pipeline}.topology`,
   assignment: (pipeline: string) => `pipeline.${pipeline}.assignment`,
   checkpoint: (pipeline: string) => `pipeline.${pipeline}.checkpoint`,
+  destination: (pipeline: string, group: string) => `pipeline.${pipeline}.slots.${group}`,
   shard: (pipeline: string, shard: string) => `pipeline.${pipeline}.shard.${shard}`,
   lane: (pipeline: string, label: string) => `pipeline.${pipeline}.lane.${label}`,
   member: (service: string, instance: string) => `member.${service}.${instance}`,

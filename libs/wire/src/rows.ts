@@ -12,6 +12,7 @@ export const ChangeFlag = {
 
 const CHANGE_ROW_BYTES = 18;
 const SNAPSHOT_ROW_BYTES = 26;
+const FIRST_CAPACITY = 64;
 
 /**
  * The rows of a `changes` batch, one a *command*, as columns (little endian, widest first):
@@ -31,7 +32,7 @@ export class ChangeRows {
   flags: Uint8Array;
   headers: Uint8Array;
 
-  constructor(capacity = 64) {
+  constructor(capacity = FIRST_CAPACITY) {
     this.lengths = new Uint32Array(capacity);
     this.argcs = new Uint32Array(capacity);
     this.ends = new Uint32Array(capacity);
@@ -43,7 +44,7 @@ export class ChangeRows {
 
   add(length: number, argc: number, end: number, slot: number, db: number, flags: number, header: number): void {
     const row = this.count;
-    if (row === this.lengths.length) this.#grow(row * 2);
+    if (row === this.lengths.length) this.#grow(Math.max(FIRST_CAPACITY, row * 2));
     this.lengths[row] = length;
     this.argcs[row] = argc;
     this.ends[row] = end;
@@ -68,8 +69,9 @@ export class ChangeRows {
     );
   }
 
-  /** Forgets all rows but the first `count`. */
+  /** Forgets all rows but the first `count`; nothing where there are no more. */
   truncate(count: number): void {
+    if (count >= this.count) return;
     for (let row = count; row < this.count; row++) this.bodyBytes -= this.lengths[row] as number;
     this.count = count;
   }
@@ -153,7 +155,7 @@ export class SnapshotRows {
   types: Uint8Array;
   accessKinds: Uint8Array;
 
-  constructor(capacity = 64) {
+  constructor(capacity = FIRST_CAPACITY) {
     this.expires = new Float64Array(capacity);
     this.lengths = new Uint32Array(capacity);
     this.keyLengths = new Uint32Array(capacity);
@@ -166,7 +168,7 @@ export class SnapshotRows {
 
   add(row: SnapshotRow): void {
     const at = this.count;
-    if (at === this.lengths.length) this.#grow(at * 2);
+    if (at === this.lengths.length) this.#grow(Math.max(FIRST_CAPACITY, at * 2));
     this.expires[at] = row.expireAtMs;
     this.lengths[at] = row.length;
     this.keyLengths[at] = row.keyLength;

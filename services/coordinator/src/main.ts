@@ -1,13 +1,14 @@
-import { beMember, Bus, Leases } from "@sluice/bus";
+import { beMember, connectBus, Leases } from "@sluice/bus";
 import { runService, supervise } from "@sluice/runtime";
 import { createApi } from "./api/api-server.ts";
 import { listenApi } from "./api/listen-api.ts";
 import { readListenAddress } from "./config.ts";
 import { CoordinatorService } from "./coordinator-service.ts";
 
-runService("coordinator", async ({ config, log, clock, stopping }) => {
+runService("coordinator", async (context) => {
+  const { config, log, clock, stopping } = context;
   const listen = readListenAddress(process.env);
-  const bus = await Bus.connect({ url: config.natsUrl, name: `coordinator ${config.instance}`, log });
+  const bus = await connectBus("coordinator", context);
   const { records } = bus;
   const { secretKey } = config;
   const leases = new Leases(records, config.instance, clock, log);

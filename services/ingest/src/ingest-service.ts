@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
 import { openSecret, type ServiceContext } from "@sluice/runtime";
-import { endpointOf, recordKey, specRecord, topologyRecord } from "@sluice/wire";
+import { endpointOf, recordKey, SlotSet, specRecord, topologyRecord } from "@sluice/wire";
 import { SourceIntake } from "./source/intake.ts";
 
 /** Runs an intake for every source shard that is assigned to this instance, until the process is asked to stop. */
@@ -13,11 +13,13 @@ export async function runIngest(context: ServiceContext, bus: Bus): Promise<void
     bus,
     service: "ingest",
     pick: (assignment) => assignment.shards,
+    madeFrom: ({ lanes, shards }, shard) => JSON.stringify([lanes, shards.find(({ id }) => id === shard)]),
     create: async (pipeline, shard) => {
       const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
       const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
       const place = topology?.value.shards.find(({ id }) => id === shard);
-      if (spec === null || place === undefined) throw new Error(`no specification or no topology of ${pipeline} names ${shard}`);
+      if (spec === null || place === undefined)
+        throw new Error(`no specification or no topology of ${pipeline} names ${shard}`);
       const endpoint = endpointOf(
         spec.value.pipeline.source,
         (sealed) => openSecret(sealed, config.secretKey),
@@ -26,7 +28,9 @@ export async function runIngest(context: ServiceContext, bus: Bus): Promise<void
       return new SourceIntake({
         pipeline,
         shard,
-        lanes: place.lanes,
+        cut: topology?.value.lanes ?? 1,
+        slots: SlotSet.parse(place.slots),
+        floor: place.floor,
         endpoint: { ...endpoint, host: place.host, port: place.port },
         instance: config.instance,
         bus,

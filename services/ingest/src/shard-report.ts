@@ -42,12 +42,27 @@ export class ShardReport {
   }
 
   /** Takes the next term of the shard for `instance`. */
-  static async takeTerm(records: Records, pipeline: string, shard: string, instance: string, nowMs: number): Promise<ShardReport> {
+  static async takeTerm(
+    records: Records,
+    pipeline: string,
+    shard: string,
+    instance: string,
+    nowMs: number,
+  ): Promise<ShardReport> {
     const key = recordKey.shard(pipeline, shard);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const current = await records.get(key, shardRecord);
       const base = current?.value ?? BLANK;
-      const record: ShardRecord = { ...base, term: base.term + 1, instance, phase: "connecting", halt: null, commands: 0, bytes: 0, at: nowMs };
+      const record: ShardRecord = {
+        ...base,
+        term: base.term + 1,
+        instance,
+        phase: "connecting",
+        halt: null,
+        commands: 0,
+        bytes: 0,
+        at: nowMs,
+      };
       const revision = await records.compareAndSet(key, shardRecord, record, current?.revision ?? 0);
       if (revision !== null) return new ShardReport(records, key, record, revision);
     }
@@ -66,16 +81,18 @@ export class ShardReport {
   /** Writes what has changed. Throws `Stopped` when another ingest took the shard since. */
   async update(changes: Partial<ShardRecord>, nowMs: number): Promise<void> {
     this.#record = { ...this.#record, ...changes, at: nowMs };
-    const revision = await this.#records.compareAndSet(this.#key, shardRecord, this.#record, this.#revision);
-    if (revision !== null) {
-      this.#revision = revision;
-      return;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const revision = await this.#records.compareAndSet(this.#key, shardRecord, this.#record, this.#revision);
+      if (revision !== null) {
+        this.#revision = revision;
+        return;
+      }
+      const current = await this.#records.get(this.#key, shardRecord);
+      if (current?.value.term !== this.#record.term || current.value.instance !== this.#record.instance) {
+        throw new Stopped("BUS-002", `another ingest took term ${current?.value.term ?? "?"} of ${this.#key}`);
+      }
+      // Another write of this report was faster, or an earlier one was stored although its answer was lost.
+      this.#revision = current.revision;
     }
-    const current = await this.#records.get(this.#key, shardRecord);
-    if (current?.value.term !== this.#record.term || current.value.instance !== this.#record.instance) {
-      throw new Stopped("BUS-002", `another ingest took term ${current?.value.term ?? "?"} of ${this.#key}`);
-    }
-    // An earlier write was stored although its answer was lost.
-    this.#revision = current.revision;
   }
 }

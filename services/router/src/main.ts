@@ -1,12 +1,22 @@
-import { beMember, Bus, Leases } from "@sluice/bus";
-import { runService, supervise } from "@sluice/runtime";
+import { readFileSync } from "node:fs";
+import { beMember, connectBus, Leases } from "@sluice/bus";
+import { lookAtDeployment } from "@sluice/redis";
+import { openSecret, runService, supervise } from "@sluice/runtime";
+import { endpointOf, type EndpointSpec } from "@sluice/wire";
 import { RouterService } from "./router-service.ts";
 
-runService("router", async ({ config, log, clock, stopping }) => {
-  const bus = await Bus.connect({ url: config.natsUrl, name: `router ${config.instance}`, log });
+runService("router", async (context) => {
+  const { config, log, clock, stopping } = context;
+  const bus = await connectBus("router", context);
   const leases = new Leases(bus.records, config.instance, clock, log);
   const member = beMember(bus.records, "router", config.instance, clock, stopping);
-  const router = new RouterService({ records: bus.records, leases, clock, log });
+  const open = (spec: EndpointSpec) =>
+    endpointOf(
+      spec,
+      (sealed) => openSecret(sealed, config.secretKey),
+      (file) => readFileSync(file, "utf8"),
+    );
+  const router = new RouterService({ records: bus.records, leases, clock, log, open, look: lookAtDeployment });
   await supervise(router, stopping, clock, log);
   await member;
   leases.close();

@@ -1,11 +1,13 @@
 import type { RecordChange, Stored } from "@sluice/bus";
 import {
   assignmentRecord,
+  destinationRecord,
   recordKey,
   specRecord,
   stateRecord,
   topologyRecord,
   type AssignmentRecord,
+  type DestinationRecord,
   type SpecRecord,
   type StateRecord,
   type TopologyRecord,
@@ -17,6 +19,8 @@ export interface RoutedPipeline {
   state: Stored<StateRecord> | null;
   topology: Stored<TopologyRecord> | null;
   assignment: Stored<AssignmentRecord> | null;
+  /** By group. */
+  readonly destinations: Map<string, Stored<DestinationRecord>>;
 }
 
 /** The records that the router decides by, to be watched each with its own filter. */
@@ -25,17 +29,27 @@ export const routedFilters: readonly string[] = [
   recordKey.state("*"),
   recordKey.topology("*"),
   recordKey.assignment("*"),
+  recordKey.destination("*", "*"),
 ];
 
 /** The record of a pipeline changed. Throws when it breaks its schema; what was known before then stays. */
 export function takeRecord(pipelines: Map<string, RoutedPipeline>, change: RecordChange): void {
-  const [, name = "", kind = ""] = change.key.split(".");
-  const known = pipelines.get(name) ?? { spec: null, state: null, topology: null, assignment: null };
+  const [, name = "", kind = "", group = ""] = change.key.split(".");
+  const known = pipelines.get(name) ?? emptyPipeline();
   pipelines.set(name, known);
   if (kind === "spec") known.spec = stored(specRecord, change);
   else if (kind === "state") known.state = stored(stateRecord, change);
   else if (kind === "topology") known.topology = newer(known.topology, stored(topologyRecord, change));
   else if (kind === "assignment") known.assignment = newer(known.assignment, stored(assignmentRecord, change));
+  else if (kind === "slots") {
+    const next = newer(known.destinations.get(group) ?? null, stored(destinationRecord, change));
+    if (next === null) known.destinations.delete(group);
+    else known.destinations.set(group, next);
+  }
+}
+
+function emptyPipeline(): RoutedPipeline {
+  return { spec: null, state: null, topology: null, assignment: null, destinations: new Map() };
 }
 
 function stored<T>(schema: { parse(value: unknown): T }, { value, revision }: RecordChange): Stored<T> | null {

@@ -1,14 +1,17 @@
 import { beMember, Bus, Leases } from "@sluice/bus";
+import type { Address, Deployment, Endpoint } from "@sluice/redis";
 import { silentLog, supervise, systemClock } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
 import {
   assignmentRecord,
+  endpointOf,
   memberRecord,
   recordKey,
   specRecord,
   stateRecord,
   topologyRecord,
   type AssignmentRecord,
+  type EndpointSpec,
 } from "@sluice/wire";
 import { afterEach, describe, expect, test } from "vitest";
 import { RouterService } from "./router-service.ts";
@@ -16,6 +19,18 @@ import { RouterService } from "./router-service.ts";
 const log = silentLog();
 const clock = systemClock;
 const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
+
+/** Every server is a standalone one. */
+const look = (_: unknown, [seed]: readonly Address[]): Promise<Deployment> => {
+  const primary = { id: "run", host: seed!.host, port: seed!.port, slots: "0-16383", replicas: [] };
+  return Promise.resolve({ mode: "standalone", primaries: [primary], nodeIds: ["run"], movingSlots: [], trouble: null });
+};
+const openPlain = (spec: EndpointSpec): Endpoint =>
+  endpointOf(
+    spec,
+    (password) => password,
+    () => "",
+  );
 
 describe("RouterService", () => {
   const stops: (() => Promise<void>)[] = [];
@@ -38,7 +53,7 @@ describe("RouterService", () => {
   function startRouter(bus: Bus, instance: string): () => Promise<void> {
     const stopping = new AbortController();
     const leases = new Leases(bus.records, instance, clock, log);
-    const router = new RouterService({ records: bus.records, leases, clock, log });
+    const router = new RouterService({ records: bus.records, leases, clock, log, open: openPlain, look });
     const ended = Promise.all([
       supervise(router, stopping.signal, clock, log),
       beMember(bus.records, "router", instance, clock, stopping.signal),
@@ -98,7 +113,7 @@ describe("RouterService", () => {
     const first = await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
     expect(first.shards).toEqual({ s0: "i0" });
     expect((await bus.records.get(recordKey.topology("p"), topologyRecord))?.value.shards).toEqual([
-      { id: "s0", host: "a", port: 1, lanes: 1 },
+      { id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 },
     ]);
 
     const owner = laneOf(first)!;

@@ -1,20 +1,19 @@
 import type { Leases, RecordChange, Records } from "@sluice/bus";
-import { Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
-import { assignmentRecord, memberRecord, recordFilter, recordKey, topologyRecord } from "@sluice/wire";
+import { Crew, Retryable, type Actor } from "@sluice/runtime";
+import { assignmentRecord, memberRecord, recordFilter, recordKey } from "@sluice/wire";
 import { planWork, type Work } from "./lanes/plan.ts";
 import { RollCall } from "./lanes/roll-call.ts";
 import { wantedWork } from "./lanes/wanted-work.ts";
 import { routedFilters, takeRecord, type RoutedPipeline } from "./routed-pipeline.ts";
-import { topologyOf } from "./topology/topology.ts";
+import { DestinationWatch } from "./topology/destination-watch.ts";
+import { SourceWatch, type WatchDeps } from "./topology/source-watch.ts";
 
 /** Decisions are made at every change of a record and at least so often. */
 const DECIDE_EVERY_MS = 250;
 
-export interface RouterDeps {
+export interface RouterDeps extends WatchDeps {
   readonly records: Records;
   readonly leases: Leases;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /**
@@ -53,19 +52,17 @@ export class RouterService implements Actor {
 
 /** The time from taking the lease to losing it or giving it back. */
 class RouterTerm {
-  readonly #records: Records;
-  readonly #clock: Clock;
-  readonly #log: Logger;
+  readonly #deps: RouterDeps;
+  readonly #crew: Crew;
   readonly #present: RollCall;
   readonly #pipelines = new Map<string, RoutedPipeline>();
   readonly #ending = new AbortController();
   #changed = new AbortController();
 
-  constructor({ records, clock, log }: RouterDeps) {
-    this.#records = records;
-    this.#clock = clock;
-    this.#log = log;
-    this.#present = new RollCall(clock);
+  constructor(deps: RouterDeps) {
+    this.#deps = deps;
+    this.#crew = new Crew(deps.clock, deps.log);
+    this.#present = new RollCall(deps.clock);
   }
 
   end(): void {
@@ -74,23 +71,26 @@ class RouterTerm {
   }
 
   async run(progress: () => void): Promise<void> {
+    const { records, clock } = this.#deps;
     const watches = [
       ...routedFilters.map((filter) =>
-        this.#records.watch(filter, (change) => this.#take(change, takeRecordOf(this.#pipelines))),
+        records.watch(filter, (change) => this.#take(change, takeRecordOf(this.#pipelines))),
       ),
-      this.#records.watch(recordFilter.members, (change) => this.#take(change, (member) => this.#takeMember(member))),
+      records.watch(recordFilter.members, (change) => this.#take(change, (member) => this.#takeMember(member))),
     ];
     try {
       while (!this.#ending.signal.aborted) {
+        this.#watchServers();
         if (this.#present.isSettled) {
           await this.#decide();
           progress();
         }
-        await this.#clock.sleep(DECIDE_EVERY_MS, this.#changed.signal);
+        await clock.sleep(DECIDE_EVERY_MS, this.#changed.signal);
         if (!this.#ending.signal.aborted) this.#changed = new AbortController();
       }
     } finally {
       for (const unwatch of watches) unwatch();
+      await this.#crew.stop();
     }
   }
 
@@ -99,7 +99,7 @@ class RouterTerm {
     try {
       into(change);
     } catch (cause) {
-      this.#log.error(
+      this.#deps.log.error(
         { key: change.key, revision: change.revision, cause: String(cause) },
         "a record can't be read; left as it was",
       );
@@ -119,7 +119,6 @@ class RouterTerm {
   async #decide(): Promise<void> {
     const work = new Map<string, Work>();
     for (const [name, known] of this.#pipelines) {
-      await this.#ensureTopology(name, known);
       const assignment = known.assignment?.value ?? null;
       if (known.spec !== null && known.topology !== null) {
         work.set(name, {
@@ -131,7 +130,7 @@ class RouterTerm {
     const { assignments, moves } = planWork(work, this.#present);
     for (const [name, value] of assignments) {
       const known = this.#pipelines.get(name)!;
-      const revision = await this.#records.compareAndSet(
+      const revision = await this.#deps.records.compareAndSet(
         recordKey.assignment(name),
         assignmentRecord,
         value,
@@ -142,16 +141,24 @@ class RouterTerm {
       known.assignment = { value, revision };
       for (const { work, from, to, why } of moves) {
         if (work.startsWith(`${name}/`))
-          this.#log.info({ pipeline: name, work: work.slice(name.length + 1), from, to, why }, "work moved");
+          this.#deps.log.info({ pipeline: name, work: work.slice(name.length + 1), from, to, why }, "work moved");
       }
     }
   }
 
-  async #ensureTopology(name: string, known: RoutedPipeline): Promise<void> {
-    if (known.spec === null || known.topology !== null) return;
-    const value = topologyOf(known.spec.value.pipeline);
-    const revision = await this.#records.compareAndSet(recordKey.topology(name), topologyRecord, value, 0);
-    if (revision !== null) known.topology = { value, revision };
+  /** Every running pipeline has its servers watched. Each start writes the spec, and with it begins another watch. */
+  #watchServers(): void {
+    const wanted = new Map<string, () => Actor>();
+    for (const [name, known] of this.#pipelines) {
+      if (known.spec?.value.desired !== "running") continue;
+      const { revision, value } = known.spec;
+      wanted.set(`source of ${name} at ${revision}`, () => new SourceWatch(name, known, this.#deps));
+      for (const { group } of value.pipeline.destinations) {
+        const create = (): Actor => new DestinationWatch(name, group, known, this.#deps);
+        wanted.set(`destination ${group} of ${name} at ${revision}`, create);
+      }
+    }
+    this.#crew.keep(new Set(wanted.keys()), (watch) => wanted.get(watch)!());
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Records } from "@sluice/bus";
 import type { Clock } from "@sluice/runtime";
-import { laneRecord, recordKey, type LaneRecord, type Position } from "@sluice/wire";
+import { laneRecord, recordKey, type LaneRecord } from "@sluice/wire";
+import type { LaneDestination } from "./lane-destination.ts";
 
 const WRITE_MS = 1_000;
 
@@ -36,23 +37,27 @@ export class LaneReport {
     };
   }
 
-  /** The mark stands at `position`, moved there by one transaction with so much in it. */
-  applied(position: Position, units: number, bytes: number): void {
-    const record = this.#record;
-    record.transactions++;
-    record.units += units;
-    record.bytes += bytes;
-    this.standsAt(position);
+  /** One step was answered, with so many units (entries of a copy) and bytes in it. */
+  applied(units: number, bytes: number): void {
+    this.#record.transactions++;
+    this.#record.units += units;
+    this.#record.bytes += bytes;
   }
 
-  standsAt(position: Position): void {
+  /** Where the lane stands now, as read back from the destination. */
+  standsAt({ position, safeSequence }: Pick<LaneDestination, "position" | "safeSequence">): void {
+    if (position === null) return;
     const record = this.#record;
     record.epoch = position.epoch;
     record.copy = position.copy;
     record.phase = position.phase;
     record.offset = position.offset;
-    record.sequence = position.sequence;
-    if (position.phase === "snap") record.keys = position.offset;
+    record.sequence = safeSequence;
+  }
+
+  /** So many entries of the running copy stand in the destination. */
+  copied(entries: number): void {
+    this.#record.keys = entries;
   }
 
   stale(): void {

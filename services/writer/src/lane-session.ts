@@ -1,73 +1,73 @@
 import type { LaneStream } from "@sluice/bus";
 import type { Logger } from "@sluice/runtime";
-import type { Position } from "@sluice/wire";
-import type { Request } from "./apply/request.ts";
-import { StaleMark, type StandaloneDestination } from "./apply/standalone-destination.ts";
+import type { DestinationSpec, Position } from "@sluice/wire";
+import { StaleMark } from "./apply/standalone-destination.ts";
+import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destination.ts";
 import type { LaneReport } from "./lane-report.ts";
 
 export interface LaneSessionOptions {
   readonly pipeline: string;
-  readonly group: string;
   readonly shard: string;
   readonly lane: number;
   readonly label: string;
-  readonly markKey: string;
-  readonly existing: "refuse" | "overwrite" | "replace";
-  /** Takes an absolute expiry of the source to that of the destination, in ms. */
-  readonly shift: (expireAtMs: number) => number;
+  readonly existing: DestinationSpec["existing"];
   readonly stream: LaneStream;
   readonly report: LaneReport;
   readonly log: Logger;
   readonly signal: AbortSignal;
   readonly progress: () => void;
+  /** Waits until nothing of an earlier history can be applied any more, where that is not for this lane's own marks to ensure. */
+  readonly claimed: () => Promise<void>;
 }
 
-/** What both phases of a lane share while one connection to the destination lasts: where the lane stands, and how it moves. */
+/** What both phases of a lane share while it is open in a destination: its steps, each with its report. */
 export class LaneSession {
   readonly options: LaneSessionOptions;
-  readonly target: StandaloneDestination;
-  #position: Position | null;
+  readonly destination: LaneDestination;
 
-  constructor(target: StandaloneDestination, options: LaneSessionOptions) {
-    this.target = target;
+  constructor(destination: LaneDestination, options: LaneSessionOptions) {
+    this.destination = destination;
     this.options = options;
-    this.#position = target.position;
   }
 
   get label(): string {
     return this.options.label;
   }
 
-  get markKey(): string {
-    return this.options.markKey;
-  }
-
-  get shift(): (expireAtMs: number) => number {
-    return this.options.shift;
-  }
-
-  /** The destination's name for people. */
-  get destination(): string {
-    return this.target.name;
-  }
-
-  /** Where the mark stands, as read back from the destination. */
+  /** See `LaneDestination.position`. */
   get position(): Position | null {
-    return this.#position;
+    return this.destination.position;
   }
 
-  /** Runs the group and moves the mark to `next`, both or neither; see `StandaloneDestination.apply`. */
-  async apply(group: Request, next: Position, units: number): Promise<void> {
+  async applyChanges(group: ChangeGroup, units: number): Promise<void> {
+    await this.#step(() => this.destination.applyChanges(group), units);
+  }
+
+  async claim(target: Position, isClean: boolean): Promise<void> {
+    await this.#step(() => this.destination.claim(target, isClean), 0);
+    await this.options.claimed();
+  }
+
+  async applyValues(values: readonly SnapshotValue[], target: Position): Promise<void> {
+    await this.#step(() => this.destination.applyValues(values, target), values.length);
+    this.options.report.copied(target.offset);
+  }
+
+  async goLive(target: Position): Promise<void> {
+    await this.#step(() => this.destination.goLive(target), 0);
+  }
+
+  async #step(step: () => Promise<number | void>, units: number): Promise<void> {
     const { report, progress } = this.options;
-    const bytes = group.bytes;
     try {
-      await this.target.apply(this.#position, group, next);
+      const bytes = await step();
+      report.applied(units, bytes ?? 0);
     } catch (cause) {
       if (cause instanceof StaleMark) report.stale();
       throw cause;
+    } finally {
+      report.standsAt(this.destination);
     }
-    this.#position = next;
-    report.applied(next, units, bytes);
     progress();
   }
 }

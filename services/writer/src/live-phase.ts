@@ -1,7 +1,7 @@
-import { Halt, printable } from "@sluice/runtime";
-import { BatchKind, ChangeRows, type Batch, type Position } from "@sluice/wire";
-import { ChangePlanner, type ChangeSlice } from "./apply/plan-changes.ts";
-import { GroupRefused } from "./apply/standalone-destination.ts";
+import { Halt } from "@sluice/runtime";
+import { BatchKind, ChangeFlag, ChangeRows, type Batch, type Position } from "@sluice/wire";
+import type { ChangeSlice } from "./apply/plan-changes.ts";
+import type { ChangeGroup } from "./lane-destination.ts";
 import type { LaneSession } from "./lane-session.ts";
 import { LaneChain } from "./progress/lane-chain.ts";
 import type { LaneLog, LoggedBatch } from "./progress/lane-log.ts";
@@ -11,11 +11,13 @@ import { PartAssembly } from "./progress/part-assembly.ts";
 const GROUP_BYTES = 1024 * 1024;
 const GROUP_COMMANDS = 16_384;
 
-/** Batches that are applied in one transaction, and where that leads. */
-interface Group {
-  readonly planner: ChangePlanner;
-  readonly slices: { slice: ChangeSlice; batch: Batch; before: Position }[];
+/** A group that is being collected. */
+interface OpenGroup extends ChangeGroup {
+  readonly slices: { slice: ChangeSlice; batch: Batch; sequence: number }[];
   target: Position;
+  bytes: number;
+  commands: number;
+  units: number;
 }
 
 /**
@@ -41,13 +43,13 @@ export class LivePhase {
       const first = await this.#log.next();
       if (first === null) return null;
       const { group, fence } = this.#collect(first);
-      if (group !== null) await this.#apply(group);
+      if (group !== null) await this.#session.applyChanges(group, group.units);
       if (fence !== null) return fence;
     }
   }
 
-  #collect(first: LoggedBatch): { group: Group | null; fence: LoggedBatch | null } {
-    let group: Group | null = null;
+  #collect(first: LoggedBatch): { group: OpenGroup | null; fence: LoggedBatch | null } {
+    let group: OpenGroup | null = null;
     for (let next: LoggedBatch | undefined = first; next !== undefined; next = this.#log.nextIfReady()) {
       const { batch, sequence } = next;
       if (batch.kind === BatchKind.fence) this.#parts.clear();
@@ -58,18 +60,19 @@ export class LivePhase {
       const slice = this.#sliceOf(batch);
       if (slice === null) continue;
       group = this.#join(group, slice, batch, sequence);
-      if (group.planner.bytes >= GROUP_BYTES || group.planner.commands >= GROUP_COMMANDS) break;
+      if (group.bytes >= GROUP_BYTES || group.commands >= GROUP_COMMANDS) break;
     }
     return { group, fence: null };
   }
 
-  #join(open: Group | null, slice: ChangeSlice, batch: Batch, sequence: number): Group {
-    const before = open?.target ?? this.#standing;
-    const target: Position = { ...before, offset: batch.last, sequence };
-    const group = open ?? { planner: this.#newPlanner(), slices: [], target };
-    group.planner.add(slice);
-    group.slices.push({ slice, batch, before });
+  #join(open: OpenGroup | null, slice: ChangeSlice, batch: Batch, sequence: number): OpenGroup {
+    const target: Position = { ...this.#standing, offset: batch.last, sequence };
+    const group = open ?? { slices: [], target, bytes: 0, commands: 0, units: 0 };
+    group.slices.push({ slice, batch, sequence });
     group.target = target;
+    group.bytes += slice.body.length;
+    group.commands += slice.rows.count - slice.from;
+    group.units += unitsFrom(slice);
     this.#chain.advance(batch.last);
     return group;
   }
@@ -82,59 +85,16 @@ export class LivePhase {
     }
     const parts = this.#parts.add(batch);
     if (parts === null) {
-      if (batch.part.final) throw new Halt("BUS-003", `unit ${batch.part.id} of lane ${this.#session.label} lacks parts before its last one`);
+      if (batch.part.final)
+        throw new Halt("BUS-003", `unit ${batch.part.id} of lane ${this.#session.label} lacks parts before its last one`);
       return null;
     }
     return joinParts(parts);
   }
 
-  async #apply(group: Group): Promise<void> {
-    const plan = group.planner.finish();
-    try {
-      await this.#session.apply(plan.request, group.target, plan.units);
-    } catch (cause) {
-      if (!(cause instanceof GroupRefused)) throw cause;
-      await this.#applyUnitByUnit(group, cause);
-    }
-  }
-
-  /**
-   * Something in the group can't be run. All that precedes it is applied, each unit by itself, so that the lane halts exactly at
-   * the unit at fault and can go on from there.
-   */
-  async #applyUnitByUnit(group: Group, refusal: GroupRefused): Promise<never> {
-    for (const { slice, batch, before } of group.slices) {
-      for (let from = slice.from; from < slice.rows.count; ) {
-        const until = endOfUnit(slice.rows, from);
-        const planner = this.#newPlanner();
-        planner.add({ ...slice, from }, until);
-        const plan = planner.finish();
-        const isWholeBatch = until === slice.rows.count;
-        const end = isWholeBatch ? batch.last : batch.previous + (slice.rows.ends[from] as number);
-        try {
-          await this.#session.apply(plan.request, { ...before, offset: end }, plan.units);
-        } catch (cause) {
-          if (!(cause instanceof GroupRefused)) throw cause;
-          throw this.#refused(cause, end);
-        }
-        from = until;
-      }
-    }
-    throw this.#refused(refusal, group.target.offset);
-  }
-
-  #refused(refusal: GroupRefused, end: number): Halt {
-    const { destination, label } = this.#session;
-    return new Halt("DST-002", `${destination} refuses the unit of lane ${label} that ends at offset ${end}: ${printable(refusal.error)}`);
-  }
-
   #gap(expected: number, found: number, sequence: number): Halt {
     const { label } = this.#session;
     return new Halt("BUS-003", `lane ${label} stands at offset ${expected}, and message ${sequence} continues from ${found}`);
-  }
-
-  #newPlanner(): ChangePlanner {
-    return new ChangePlanner({ shift: this.#session.shift, markKey: this.#session.markKey });
   }
 
   get #standing(): Position {
@@ -162,12 +122,10 @@ function firstAbove(rows: ChangeRows, distance: number): number {
   return row;
 }
 
-/** The row behind the unit that begins at `from`. */
-function endOfUnit(rows: ChangeRows, from: number): number {
-  const end = rows.ends[from];
-  let row = from + 1;
-  while (row < rows.count && rows.ends[row] === end) row++;
-  return row;
+function unitsFrom({ rows, from }: ChangeSlice): number {
+  let units = 0;
+  for (let row = from; row < rows.count; row++) if (((rows.flags[row] as number) & ChangeFlag.last) !== 0) units++;
+  return units;
 }
 
 /** The unit that all its parts make up. */
@@ -176,5 +134,8 @@ function joinParts(parts: readonly Batch[]): ChangeSlice {
   for (const { rows: some } of parts) {
     if (some instanceof ChangeRows) for (let row = 0; row < some.count; row++) rows.copyRow(some, row);
   }
+  // The row of a command that began in an earlier part was sent before it was known to be the last one.
+  const last = rows.count - 1;
+  if (last >= 0) rows.flags[last] = (rows.flags[last] as number) | ChangeFlag.last;
   return { rows, body: Buffer.concat(parts.map(({ body }) => body)), from: 0 };
 }

@@ -1,7 +1,16 @@
 import { readFileSync } from "node:fs";
 import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
 import { openSecret, type ServiceContext } from "@sluice/runtime";
-import { endpointOf, expiryGraceMs, expiryWithGrace, parseGroupLaneLabel, recordKey, specRecord } from "@sluice/wire";
+import {
+  endpointOf,
+  expiryGraceMs,
+  expiryWithGrace,
+  parseGroupLaneLabel,
+  recordKey,
+  specRecord,
+  destinationRecord,
+  topologyRecord,
+} from "@sluice/wire";
 import { LaneWriter } from "./lane-writer.ts";
 
 /** Runs a lane writer for every lane that is assigned to this instance, until the process is asked to stop. */
@@ -13,11 +22,18 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
     bus,
     service: "writer",
     pick: (assignment) => assignment.lanes,
+    madeFrom: ({ lanes, shards }, label) => {
+      const own = shards.find(({ id }) => id === parseGroupLaneLabel(label).shard);
+      return JSON.stringify([lanes, own?.slots, own?.floor]);
+    },
     create: async (pipeline, label) => {
       const { group, shard, lane } = parseGroupLaneLabel(label);
       const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
       const destination = spec?.value.pipeline.destinations.find((candidate) => candidate.group === group);
       if (spec === null || destination === undefined) throw new Error(`no specification of ${pipeline} names group ${group}`);
+      const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
+      const servers = await bus.records.get(recordKey.destination(pipeline, group), destinationRecord);
+      if (topology === null || servers === null) throw new Error(`the router has not written the topology of ${pipeline} yet`);
       const graceMs = expiryGraceMs(spec.value.pipeline);
       const endpoint = endpointOf(
         destination,
@@ -30,6 +46,8 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
         shard,
         lane,
         endpoint,
+        destination: servers.value,
+        topology: topology.value,
         existing: destination.existing,
         shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),
         instance: config.instance,

@@ -53,6 +53,7 @@ export function samplePipeline(fields: Partial<PipelineStatus> = {}): PipelineSt
     drained: false,
     expiryGraceMs: 1_000,
     stream: { messages: 12, bytes: 34_000 },
+    events: [],
     shards: [sampleShard()],
     lanes: [sampleLane()],
     checkpoint: null,

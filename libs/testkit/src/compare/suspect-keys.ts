@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "../workload/command.ts";
 import { runPipeline } from "../workload/pipeline.ts";
 import { printableKey, type CanonicalKey } from "./canonical.ts";
+import type { SideDatabase } from "./deployment-side.ts";
 import type { Difference } from "./diff-canonical.ts";
 import { diffKey, type DiffRules } from "./diff-value.ts";
 import { readKeys } from "./read-value.ts";
@@ -11,12 +12,12 @@ const CHUNK_KEYS = 100;
 const SETTLE_EVERY_MS = 50;
 
 export interface SuspectLinks {
-  readonly expected: Redis;
-  readonly actual: Redis;
-  readonly source: Redis | undefined;
+  readonly expected: SideDatabase;
+  readonly actual: SideDatabase;
+  readonly source: SideDatabase | undefined;
 }
 
-/** Keys of one database that did not agree at first sight, and what becomes of them: see `compareServers`. */
+/** Keys of one database that did not agree at first sight, and what becomes of them: see `compareDeployments`. */
 export class SuspectKeys {
   readonly #db: number;
   readonly #rules: DiffRules;
@@ -53,8 +54,10 @@ export class SuspectKeys {
   }
 
   async #differing(links: SuspectLinks, keys: readonly Buffer[]): Promise<{ key: Buffer; what: string; mayVanish: boolean }[]> {
-    const ours = await readKeys(links.expected, this.#db, keys);
-    const theirs = await readKeys(links.actual, this.#db, keys);
+    const reader = async (client: Redis, part: readonly Buffer[]): Promise<(CanonicalKey | undefined)[]> =>
+      readKeys(client, this.#db, part);
+    const ours = await links.expected.read(keys, reader);
+    const theirs = await links.actual.read(keys, reader);
     return keys.flatMap((key, index) => {
       const what = this.#diff(ours[index], theirs[index]);
       const mayVanish = ours[index] === undefined ? this.#hasPassedAtSource(theirs[index]) : hasPassed(ours[index]);
@@ -81,9 +84,13 @@ function hasPassed(expected: CanonicalKey): boolean {
 }
 
 /** A primary deletes an expired key when it is looked up, and replicates the DEL. */
-async function touch(source: Redis, keys: readonly Buffer[]): Promise<void> {
+async function touch(source: SideDatabase, keys: readonly Buffer[]): Promise<void> {
   for (let at = 0; at < keys.length; at += CHUNK_KEYS) {
-    const commands = keys.slice(at, at + CHUNK_KEYS).map((key): Command => ["EXISTS", key]);
-    await runPipeline(source, commands);
+    await source.read(keys.slice(at, at + CHUNK_KEYS), async (client, part) =>
+      runPipeline(
+        client,
+        part.map((key): Command => ["EXISTS", key]),
+      ),
+    );
   }
 }

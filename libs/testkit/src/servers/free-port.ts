@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 const FIRST_PORT = 12_000;
 const LAST_PORT = 22_000;
 const ATTEMPTS = 200;
+const BUS_PORT_OFFSET = 10_000;
 
 const reservations = new Map<number, Socket>();
 
@@ -28,6 +29,16 @@ export async function freePort(): Promise<number> {
     reservation.close();
   }
   throw new Error(`no free port on 127.0.0.1 from ${FIRST_PORT} to ${LAST_PORT} after ${ATTEMPTS} attempts`);
+}
+
+/** Like `freePort`, and nobody listens on the port of its cluster bus either, which is 10 000 above it. */
+export async function freeClusterPort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = await freePort();
+    if (await canListen(port + BUS_PORT_OFFSET)) return port;
+    releasePort(port);
+  }
+  throw new Error(`no free port with a free cluster bus port after ${ATTEMPTS} attempts`);
 }
 
 /** Gives a port of `freePort` back; a port that was not reserved here is left alone. */

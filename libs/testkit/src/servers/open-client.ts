@@ -1,12 +1,17 @@
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 
 const RECONNECT_MS = 50;
+
+/** What a client may have otherwise, by the names of ioredis. */
+export type ClientOptions = Readonly<
+  Required<Pick<RedisOptions, "enableOfflineQueue" | "maxRetriesPerRequest" | "socketTimeout">>
+>;
 
 /**
  * A client for tests: RESP2 replies, reconnects for ever, but never sends a command twice, because a repeated INCR would falsify
  * what a test counts. Connection errors show as rejected commands, not as events.
  */
-export function openClient(url: string, db = 0): Redis {
+export function openClient(url: string, db = 0, options?: ClientOptions): Redis {
   const client = new Redis(url, {
     db,
     protocol: 2,
@@ -14,6 +19,7 @@ export function openClient(url: string, db = 0): Redis {
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 100,
     retryStrategy: () => RECONNECT_MS,
+    ...options,
   });
   client.on("error", () => undefined);
   return client;

@@ -27,6 +27,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 export class RedisServer implements AsyncDisposable {
   readonly #lifecycle: ServerLifecycle;
   readonly #clients: Redis[] = [];
+  #isPaused = false;
 
   private constructor(lifecycle: ServerLifecycle) {
     this.#lifecycle = lifecycle;
@@ -67,6 +68,11 @@ export class RedisServer implements AsyncDisposable {
     return this.#lifecycle.dir;
   }
 
+  /** False while it is killed or paused. */
+  get isRunning(): boolean {
+    return this.#lifecycle.process.exit === undefined && !this.#isPaused;
+  }
+
   logTail(): string {
     return this.#lifecycle.process.logTail();
   }
@@ -78,16 +84,19 @@ export class RedisServer implements AsyncDisposable {
 
   /** Stops the process as it is (SIGSTOP): connections stay open and nothing is answered. */
   pause(): void {
+    this.#isPaused = true;
     this.#lifecycle.process.signal("SIGSTOP");
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#lifecycle.process.signal("SIGCONT");
   }
 
   /** Ends the process if it still runs and starts another on the same port and directory; resolves when that one answers. */
   async restart(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     await this.#lifecycle.restart(signal);
+    this.#isPaused = false;
   }
 
   /** A client of that database (RESP2, reconnecting, never resending), closed when the server is disposed of. */
@@ -95,6 +104,14 @@ export class RedisServer implements AsyncDisposable {
     const client = openClient(this.url, db);
     this.#clients.push(client);
     return client;
+  }
+
+  /** Makes it a replica of another server of 127.0.0.1; nothing happens if it is one already. */
+  async replicate(primary: { readonly port: number }): Promise<void> {
+    const own = this.client();
+    const fields = await replicationFields(own);
+    if (fields.get("master_port") !== String(primary.port)) await own.replicaof("127.0.0.1", primary.port);
+    own.disconnect();
   }
 
   /** For a replica: waits until its link is up and it has everything that its primary had written when this was called. */

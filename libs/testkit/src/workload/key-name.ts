@@ -2,14 +2,11 @@
 export const keyKinds = ["string", "number", "float", "bitmap", "hash", "list", "set", "zset", "geo", "stream", "hll"] as const;
 export type KeyKind = (typeof keyKinds)[number];
 
-/** How many hash tags `keyName` spreads keys over when it tags them. */
-export const KEY_TAGS = 64;
-
 /**
  * The name of key number `index` of a kind: the same for the same arguments, different for different ones. One name in eight is
  * an odd one: spaces, braces that are and are not a hash tag, line breaks, non-ASCII text, bytes that are not UTF-8.
  *
- * @param tag prefixes the hash tag `{t<tag>}`, so that keys with the same tag lie in one cluster slot
+ * @param tag prefixes the hash tag `{t<tag>}`, so that keys with the same tag lie in one cluster slot; see `slotTag`
  */
 export function keyName(kind: KeyKind, index: number, tag?: number): string | Buffer {
   const prefix = tag === undefined ? kind : `{t${tag}}${kind}`;

@@ -1,3 +1,4 @@
+import { keySlot } from "../servers/key-slot.ts";
 import type { CounterEffect } from "./counter-book.ts";
 import { dataSteps, TASK_GROUP } from "./data-steps.ts";
 import type { Step, StepSource } from "./step-source.ts";
@@ -23,6 +24,8 @@ export const defaultWeights: Readonly<Record<StepFamily, number>> = {
   transactions: 2,
 };
 
+const familiesWithOwnKeys: ReadonlySet<StepFamily> = new Set(["counters", "ledgers", "scripts", "streams", "transactions"]);
+
 /** Commands between MULTI and EXEC. */
 const TRANSACTION_COMMANDS = { least: 2, most: 20 };
 
@@ -37,17 +40,24 @@ return popped`;
 
 /** The next step of a workload: a function of the random sequence alone, apart from absolute expiry times. */
 export function makeStep(source: StepSource, families: WeightedChoice<StepFamily>): Step {
-  source.begin();
   const family = families.draw(source.random);
-  return family === "transactions" ? transaction(source, families) : stepOf(source, family);
+  source.begin(!familiesWithOwnKeys.has(family));
+  const step = family === "transactions" ? transaction(source, families) : stepOf(source, family);
+  return { ...step, slot: source.slot };
 }
 
-/** The commands to send before the first step: they remove what an earlier run of this actor left and create its groups. */
-export function preparation(source: StepSource): Command[] {
-  const own = ["counter", "amount", "tally", "ledger", "task"].flatMap((use) => source.ownKeys(use));
+/** The steps to take before the first one: they remove what an earlier run of this actor left and create its groups. */
+export function preparation(source: StepSource): Step[] {
+  const own = ["counter", "amount", "tally", "ledger"].flatMap((use) => source.ownKeys(use));
   return [
-    ...own.map((key): Command => ["UNLINK", key]),
-    ...source.ownKeys("task").map((key): Command => ["XGROUP", "CREATE", key, TASK_GROUP, "$", "MKSTREAM"]),
+    ...own.map((key) => ({ commands: [["UNLINK", key] as const], effects: [], slot: keySlot(key) })),
+    ...source.ownKeys("task").map((key) => {
+      const commands: Command[] = [
+        ["UNLINK", key],
+        ["XGROUP", "CREATE", key, TASK_GROUP, "$", "MKSTREAM"],
+      ];
+      return { commands, effects: [], slot: keySlot(key) };
+    }),
   ];
 }
 
@@ -57,8 +67,8 @@ function stepOf(source: StepSource, family: Exclude<StepFamily, "transactions">)
       return counter(source);
     case "ledgers": {
       const key = source.ownKey("ledger");
-      const element = `${source.actor}:${source.nextNumber(key)}`;
-      return { commands: [["RPUSH", key, element]], effects: [{ key, form: "ledger", delta: 1 }] };
+      const number = source.nextNumber(key);
+      return { commands: [["RPUSH", key, `${source.actor}:${number}`]], effects: [{ key, form: "ledger", delta: 1, number }] };
     }
     case "scripts":
       return script(source);

@@ -24,6 +24,39 @@ export const preloadCommands: Readonly<Record<KeyKind, (random: Random, key: Key
   hll: (random, key) => [["PFADD", key, ...elements(random, size(random, 8, 3000), 10)]],
 };
 
+const HUGE = { list: 12_000, hash: 6000, set: 3000, zset: 3000 };
+const HUGE_CHUNK = 1000;
+
+/** The commands for a key with thousands of elements, where the kind has such, 1000 elements a command. */
+export function hugeCommands(kind: KeyKind, random: Random, key: Key): Command[] {
+  switch (kind) {
+    case "list":
+      return chunked("RPUSH", key, elements(random, HUGE.list, 10));
+    case "hash":
+      return chunked(
+        "HSET",
+        key,
+        pairs(random, HUGE.hash, (index) => `f${index}`),
+      );
+    case "set":
+      return chunked("SADD", key, elements(random, HUGE.set, 8));
+    case "zset":
+      return chunked(
+        "ZADD",
+        key,
+        elements(random, HUGE.zset, 8).flatMap((member, index) => [index / 4, member]),
+      );
+    default:
+      return preloadCommands[kind](random, key);
+  }
+}
+
+function chunked(name: string, key: Key, args: readonly Arg[]): Command[] {
+  const commands: Command[] = [];
+  for (let at = 0; at < args.length; at += HUGE_CHUNK) commands.push([name, key, ...args.slice(at, at + HUGE_CHUNK)]);
+  return commands;
+}
+
 function size(random: Random, usual: number, large: number): number {
   return random.chance(LARGE_SHARE) ? random.between(usual + 1, large) : random.between(1, usual);
 }

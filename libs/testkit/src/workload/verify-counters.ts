@@ -1,33 +1,36 @@
 import type { Redis } from "ioredis";
+import type { ClusterEndpoint } from "../servers/redis-cluster.ts";
+import { keySlot } from "../servers/key-slot.ts";
 import type { Command } from "./command.ts";
 import type { CounterExpectation } from "./counter-book.ts";
-import { openDatabases, runPipeline, type Reply } from "./pipeline.ts";
+import { openOutlets } from "./open-outlets.ts";
+import type { Reply } from "./pipeline.ts";
 
 /**
- * Compares the counters and numbered lists of a workload with what a server holds.
+ * Compares the counters and numbered lists of a workload with what a server or a cluster holds. Where commands had no answer,
+ * both outcomes of each are right.
  *
  * @returns one sentence for each that is wrong, none if all are right
  */
 export async function verifyCounters(
-  client: Redis,
+  target: Redis | ClusterEndpoint,
   report: { readonly counters: readonly CounterExpectation[] },
 ): Promise<string[]> {
   const databases = [...new Set(report.counters.map((counter) => counter.db))];
-  const links = await openDatabases(client, databases);
+  const outlets = await openOutlets(target, databases);
   const wrong: string[] = [];
   try {
     for (const [place, db] of databases.entries()) {
-      const counters = report.counters.filter((counter) => counter.db === db);
-      const link = links[place];
-      if (link === undefined) continue;
-      const replies = await runPipeline(link, counters.map(question));
-      for (const [index, counter] of counters.entries()) {
-        const problem = judge(counter, replies[index] ?? null);
+      const questions = report.counters
+        .filter((counter) => counter.db === db)
+        .map((counter) => ({ counter, commands: [question(counter)], slot: keySlot(counter.key) }));
+      await outlets[place]?.send(questions, ({ counter }, [reply]) => {
+        const problem = judge(counter, reply ?? null);
         if (problem !== undefined) wrong.push(`db ${db}, ${counter.key}: ${problem}`);
-      }
+      });
     }
   } finally {
-    for (const link of links) link.disconnect();
+    for (const outlet of outlets) outlet.close();
   }
   return wrong;
 }
@@ -45,13 +48,25 @@ function question(counter: CounterExpectation): Command {
 
 function judge(counter: CounterExpectation, reply: Reply): string | undefined {
   if (reply instanceof Error) return reply.message;
-  if (counter.form !== "ledger") {
-    return Number(reply) === counter.value && reply !== null ? undefined : `expected ${counter.value}, found ${String(reply)}`;
-  }
+  if (counter.form === "ledger") return judgeLedger(counter, reply);
+  const { lowest, highest } = counter.doubt ?? { lowest: counter.value, highest: counter.value };
+  const isPresent = reply !== null || counter.doubt !== undefined; // in doubt, it may never have been created
+  if (isPresent && Number(reply) >= lowest && Number(reply) <= highest) return undefined;
+  return `expected ${lowest === highest ? lowest : `${lowest} to ${highest}`}, found ${String(reply)}`;
+}
+
+/** The elements are numbered from 1 without a gap, but for those whose commands had no answer. */
+function judgeLedger(counter: CounterExpectation, reply: Reply): string | undefined {
   if (!Array.isArray(reply)) return `expected a list, found ${String(reply)}`;
-  const numbers = reply.map((element) => Number(String(element).split(":").at(-1)));
-  const astray = numbers.findIndex((number, index) => number !== (index === 0 ? 1 : (numbers[index - 1] ?? 0) + 1));
-  if (astray >= 0)
-    return `element ${astray} of the list is number ${numbers[astray]} after number ${numbers[astray - 1] ?? "none"}`;
-  return numbers.length === counter.value ? undefined : `expected ${counter.value} elements, found ${numbers.length}`;
+  const doubtful = new Set(counter.doubt?.numbers);
+  const last = counter.value + doubtful.size;
+  let next = 1;
+  for (const [index, element] of reply.entries()) {
+    const number = Number(String(element).split(":").at(-1));
+    while (next < number && doubtful.has(next)) next++;
+    if (number !== next) return `element ${index} of the list is number ${number}, expected number ${next}`;
+    next++;
+  }
+  while (doubtful.has(next)) next++;
+  return next === last + 1 ? undefined : `expected elements up to number ${last}, found them up to ${next - 1}`;
 }

@@ -19,6 +19,7 @@ import {
   type LaneRecord,
   type PipelineStatus,
   type ShardRecord,
+  type TopologyRecord,
 } from "@sluice/wire";
 import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -116,7 +117,12 @@ async function work(source: RedisServer, epoch = 1) {
   const shard: ShardRecord = { ...link, ...lifeSigns, db: 0, copied, commands: 0 };
   const mark = { instance: "w0", epoch, copy: 1, phase: "live" as const, offset, sequence: 1 };
   const lane: LaneRecord = { ...mark, ...lifeSigns, keys: 0, units: 0, transactions: 0, stale: 0 };
-  const topology = { shards: [{ id: "s0", host: "127.0.0.1", port: source.port, lanes: 1 }] };
+  const topology: TopologyRecord = {
+    mode: "standalone",
+    lanes: 1,
+    shards: [{ id: "s0", host: "127.0.0.1", port: source.port, slots: "0-16383", floor: 0 }],
+    events: [],
+  };
   await bus.records.put(recordKey.topology("p"), topologyRecord, topology);
   await assign({ s0: "i0" }, { "main.s0.0": "w0" });
   return {

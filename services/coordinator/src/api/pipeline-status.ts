@@ -13,8 +13,8 @@ export function statusOf(
 ): PipelineStatus {
   const spec = known.spec?.value;
   if (spec === undefined) throw new Error(`pipeline ${known.name} has no spec`);
-  const shards = shardsOf(known, sources);
-  const lanes = lanesOf(known, sources);
+  const shards = shardStatusesOf(known, sources);
+  const lanes = laneStatusesOf(known, sources);
   const sampled = shards.map(({ id }) => sources.get(id)?.newest?.atMs ?? 0);
   return {
     name: known.name,
@@ -26,13 +26,14 @@ export function statusOf(
     drained: lanes.length > 0 && lanes.every(({ isDrained }) => isDrained),
     expiryGraceMs: expiryGraceMs(spec.pipeline),
     stream: { messages: stream?.messages ?? 0, bytes: stream?.bytes ?? 0 },
+    events: known.topology?.value.events ?? [],
     shards,
     lanes: lanes.map(({ status }) => status),
     checkpoint: known.checkpoint?.value ?? null,
   };
 }
 
-function shardsOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): ShardStatus[] {
+function shardStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): ShardStatus[] {
   return (known.topology?.value.shards ?? []).map(({ id }) => {
     const seen = known.shards.get(id)?.value;
     const sample = sources.get(id)?.newest ?? null;
@@ -53,7 +54,7 @@ function shardsOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>
   });
 }
 
-function lanesOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): { status: LaneStatus; isDrained: boolean }[] {
+function laneStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): { status: LaneStatus; isDrained: boolean }[] {
   return laneLabels(known).map(({ label, group, shardId, lane }) => {
     const seen = known.lanes.get(label)?.value;
     const lag = laneLag(seen ?? null, known.shards.get(shardId)?.value ?? null, sources.get(shardId) ?? null);

@@ -77,6 +77,7 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
   const pipelineSealed = sealed(posted.written, deps.secretKey);
   const facts = await gatherFacts({
     name,
+    lanes: pipeline.lanes,
     source: openEndpoint(pipeline.source, (password) => password),
     destinations: pipeline.destinations.map((spec) => ({
       group: spec.group,
@@ -139,6 +140,9 @@ function refuseOther(posted: Pipeline, existing: Pipeline): void {
   const { name } = posted;
   if (differing.length > 0)
     throw new Refusal(409, "PIP-003", `pipeline ${name} exists and differs in ${differing.join(" and ")}`);
+  if (posted.lanes !== existing.lanes) {
+    throw new Refusal(409, "PIP-003", `pipeline ${name} exists with \`lanes: ${existing.lanes}\`, and its stream is cut so`);
+  }
   if (expiryGraceMs(posted) !== expiryGraceMs(existing)) {
     throw new Refusal(
       409,

@@ -10,6 +10,7 @@ import {
   type LaneRecord,
   type ShardRecord,
 } from "@sluice/wire";
+import type { AbandonedLane } from "./abandoned-lanes.ts";
 import { finishedCopy, LaneTrim } from "./trim.ts";
 
 /** One lane of a source shard with the records of every group that reads it. */
@@ -29,6 +30,7 @@ export class StreamTrimmer {
   readonly #log: Logger;
   readonly #lanes = new Map<string, LaneTrim>();
   readonly #emptied = new Map<string, string>();
+  readonly #left = new Set<string>();
 
   constructor(pipeline: string, stream: LaneStream, keepAppliedMs: number, clock: Clock, log: Logger) {
     this.#pipeline = pipeline;
@@ -38,8 +40,10 @@ export class StreamTrimmer {
     this.#log = log;
   }
 
-  /** To be called about once a second. Throws `Retryable` BUS-001. */
-  async trim(lanes: readonly TrimmedLane[]): Promise<void> {
+  /** To be called about once a second, with the lanes that there are and those that are gone. Throws `Retryable` BUS-001. */
+  async trim(lanes: readonly TrimmedLane[], abandoned: readonly AbandonedLane[] = []): Promise<void> {
+    for (const { shardId, lane } of lanes) this.#left.delete(laneLabel(shardId, lane));
+    for (const lane of abandoned) await this.#leave(lane);
     for (const lane of lanes) {
       await this.#trimLive(lane);
       await this.#emptyCopy(lane);
@@ -61,6 +65,21 @@ export class StreamTrimmer {
       this.#log.debug({ lane: label, removed }, "stream trimmed");
     }
     trim.done(nowMs);
+  }
+
+  /** All but the last messages, by which whoever gets the lane again continues its subjects. */
+  async #leave({ shardId, lane, copy }: AbandonedLane): Promise<void> {
+    const label = laneLabel(shardId, lane);
+    if (this.#left.has(label)) return;
+    let removed = 0;
+    for (const subject of [liveSubject(this.#pipeline, shardId, lane), snapSubject(this.#pipeline, copy, shardId, lane)]) {
+      const tail = await this.#stream.tail(subject);
+      if (tail !== null) removed += await this.#stream.trim(subject, tail.sequence);
+    }
+    this.#left.add(label);
+    this.#lanes.delete(label);
+    this.#emptied.delete(label);
+    if (removed > 0) this.#log.info({ lane: label, removed }, "lane is gone; its messages are removed");
   }
 
   /**

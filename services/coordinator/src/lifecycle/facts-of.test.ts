@@ -6,10 +6,13 @@ const signs = { retry: null, at: 1, bytes: 0, epoch: 1, copy: 1, halt: { code: "
 const lane = { ...signs, instance: "w", phase: "live", offset: 1, sequence: 1, keys: 0, units: 0, transactions: 0, stale: 0 };
 const spec = { pipeline: { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] }, createdAt: 1 };
 
+const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+const topology = { mode: "standalone", lanes: 1, shards, events: [] };
+
 function bookWith(laneRevision: number, specRevision: number): PipelineBook {
   const book = new PipelineBook();
   book.take({ key: "pipeline.p.lane.main.s0.0", value: lane, revision: laneRevision });
-  book.take({ key: "pipeline.p.topology", value: { shards: [{ id: "s0", host: "a", port: 1, lanes: 1 }] }, revision: 2 });
+  book.take({ key: "pipeline.p.topology", value: topology, revision: 2 });
   book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: specRevision });
   return book;
 }
@@ -22,7 +25,7 @@ test("a halt counts until the spec is written again, which every start does", ()
 
 test("a shard or lane without a record or an owner is there all the same", () => {
   const { shards, lanes } = factsOf(bookWith(6, 5).get("p")!, new Map());
-  expect(shards).toEqual([{ id: "s0", owner: null, seen: null }]);
+  expect(shards).toEqual([{ id: "s0", owner: null, floor: 0, seen: null }]);
   expect(lanes.map(({ label, owner }) => [label, owner])).toEqual([["main.s0.0", null]]);
 });
 

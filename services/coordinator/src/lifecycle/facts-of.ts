@@ -15,8 +15,9 @@ export function factsOf(
   sources: ReadonlyMap<string, SourceView>,
 ): { shards: ShardFacts[]; lanes: LaneFacts[] } {
   const since = known.spec?.revision ?? 0;
-  const shards = (known.topology?.value.shards ?? []).map(({ id }) => ({
+  const shards = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
     id,
+    floor,
     owner: known.assignment?.value.shards[id] ?? null,
     seen: sinceStart(known.shards.get(id), since),
   }));

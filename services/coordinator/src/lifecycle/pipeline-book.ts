@@ -4,7 +4,9 @@ import {
   checkpointRecord,
   groupLaneLabel,
   laneRecord,
+  lanesOf,
   shardRecord,
+  SlotSet,
   specRecord,
   stateRecord,
   topologyRecord,
@@ -63,13 +65,31 @@ export class PipelineBook {
 
 /** Labels of all lanes of all groups that a pipeline has by its spec and topology. */
 export function laneLabels(known: KnownPipeline): { label: string; group: string; shardId: string; lane: number }[] {
-  const { spec, topology } = known;
-  if (spec === null || topology === null) return [];
-  return spec.value.pipeline.destinations.flatMap(({ group }) =>
-    topology.value.shards.flatMap(({ id, lanes }) =>
-      Array.from({ length: lanes }, (_, lane) => ({ label: groupLaneLabel(group, id, lane), group, shardId: id, lane })),
-    ),
+  const shardLanes = lanesOfShards(known);
+  return (known.spec?.value.pipeline.destinations ?? []).flatMap(({ group }) =>
+    shardLanes.map(({ shardId, lane }) => ({ label: groupLaneLabel(group, shardId, lane), group, shardId, lane })),
   );
+}
+
+interface ShardLane {
+  readonly shardId: string;
+  readonly lane: number;
+}
+
+/** Cutting 16384 slots takes a while, and a topology seldom changes. */
+const cutLanes = new WeakMap<TopologyRecord, readonly ShardLane[]>();
+
+/** Every lane of every source shard that the topology names. */
+export function lanesOfShards({ topology }: KnownPipeline): readonly ShardLane[] {
+  if (topology === null) return [];
+  const { value } = topology;
+  const known = cutLanes.get(value);
+  if (known !== undefined) return known;
+  const found = value.shards.flatMap(({ id, slots }) =>
+    lanesOf(SlotSet.parse(slots), value.lanes).map((lane) => ({ shardId: id, lane })),
+  );
+  cutLanes.set(value, found);
+  return found;
 }
 
 interface Parser<T> {

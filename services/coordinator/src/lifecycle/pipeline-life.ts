@@ -1,13 +1,15 @@
 import type { LaneStream, Records } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
 import { describeFault, Halt, openSecret, type Actor, type Clock, type Logger } from "@sluice/runtime";
-import { checkpointRecord, liveSubject, recordKey, stateRecord, type SpecRecord } from "@sluice/wire";
+import { checkpointRecord, groupLaneLabel, liveSubject, recordKey, stateRecord, type SpecRecord } from "@sluice/wire";
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
-import { SourceSampler } from "../checkpoint/source-sampler.ts";
+import { abandonedLanes } from "../checkpoint/abandoned-lanes.ts";
+import type { SourceSampler } from "../checkpoint/source-sampler.ts";
+import { SourceSamplers } from "../checkpoint/source-samplers.ts";
 import { StreamTrimmer, type TrimmedLane } from "../checkpoint/stream-trimmer.ts";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { factsOf } from "./facts-of.ts";
-import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
+import { laneLabels, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
 import { observeState } from "./state.ts";
 import { stopGate, type StoppingLane } from "./stop-gate.ts";
 
@@ -31,7 +33,9 @@ export class PipelineLife implements Actor {
   readonly name: string;
   readonly #known: KnownPipeline;
   readonly #deps: LifeDeps;
-  readonly #samplers = new Map<string, SourceSampler>();
+  readonly #samplers: SourceSamplers;
+  #sampledSource = "";
+  #endpoint: Endpoint | null = null;
   #stoppingSinceMs: number | null = null;
   #shardRevision = 0;
   #shardChangedAtMs = 0;
@@ -41,17 +45,15 @@ export class PipelineLife implements Actor {
     this.name = `pipeline ${known.name}`;
     this.#known = known;
     this.#deps = deps;
+    this.#samplers = new SourceSamplers(deps.clock, deps.log.child({ pipeline: known.name }));
   }
 
   /** What each source shard last said. */
   get sources(): ReadonlyMap<string, SourceSampler> {
-    return this.#samplers;
+    return this.#samplers.views;
   }
 
   async run(signal: AbortSignal, progress: () => void): Promise<void> {
-    let sampling = new AbortController();
-    let sampledSource = "";
-    const sampled: Promise<void>[] = [];
     const { stream, clock, log } = this.#deps;
     try {
       let trimmer: StreamTrimmer | null = null;
@@ -59,38 +61,34 @@ export class PipelineLife implements Actor {
         const spec = this.#known.spec?.value;
         if (spec !== undefined && this.#known.topology !== null) {
           trimmer ??= new StreamTrimmer(this.#known.name, stream, spec.pipeline.keepApplied, clock, log);
-          const source = JSON.stringify(spec.pipeline.source);
-          if (source !== sampledSource) {
-            sampling.abort();
-            sampling = new AbortController();
-            sampledSource = source;
-            sampled.push(...this.#startSampling(spec, sampling.signal));
-          }
+          this.#keepSampling(spec);
           await this.#writeState(spec);
           if (look % KEEP_EVERY === 0) {
             await this.#writeCheckpoint();
-            await trimmer.trim(this.#trimmedLanes());
+            await trimmer.trim(this.#trimmedLanes(), abandonedLanes(this.#known));
           }
           progress();
         }
         await clock.sleep(OBSERVE_EVERY_MS, signal);
       }
     } finally {
-      sampling.abort();
-      await Promise.all(sampled);
+      await this.#samplers.stop();
     }
   }
 
-  /** The source of a shard of a standalone server is the pipeline's own endpoint. */
-  #startSampling(spec: SpecRecord, signal: AbortSignal): Promise<void>[] {
-    const { clock, log } = this.#deps;
-    const endpoint = this.#sourceEndpoint(spec);
-    if (endpoint === null) return [];
-    return (this.#known.topology?.value.shards ?? []).map(({ id }) => {
-      const sampler = new SourceSampler(clock, log.child({ pipeline: this.#known.name, shard: id }));
-      this.#samplers.set(id, sampler);
-      return sampler.run(endpoint, signal);
-    });
+  /** Samples every shard where the topology says that it is served, with what the spec says of the source. */
+  #keepSampling(spec: SpecRecord): void {
+    const shards = this.#known.topology?.value.shards ?? [];
+    const source = JSON.stringify(spec.pipeline.source);
+    if (source !== this.#sampledSource) {
+      this.#samplers.keep(new Map());
+      this.#sampledSource = source;
+      this.#endpoint = this.#sourceEndpoint(spec);
+    }
+    const endpoint = this.#endpoint;
+    this.#samplers.keep(
+      new Map(endpoint === null ? [] : shards.map(({ id, host, port }) => [id, { ...endpoint, host, port }])),
+    );
   }
 
   /** Null when the source can't be asked for want of a key or a certificate: its pipeline is observed all the same. */
@@ -113,7 +111,7 @@ export class PipelineLife implements Actor {
     const stop = spec.desired === "stopped" ? stopGate(await this.#stoppingFacts()) : null;
     if (stop === null) this.#stoppingSinceMs = null;
     const previous = known.state?.value ?? null;
-    const observed = observeState({ stop, previous: previous?.state ?? null, ...factsOf(known, this.#samplers) });
+    const observed = observeState({ stop, previous: previous?.state ?? null, ...factsOf(known, this.#samplers.views) });
     if (previous?.state === observed.state && previous.reason === observed.reason) return;
     const isNew = previous?.state !== observed.state;
     const value = { ...observed, since: isNew ? this.#deps.clock.nowMs() : previous.since };
@@ -138,31 +136,41 @@ export class PipelineLife implements Actor {
     if (revision !== this.#shardRevision) this.#shardChangedAtMs = nowMs;
     this.#shardRevision = revision;
     const areShardsAssigned = Object.keys(known.assignment?.value.shards ?? {}).length > 0;
-    const lanes: StoppingLane[] = [];
-    for (const { label, shardId, lane } of laneLabels(known)) {
-      const seen = known.lanes.get(label)?.value;
-      const shard = known.shards.get(shardId)?.value;
-      if (shard === undefined) continue; // nothing was ever read
-      lanes.push({
-        label,
-        isHalted: Boolean(seen?.halt),
-        isLive: seen?.phase === "live" && seen.epoch === shard.epoch,
-        offset: seen?.offset ?? 0,
-        sequence: seen?.sequence ?? 0,
-        storedOffset: shard.storedOffset,
-        tailSequence: areShardsAssigned
-          ? null
-          : ((await this.#deps.stream.tail(liveSubject(known.name, shardId, lane)))?.sequence ?? null),
-      });
-    }
-    return { sinceMs: nowMs - this.#stoppingSinceMs, areShardsAssigned, quietMs: nowMs - this.#shardChangedAtMs, lanes };
+    const tails = new Map<string, Promise<number | null>>();
+    const lanes = await Promise.all(
+      laneLabels(known).map(async ({ label, shardId, lane }): Promise<StoppingLane | null> => {
+        const shard = known.shards.get(shardId)?.value;
+        if (shard === undefined) return null; // nothing was ever read
+        const seen = known.lanes.get(label)?.value;
+        const isBehind = (seen?.offset ?? 0) < shard.storedOffset;
+        return {
+          label,
+          isHalted: Boolean(seen?.halt),
+          isLive: seen?.phase === "live" && seen.epoch === shard.epoch,
+          offset: seen?.offset ?? 0,
+          sequence: seen?.sequence ?? 0,
+          storedOffset: shard.storedOffset,
+          tailSequence: isBehind && !areShardsAssigned ? await this.#tailSequence(shardId, lane, tails) : null,
+        };
+      }),
+    );
+    const readLanes = lanes.filter((lane) => lane !== null);
+    return { sinceMs: nowMs - this.#stoppingSinceMs, areShardsAssigned, quietMs: nowMs - this.#shardChangedAtMs, lanes: readLanes };
+  }
+
+  /** Sequence of the last message of a lane's changes, asked for once for all groups. */
+  async #tailSequence(shardId: string, lane: number, asked: Map<string, Promise<number | null>>): Promise<number | null> {
+    const subject = liveSubject(this.#known.name, shardId, lane);
+    const tail = asked.get(subject) ?? this.#deps.stream.tail(subject).then((found) => found?.sequence ?? null);
+    asked.set(subject, tail);
+    return tail;
   }
 
   async #writeCheckpoint(): Promise<void> {
     const known = this.#known;
-    const shards = new Map([...known.shards].map(([id, { value }]) => [id, value]));
-    const lanes = new Map([...known.lanes].map(([label, { value }]) => [label, value]));
-    if (shards.size === 0 && lanes.size === 0) return;
+    const shards = new Map(known.topology?.value.shards.map(({ id }) => [id, known.shards.get(id)?.value ?? null]));
+    const lanes = new Map(laneLabels(known).map(({ label }) => [label, known.lanes.get(label)?.value ?? null]));
+    if ([...shards.values(), ...lanes.values()].every((record) => record === null)) return;
     const value = checkpointOf(known.checkpoint?.value ?? null, shards, lanes, this.#deps.clock.nowMs());
     if (known.checkpoint !== null && isSameCheckpoint(known.checkpoint.value, value)) return;
     const key = recordKey.checkpoint(known.name);
@@ -173,13 +181,11 @@ export class PipelineLife implements Actor {
   #trimmedLanes(): TrimmedLane[] {
     const known = this.#known;
     const groups = known.spec?.value.pipeline.destinations.map(({ group }) => group) ?? [];
-    return (known.topology?.value.shards ?? []).flatMap(({ id, lanes }) =>
-      Array.from({ length: lanes }, (_, lane) => ({
-        shardId: id,
-        lane,
-        shard: known.shards.get(id)?.value ?? null,
-        groups: new Map(groups.map((group) => [group, known.lanes.get(`${group}.${id}.${lane}`)?.value ?? null])),
-      })),
-    );
+    return lanesOfShards(known).map(({ shardId, lane }) => ({
+      shardId,
+      lane,
+      shard: known.shards.get(shardId)?.value ?? null,
+      groups: new Map(groups.map((group) => [group, known.lanes.get(groupLaneLabel(group, shardId, lane))?.value ?? null])),
+    }));
   }
 }

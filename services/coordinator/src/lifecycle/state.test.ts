@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { observeState, type LaneFacts, type ShardFacts, type StateFacts } from "./state.ts";
 
-const shard: ShardFacts = { id: "s0", owner: "i0", seen: { phase: "streaming", epoch: 1, retry: null, halt: null } };
+const shard: ShardFacts = { id: "s0", owner: "i0", floor: 0, seen: { phase: "streaming", epoch: 1, retry: null, halt: null } };
 const lane: LaneFacts = {
   label: "main.s0.0",
   owner: "w0",
@@ -52,6 +52,21 @@ describe("observeState", () => {
     expect(stateOf({ lanes, previous: "catching-up" })).toBe("catching-up");
     expect(stateOf({ lanes, previous: "copying" })).toBe("copying");
     expect(stateOf({ lanes, previous: null })).toBe("copying");
+  });
+
+  test("copying while a shard whose slots changed is still in the epoch of its old ones, or a shard or lane is new", () => {
+    const previous = "synchronizing";
+    expect(stateOf({ shards: [{ ...shard, floor: 1 }], previous })).toBe("copying");
+    expect(stateOf({ shards: [{ ...shardIn({ epoch: 2 }), floor: 1 }], lanes: [laneIn({ epoch: 2 })], previous })).toBe(previous);
+    expect(stateOf({ shards: [shard, { ...shard, id: "s1", seen: null }], previous })).toBe("copying");
+    expect(stateOf({ lanes: [lane, { ...lane, label: "main.s0.1", seen: null, lagSeconds: null }], previous })).toBe("copying");
+  });
+
+  test("a lane is measured by the epoch of its own shard", () => {
+    const shards = [shardIn({ epoch: 3 }), { ...shard, id: "s1" }];
+    const lanes = [laneIn({ epoch: 3 }), { ...lane, label: "main.s1.0" }];
+    expect(stateOf({ shards, lanes })).toBe("synchronizing");
+    expect(stateOf({ shards, lanes: [lane, { ...lane, label: "main.s1.0" }] })).toBe("copying");
   });
 
   test("retrying names who waits for what, also during a copy", () => {

@@ -1,4 +1,4 @@
-import type { HaltRecord, PipelineState, RetryRecord } from "@sluice/wire";
+import { parseGroupLaneLabel, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
 
 /** A lane as it counts for the state of its pipeline. */
 export interface LaneFacts {
@@ -20,6 +20,8 @@ export interface LaneFacts {
 export interface ShardFacts {
   readonly id: string;
   readonly owner: string | null;
+  /** Its slots changed when the epoch counter stood here: up to this epoch it is not the shard that it is now. */
+  readonly floor: number;
   readonly seen: {
     readonly phase: "connecting" | "copying" | "streaming";
     readonly epoch: number;
@@ -54,7 +56,7 @@ const LEFT_BEHIND_SECONDS = 10;
  *     failed           a shard or lane halted
  *     retrying         a shard or lane waits for an endpoint
  *     created          no shard has reported yet
- *     copying          a shard sends, or a lane receives, a full copy
+ *     copying          a shard sends, or a lane receives, a full copy, or has to: its slots changed, or it is new
  *     synchronizing    every lane is within 3 s of the source (once there: within 10 s)
  *     catching-up      otherwise
  */
@@ -84,14 +86,15 @@ function runningState(
   if (shards.every(({ seen }) => seen === null)) {
     return { state: "created", reason: missing ?? "waiting for ingest to begin" };
   }
-  const epochs = new Map(shards.map(({ id, seen }) => [id, seen?.epoch ?? 0]));
+  const byId = new Map(shards.map((shard) => [shard.id, shard]));
   const isPastCopy = previous === "synchronizing" || previous === "catching-up";
-  const isCopying = ({ label, seen }: LaneFacts): boolean => {
+  const isLaneCopying = ({ label, seen }: LaneFacts): boolean => {
+    if (seen === null) return true;
     // A writer that has just taken the lane reports epoch 0 until it has read the mark.
-    if (seen === null || seen.epoch === 0) return !isPastCopy;
-    return seen.phase === "snap" || seen.epoch < (epochs.get(label.split(".")[1] ?? "") ?? 0);
+    if (seen.epoch === 0) return !isPastCopy;
+    return seen.phase === "snap" || seen.epoch < (byId.get(parseGroupLaneLabel(label).shard)?.seen?.epoch ?? 0);
   };
-  if (shards.some(({ seen }) => seen?.phase === "copying") || lanes.some(isCopying)) {
+  if (shards.some((shard) => isShardCopying(shard, isPastCopy)) || lanes.some(isLaneCopying)) {
     return { state: "copying", reason: missing ?? "a full copy is under way" };
   }
   const limit = previous === "synchronizing" ? LEFT_BEHIND_SECONDS : SYNCHRONIZED_SECONDS;
@@ -102,6 +105,13 @@ function runningState(
     return { state: "synchronizing", reason: missing ?? "the lag is not known yet" };
   }
   return { state: "catching-up", reason: missing ?? "changes are being applied that the source made earlier" };
+}
+
+function isShardCopying({ seen, floor }: ShardFacts, isPastCopy: boolean): boolean {
+  if (seen === null) return true;
+  // An instance that has just taken the shard reports epoch 0 until it knows what it continues.
+  if (seen.epoch === 0 && floor === 0) return !isPastCopy;
+  return seen.phase === "copying" || seen.epoch <= floor;
 }
 
 function missingOwner(shards: readonly ShardFacts[], lanes: readonly LaneFacts[]): string | null {

@@ -27,6 +27,13 @@ describe("stopGate", () => {
     expect(isDone({ lanes: [{ ...lane, offset: 86, sequence: 9, tailSequence: null }] })).toBe(false);
   });
 
+  test("of many lanes that are behind one is named", () => {
+    const behind = (label: string): StoppingLane => ({ ...lane, label, offset: 1, sequence: 1 });
+    const reasonOf = (lanes: StoppingLane[]): string => stopGate({ ...facts, lanes }).reason;
+    expect(reasonOf([lane, behind("a.s1.7")])).toBe("stopping: lane a.s1.7 still applies what is stored");
+    expect(reasonOf([behind("a.s1.7"), behind("a.s1.8")])).toBe("stopping: lane a.s1.7 and others still apply what is stored");
+  });
+
   test("a halted lane is not waited for", () => {
     expect(isDone({ lanes: [{ ...lane, isHalted: true, offset: 1, sequence: 1 }] })).toBe(true);
   });

@@ -43,8 +43,14 @@ export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes }: Stoppin
   if (areShardsAssigned || quietMs < QUIET_MS) return { isDone: false, reason: "stopping: ingest is still reading" };
   return {
     isDone: false,
-    reason: `stopping: lane ${behind.map(({ label }) => label).join(", ")} still applies what is stored`,
+    reason: `stopping: ${namesOf(behind)} still ${behind.length === 1 ? "applies" : "apply"} what is stored`,
   };
+}
+
+/** Where there are many lanes one of them stands for all, so that the reason does not change with each that is done. */
+function namesOf(lanes: readonly StoppingLane[]): string {
+  const [first, ...others] = lanes;
+  return `lane ${first?.label ?? "none"}${others.length === 0 ? "" : " and others"}`;
 }
 
 function isDrained(lane: StoppingLane): boolean {

@@ -1,24 +1,39 @@
 import { describe, expect, test } from "vitest";
 import { judge } from "./checks.ts";
-import type { DestinationFacts, EndpointFacts, PrecheckFacts, ServerFacts } from "./facts.ts";
+import type { ClusterFacts, DestinationFacts, EndpointFacts, PrecheckFacts, ServerFacts } from "./facts.ts";
 
 const server = (runId: string, change: Partial<ServerFacts> = {}): ServerFacts => ({
   runId,
   role: "master",
   isCluster: false,
   isLoading: false,
+  databases: [0],
   ...change,
 });
-const source: EndpointFacts = { endpoint: "source", address: "a:1", failure: null, server: server("aa") };
+const source: EndpointFacts = {
+  endpoint: "source",
+  address: "a:1",
+  failure: null,
+  server: server("aa"),
+  cluster: null,
+  identities: ["aa"],
+};
 const destination: DestinationFacts = {
   endpoint: "destination main",
   address: "b:1",
   failure: null,
   server: server("bb"),
+  cluster: null,
+  identities: ["bb"],
   existing: "refuse",
   foreign: [],
   mark: null,
 };
+const whole: ClusterFacts = { state: "ok", unservedSlots: "", trouble: null, primaries: [{ address: "c:1", fault: null }] };
+const inCluster = (runId: string, change: Partial<ServerFacts> = {}) => ({
+  server: server(runId, { isCluster: true, ...change }),
+  cluster: whole,
+});
 const position = { epoch: 3, copy: 1, phase: "live", shard: "s0", offset: 1, sequence: 1 } as const;
 const found = (change: { source?: Partial<EndpointFacts>; destination?: Partial<DestinationFacts> }): string[] => {
   const facts: PrecheckFacts = {
@@ -40,9 +55,8 @@ describe("judge", () => {
     expect(found({ source: refused, destination: unreachable })).toEqual(["DST-001 destination main", "SRC-002 source"]);
   });
 
-  test("clusters, replicas and servers that load are refused on both sides", () => {
-    expect(found({ source: { server: server("aa", { isCluster: true }) } })).toEqual(["PIP-005 source"]);
-    expect(found({ destination: { server: server("bb", { isCluster: true }) } })).toEqual(["PIP-005 destination main"]);
+  test("replicas and servers that load are refused on both sides; a node of a cluster may be a replica", () => {
+    expect(found({ source: inCluster("aa", { role: "slave" }), destination: inCluster("bb", { role: "slave" }) })).toEqual([]);
     expect(found({ source: { server: server("aa", { role: "slave" }) } })).toEqual(["PIP-006 source"]);
     expect(found({ destination: { server: server("bb", { role: "slave" }) } })).toEqual(["PIP-006 destination main"]);
     expect(found({ source: { server: server("aa", { isLoading: true }) } })).toEqual(["SRC-003 source"]);
@@ -50,11 +64,44 @@ describe("judge", () => {
   });
 
   test("the source is no destination, by whatever name it is reached", () => {
-    expect(found({ destination: { server: server("aa") } })).toEqual(["PIP-007 destination main"]);
+    expect(found({ destination: { identities: ["aa"] } })).toEqual(["PIP-007 destination main"]);
+  });
+
+  test("two nodes of one cluster are the same server, whichever are named", () => {
+    const nodes = { identities: ["n1", "n2"] };
+    expect(found({ source: { ...inCluster("aa"), ...nodes }, destination: { ...inCluster("bb"), ...nodes } })).toEqual([
+      "PIP-007 destination main",
+    ]);
+    expect(found({ source: { ...inCluster("aa"), ...nodes } })).toEqual([]);
+  });
+
+  test("a cluster must be whole and each primary usable, on both sides", () => {
+    const faults: Partial<ClusterFacts>[] = [
+      { state: "fail" },
+      { unservedSlots: "17-20" },
+      { trouble: "n1 sees other owners of slots than n0" },
+      { primaries: [{ address: "c:1", fault: null }, { address: "c:2", fault: "NOPERM" }] },
+    ];
+    for (const fault of faults) {
+      const cluster = { ...whole, ...fault };
+      expect(found({ source: { ...inCluster("aa"), cluster } })).toEqual(["SRC-008 source"]);
+      expect(found({ destination: { ...inCluster("bb"), cluster } })).toEqual(["DST-011 destination main"]);
+    }
+    const broken = { ...whole, state: "fail", unservedSlots: "17", primaries: [{ address: "c:2", fault: "NOPERM" }] };
+    expect(judge({ source: { ...source, ...inCluster("aa"), cluster: broken }, destinations: [] })[0]?.found).toBe(
+      "the cluster of a:1: cluster_state:fail; nobody serves the slots 17; c:2: NOPERM",
+    );
+  });
+
+  test("keys in other databases of the source go into no cluster", () => {
+    const many = { server: server("aa", { databases: [0, 3, 9] }) };
+    expect(found({ source: many, destination: inCluster("bb") })).toEqual(["PIP-005 destination main"]);
+    expect(found({ source: many })).toEqual([]);
+    expect(found({ destination: inCluster("bb") })).toEqual([]);
   });
 
   test("keys in the destination are refused, unless the pipeline says otherwise or has been here before", () => {
-    const foreign = [{ db: 3, keys: 12 }];
+    const foreign = [{ where: "in database 3", keys: 12 }];
     expect(judge({ source, destinations: [{ ...destination, foreign }] })).toEqual([
       { code: "DST-009", endpoint: "destination main", found: "b:1 holds 12 keys in database 3", expected: "no keys" },
     ]);

@@ -9,7 +9,7 @@ export const empty: Check = {
       .map(({ endpoint, address, foreign }) => ({
         code: "DST-009",
         endpoint,
-        found: `${address} holds ${foreign.map(({ db, keys }) => `${keys} keys in database ${db}`).join(", ")}`,
+        found: `${address} holds ${foreign.map(({ keys, where }) => `${keys} keys ${where}`).join(", ")}`,
         expected: "no keys",
       })),
 };

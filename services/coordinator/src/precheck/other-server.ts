@@ -5,11 +5,14 @@ export const otherServer: Check = {
   title: "No destination is the source itself",
   judge: ({ source, destinations }) =>
     destinations
-      .filter(({ server }) => source.server !== null && server !== null && server.runId === source.server.runId)
-      .map(({ endpoint, address }) => ({
+      .filter(({ identities }) => identities.some((identity) => source.identities.includes(identity)))
+      .map(({ endpoint, address, server }) => ({
         code: "PIP-007",
         endpoint,
-        found: `${address} is the same server as the source ${source.address} (equal run_id)`,
+        found:
+          server?.isCluster === true
+            ? `${address} is part of the same cluster as the source ${source.address} (equal node ids)`
+            : `${address} is the same server as the source ${source.address} (equal run_id)`,
         expected: "another server",
       })),
 };

@@ -118,8 +118,8 @@ export class ChangeBatcher implements BatchQueue {
     this.#lastDb = db;
     if (this.#partIndex > 0) {
       if (this.#rows.count > 0) this.#markLast();
-      this.#unitFrom = -1;
       this.#closePart(true, end);
+      this.#unitFrom = -1;
       return;
     }
     this.#markLast();
@@ -131,10 +131,10 @@ export class ChangeBatcher implements BatchQueue {
 
   /** Tells the lane that there was nothing for it up to `last`. Only between units and when the open batch is empty. */
   heartbeat(last: number, db: number): void {
-    const from = this.#previous;
     this.#last = last;
     this.#lastDb = db;
-    this.#enqueue(BatchKind.heartbeat, last, from, null);
+    // Holds no unit: what may be acknowledged does not wait for it.
+    this.#enqueue(BatchKind.heartbeat, last, last, null);
   }
 
   take(): ClosedBatch | null {
@@ -205,9 +205,8 @@ export class ChangeBatcher implements BatchQueue {
 
   #closePart(final: boolean, last = this.#previous): void {
     const part: Part = { id: this.#previous, index: this.#partIndex, final };
-    const from = this.#unitFrom < 0 ? this.#previous : this.#unitFrom;
     this.#partIndex = final ? 0 : this.#partIndex + 1;
-    this.#enqueue(BatchKind.changes, last, from, part);
+    this.#enqueue(BatchKind.changes, last, this.#unitFrom, part);
     this.#unitRow = 0;
     this.#unitBody = 0;
   }

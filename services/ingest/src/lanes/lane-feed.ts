@@ -1,5 +1,4 @@
-import { liveSubject, snapSubject, type Batch } from "@sluice/wire";
-import { BatchKind, encodeBatch } from "@sluice/wire";
+import { BatchKind, encodeBatch, liveSubject, snapSubject, type Batch } from "@sluice/wire";
 import { LanePublisher, publishOne, type LanePublisherOptions } from "../publish/lane-publisher.ts";
 import type { BacklogBound } from "./backlog-bound.ts";
 import { ChangeBatcher } from "./change-batcher.ts";
@@ -25,21 +24,50 @@ export interface Feed<B> {
  * Publishes a fence to a lane: from here on batches of lower terms are void, and whoever still published to the lane is refused.
  * Returns the fence's sequence.
  */
-export async function fenceLane(lane: number, head: LaneHead, last: number, db: number, sequence: number, options: FeedOptions): Promise<number> {
-  const fence: Batch = { ...head, kind: BatchKind.fence, previous: last, last, db, rows: null, body: Buffer.alloc(0), part: null };
+export async function fenceLane(
+  lane: number,
+  head: LaneHead,
+  last: number,
+  db: number,
+  sequence: number,
+  options: FeedOptions,
+): Promise<number> {
+  const fence: Batch = {
+    ...head,
+    kind: BatchKind.fence,
+    previous: last,
+    last,
+    db,
+    rows: null,
+    body: Buffer.alloc(0),
+    part: null,
+  };
   const subject = liveSubject(options.pipeline, options.shard, lane);
   return publishOne(encodeBatch(fence), { ...options, subject, sequence });
 }
 
 /** The changes of a lane, behind its fence. */
-export function changeFeed(lane: number, head: LaneHead, last: number, db: number, sequence: number, options: FeedOptions): Feed<ChangeBatcher> {
+export function changeFeed(
+  lane: number,
+  head: LaneHead,
+  last: number,
+  db: number,
+  sequence: number,
+  options: FeedOptions,
+): Feed<ChangeBatcher> {
   const batcher = new ChangeBatcher(head, last, db, options.maxBatchBytes, options.backlog);
   const subject = liveSubject(options.pipeline, options.shard, lane);
   return { batcher, publisher: new LanePublisher({ ...options, subject, sequence, queue: batcher }) };
 }
 
 /** The copy of a lane. `offset`: S, which the copy stands for. */
-export function snapshotFeed(lane: number, head: LaneHead, offset: number, sequence: number, options: FeedOptions): Feed<SnapshotBatcher> {
+export function snapshotFeed(
+  lane: number,
+  head: LaneHead,
+  offset: number,
+  sequence: number,
+  options: FeedOptions,
+): Feed<SnapshotBatcher> {
   const batcher = new SnapshotBatcher(head, offset, options.maxBatchBytes, options.backlog);
   const subject = snapSubject(options.pipeline, options.copy, options.shard, lane);
   return { batcher, publisher: new LanePublisher({ ...options, subject, sequence, queue: batcher }) };

@@ -15,10 +15,16 @@ export interface StoredTails extends LaneTail {
   readonly snapSequence: number;
 }
 
-/** Reads the tails of every lane of a shard. Throws `Halt` BUS-004 when one is damaged. */
-export async function readTails(stream: LaneStream, pipeline: string, shard: string, copy: number, lanes: number): Promise<StoredTails[]> {
+/** Reads the tails of the given lanes of a shard, in their order. Throws `Halt` BUS-004 when one is damaged. */
+export async function readTails(
+  stream: LaneStream,
+  pipeline: string,
+  shard: string,
+  copy: number,
+  lanes: readonly number[],
+): Promise<StoredTails[]> {
   const tails: StoredTails[] = [];
-  for (let lane = 0; lane < lanes; lane++) {
+  for (const lane of lanes) {
     const live = await subjectTail(stream, liveSubject(pipeline, shard, lane));
     const snap = await subjectTail(stream, snapSubject(pipeline, copy, shard, lane));
     tails.push({ live: live.batch, liveSequence: live.sequence, snap: snap.batch, snapSequence: snap.sequence });

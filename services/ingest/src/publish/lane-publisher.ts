@@ -83,7 +83,9 @@ export async function publishOne(
       const result = await log.append(subject, message, sequence);
       if (result.outcome === "stored") return result.sequence;
       if (result.outcome === "unknown") {
-        throw new Retryable("BUS-001", "bus", `no answer to a batch of ${message.length} bytes for ${subject}`, { cause: result.cause });
+        throw new Retryable("BUS-001", "bus", `no answer to a batch of ${message.length} bytes for ${subject}`, {
+          cause: result.cause,
+        });
       }
       const found = await findTail(log, subject, message, sequence);
       if (found !== null) return found;

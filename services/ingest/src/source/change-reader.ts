@@ -9,18 +9,28 @@ import {
   keySlot,
 } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
-import { ChangeFlag } from "@sluice/wire";
+import { ChangeFlag, laneOf, type SlotSet } from "@sluice/wire";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
-import { laneOf } from "../lanes/lane-of.ts";
 
 /** From here on a source replicates absolute expiries only (Redis 7.0 expire.c, t_string.c). */
 const ABSOLUTE_EXPIRY_VERSION = 70_000;
 const CR = 13;
+const RESTORE_ASKING = commandTable.idOf("RESTORE-ASKING");
+/** Nothing of the command goes into a lane as it stands. */
+const ELSEWHERE = -1;
+/** Commands that change each of their keys by itself, with the arguments of one key: taking them apart by lane is exact. */
+const APART: ReadonlyMap<number, number> = new Map([
+  [CommandId.DEL, 1],
+  [CommandId.UNLINK, 1],
+  [CommandId.MSET, 2],
+]);
 
 export interface ChangeReaderOptions {
   readonly shard: string;
-  /** One for each lane, in order. */
-  readonly lanes: readonly ChangeBatcher[];
+  /** By lane, with nothing where a lane is another shard's. */
+  readonly lanes: readonly (ChangeBatcher | undefined)[];
+  /** The slots that the shard owns. */
+  readonly slots: SlotSet;
   /** Offset and selected database before the first byte. */
   readonly offset: number;
   readonly db: number;
@@ -31,7 +41,8 @@ export interface ChangeReaderOptions {
 
 /**
  * Takes a replication stream apart: finds the commands, tells units from bookkeeping, and puts the raw bytes of every write into
- * the lane of its key. Units that a lane holds already (it was ahead when the link was resumed) are passed over.
+ * the lane of its key. Passed over are units that a lane holds already (it was ahead when the link was resumed), and commands on
+ * slots that the shard does not own: keys that are on their way from one shard to another, whose arrival begins a new epoch.
  *
  * Nothing is decoded but names and keys, and neither as a string: this is the hot path of ingest.
  */
@@ -39,8 +50,9 @@ export class ChangeReader {
   readonly #options: ChangeReaderOptions;
   readonly #framer: CommandFramer;
   readonly #rewritesExpiry: boolean;
-  readonly #lanes: readonly ChangeBatcher[];
+  readonly #lanes: readonly (ChangeBatcher | undefined)[];
   #keys = new Int32Array(1024);
+  #keyCount = 0;
   #db: number;
   /** End of the last unit: where a resume may start. */
   #boundary: number;
@@ -87,7 +99,7 @@ export class ChangeReader {
     while (framer.next()) {
       const id = commandTable.find(framer.buffer, framer.argStart(0), framer.argEnd(0));
       const kind = id < 0 ? CommandKind.forbidden : commandTable.kind[id];
-      if (kind === CommandKind.write || kind === CommandKind.script) this.#add(id, this.#laneOfKeys(id), 0);
+      if (kind === CommandKind.write || kind === CommandKind.script || id === RESTORE_ASKING) this.#addKeyed(id);
       else if (kind === CommandKind.barrier) this.#add(id, this.#soleLane(), ChangeFlag.barrier);
       else if (kind === CommandKind.control) this.#control(id);
       else if (kind === CommandKind.forbidden) throw this.#unknown();
@@ -108,6 +120,11 @@ export class ChangeReader {
       if (this.#transactionLane >= 0 && !this.#isPassedOver) this.#lane(this.#transactionLane).endUnit(framer.offset, this.#db);
       this.#isInTransaction = false;
     }
+  }
+
+  #addKeyed(id: number): void {
+    const slotAndLane = this.#laneOfKeys(id);
+    if (slotAndLane !== ELSEWHERE) this.#add(id, slotAndLane, 0);
   }
 
   #add(id: number, slotAndLane: number, flags: number): void {
@@ -161,10 +178,20 @@ export class ChangeReader {
         framer.buffer.subarray(framer.argStart(2), framer.argEnd(2)),
       ]);
     }
+    // What a slot migration brings is a value like any other to a slot that this shard owns (and keeps, if the migration is given up).
+    if (id === RESTORE_ASKING) return this.#renamed("RESTORE");
     return this.#rewritesExpiry ? absoluteExpiry(framer, this.#options.nowMs()) : null;
   }
 
-  /** Slot of the first key in the low 16 bits, the lane of all keys above them. */
+  #renamed(name: string): Buffer {
+    const framer = this.#framer;
+    const args: (string | Buffer)[] = [name];
+    for (let index = 1; index < framer.argc; index++)
+      args.push(framer.buffer.subarray(framer.argStart(index), framer.argEnd(index)));
+    return encodeCommand(args);
+  }
+
+  /** Slot of the first key in the low 16 bits, the lane of all keys above them; `ELSEWHERE` when there is nothing left to add. */
   #laneOfKeys(id: number): number {
     const framer = this.#framer;
     const lanes = this.#lanes.length;
@@ -173,21 +200,61 @@ export class ChangeReader {
       if (lanes === 1) return 0;
       throw this.#severalLanes("a command without keys");
     }
-    const slot = keySlot(framer.buffer, framer.argStart(first), framer.argEnd(first));
-    if (lanes === 1) return slot;
+    const slot = this.#slotOf(first);
+    if (lanes === 1) return this.#options.slots.has(slot) ? slot : ELSEWHERE;
     const lane = laneOf(slot, lanes);
-    if (!commandTable.hasOneKey(id)) this.#checkKeys(id, lane);
-    return (lane << 16) | slot;
+    if (!commandTable.hasOneKey(id) && !this.#areKeysIn(id, lane)) {
+      const step = APART.get(id);
+      if (step === undefined || this.#isInTransaction) throw this.#severalLanes("a unit with keys");
+      this.#addApart(step);
+      return ELSEWHERE;
+    }
+    return this.#options.slots.has(slot) ? (lane << 16) | slot : ELSEWHERE;
   }
 
-  #checkKeys(id: number, lane: number): void {
+  /** Whether all keys are in one lane; `#keys` holds their arguments. */
+  #areKeysIn(id: number, lane: number): boolean {
     const framer = this.#framer;
     if (this.#keys.length < framer.argc) this.#keys = new Int32Array(framer.argc * 2);
-    const count = commandTable.keyArgs(id, framer, this.#keys);
-    for (let index = 0; index < count; index++) {
-      const key = this.#keys[index] as number;
-      const slot = keySlot(framer.buffer, framer.argStart(key), framer.argEnd(key));
-      if (laneOf(slot, this.#lanes.length) !== lane) throw this.#severalLanes("a command with keys");
+    this.#keyCount = commandTable.keyArgs(id, framer, this.#keys);
+    for (let index = 0; index < this.#keyCount; index++) {
+      if (laneOf(this.#slotOf(this.#keys[index] as number), this.#lanes.length) !== lane) return false;
+    }
+    return true;
+  }
+
+  #slotOf(argument: number): number {
+    const framer = this.#framer;
+    return keySlot(framer.buffer, framer.argStart(argument), framer.argEnd(argument));
+  }
+
+  /** A command that changes each of its keys by itself: every lane gets it with its own keys. `step`: arguments of one key. */
+  #addApart(step: number): void {
+    const framer = this.#framer;
+    const argument = (index: number): Buffer => framer.buffer.subarray(framer.argStart(index), framer.argEnd(index));
+    const shares = new Map<number, { args: Buffer[]; slot: number }>();
+    for (let index = 0; index < this.#keyCount; index++) {
+      const at = this.#keys[index] as number;
+      const slot = this.#slotOf(at);
+      if (!this.#options.slots.has(slot)) continue;
+      const lane = laneOf(slot, this.#lanes.length);
+      const share = shares.get(lane) ?? { args: [argument(0)], slot };
+      shares.set(lane, share);
+      for (let part = 0; part < step; part++) share.args.push(argument(at + part));
+    }
+    this.#commands++;
+    for (const [lane, { args, slot }] of shares) {
+      const batcher = this.#lane(lane);
+      if (framer.offset <= batcher.last) continue;
+      const raw = encodeCommand(args);
+      batcher.beginUnit(framer.offset - (framer.end - framer.start));
+      batcher.add(
+        { buffer: raw, start: 0, end: raw.length, argc: args.length, headerLength: raw.indexOf(CR) + 2 },
+        slot,
+        this.#db,
+        0,
+      );
+      batcher.endUnit(framer.offset, this.#db);
     }
   }
 
@@ -197,16 +264,24 @@ export class ChangeReader {
   }
 
   #lane(index: number): ChangeBatcher {
-    return this.#lanes[index] as ChangeBatcher;
+    const batcher = this.#lanes[index];
+    if (batcher === undefined) throw new Error(`lane ${index} is not one of shard ${this.#options.shard}`);
+    return batcher;
   }
 
   #unknown(): Halt {
-    return new Halt("SRC-006", `source ${this.#options.shard} sent ${this.#shownName()} at offset ${this.#framer.offset}, which is not known as a write`);
+    return new Halt(
+      "SRC-006",
+      `source ${this.#options.shard} sent ${this.#shownName()} at offset ${this.#framer.offset}, which is not known as a write`,
+    );
   }
 
   #severalLanes(what: string): Halt {
     const { shard } = this.#options;
-    return new Halt("PIP-004", `source ${shard} sent ${what} (${this.#shownName()}) that concerns several lanes, at offset ${this.#framer.offset}`);
+    return new Halt(
+      "PIP-004",
+      `source ${shard} sent ${what} (${this.#shownName()}) that concerns several lanes, at offset ${this.#framer.offset}`,
+    );
   }
 
   #shownName(): string {

@@ -1,6 +1,5 @@
 import { keySlot, type RdbEntry, RdbReader, type RdbSink } from "@sluice/redis";
-import { AccessKind, SnapshotType, type SnapshotRow } from "@sluice/wire";
-import { laneOf } from "../lanes/lane-of.ts";
+import { AccessKind, laneOf, SnapshotType, type SlotSet, type SnapshotRow } from "@sluice/wire";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { RdbTransfer } from "./rdb-transfer.ts";
 
@@ -9,18 +8,33 @@ const KEY_SHARE_BYTES = 64 * 1024;
 
 /**
  * One full copy on its way from a replication link into the lanes: every key is cut out of the RDB as raw bytes and goes into the
- * lane of its slot, without being decoded. Function libraries and scripts travel in lane 0.
+ * lane of its slot, without being decoded. Function libraries and scripts travel in the shard's first lane.
  */
 export class FullCopy {
   readonly transfer: RdbTransfer;
-  readonly #lanes: readonly SnapshotBatcher[];
-  readonly #row: SnapshotRow = { expireAtMs: -1, length: 0, keyLength: 0, access: 0, slot: 0, db: 0, type: 0, accessKind: AccessKind.none };
+  readonly #lanes: readonly (SnapshotBatcher | undefined)[];
+  readonly #slots: SlotSet;
+  readonly #first: SnapshotBatcher;
+  readonly #row: SnapshotRow = {
+    expireAtMs: -1,
+    length: 0,
+    keyLength: 0,
+    access: 0,
+    slot: 0,
+    db: 0,
+    type: 0,
+    accessKind: AccessKind.none,
+  };
   #keys = 0;
 
-  /** `lanes`: one for each lane, in order. */
-  constructor(lanes: readonly SnapshotBatcher[]) {
+  /** `lanes`: by lane, with nothing where a lane is another shard's. */
+  constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet) {
     this.#lanes = lanes;
-    const longest = Math.min(...lanes.map((lane) => lane.longestEntryBytes));
+    this.#slots = slots;
+    const own = lanes.filter((lane) => lane !== undefined);
+    if (own[0] === undefined) throw new RangeError("a full copy needs a lane");
+    this.#first = own[0];
+    const longest = Math.min(...own.map((lane) => lane.longestEntryBytes));
     this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes: Math.max(1024, longest - KEY_SHARE_BYTES) }));
   }
 
@@ -31,7 +45,7 @@ export class FullCopy {
 
   /** The transfer is done and the RDB verified: closes every lane's copy. */
   finish(): void {
-    for (const lane of this.#lanes) lane.finish();
+    for (const lane of this.#lanes) lane?.finish();
   }
 
   #sink(): RdbSink {
@@ -46,6 +60,7 @@ export class FullCopy {
       moduleAux: () => undefined,
       entry: (entry) => {
         const lane = this.#laneOf(entry);
+        if (lane === undefined) return;
         const row = this.#rowOf(entry, entry.valueEnd - entry.valueStart);
         if (row.length <= lane.longestEntryBytes) lane.add(row, entry.key, entry.value);
         else {
@@ -56,8 +71,8 @@ export class FullCopy {
         this.#keys++;
       },
       entryStart: (entry) => {
-        open = this.#laneOf(entry);
-        open.begin(this.#rowOf(entry, 0), entry.key);
+        open = this.#laneOf(entry) ?? null;
+        open?.begin(this.#rowOf(entry, 0), entry.key);
       },
       entryPart: (bytes) => open?.addPart(bytes),
       entryEnd: () => {
@@ -68,9 +83,10 @@ export class FullCopy {
     };
   }
 
-  #laneOf(entry: Readonly<RdbEntry>): SnapshotBatcher {
+  /** Nothing for a key of a slot that the shard does not own: it was left behind, or its slot has moved since. */
+  #laneOf(entry: Readonly<RdbEntry>): SnapshotBatcher | undefined {
     this.#row.slot = keySlot(entry.keyBytes, entry.keyStart, entry.keyEnd);
-    return this.#lanes[laneOf(this.#row.slot, this.#lanes.length)] as SnapshotBatcher;
+    return this.#slots.has(this.#row.slot) ? this.#lanes[laneOf(this.#row.slot, this.#lanes.length)] : undefined;
   }
 
   /** The one row of this copy, filled anew; its slot was set by `#laneOf`. */
@@ -95,8 +111,17 @@ export class FullCopy {
   }
 
   #addLoose(type: number, value: Buffer): void {
-    const row: SnapshotRow = { expireAtMs: -1, length: value.length, keyLength: 0, access: 0, slot: 0, db: 0, type, accessKind: AccessKind.none };
-    const lane = this.#lanes[0] as SnapshotBatcher;
+    const row: SnapshotRow = {
+      expireAtMs: -1,
+      length: value.length,
+      keyLength: 0,
+      access: 0,
+      slot: 0,
+      db: 0,
+      type,
+      accessKind: AccessKind.none,
+    };
+    const lane = this.#first;
     if (row.length <= lane.longestEntryBytes) lane.add(row, Buffer.alloc(0), value);
     else {
       lane.begin(row, Buffer.alloc(0));

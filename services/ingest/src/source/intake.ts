@@ -1,6 +1,7 @@
 import type { Bus, Leases } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
 import { describeFault, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { lanesOf, type SlotSet } from "@sluice/wire";
 import { readTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
 import { ShardReport } from "../shard-report.ts";
@@ -13,7 +14,12 @@ const FIRST_COPY = 1;
 export interface IntakeOptions {
   readonly pipeline: string;
   readonly shard: string;
-  readonly lanes: number;
+  /** Into how many lanes the slot space is cut. */
+  readonly cut: number;
+  /** The slots that the shard owns; changes of others are passed over: their owner sends them. */
+  readonly slots: SlotSet;
+  /** Only an epoch above this one may be continued. */
+  readonly floor: number;
   readonly endpoint: Endpoint;
   readonly instance: string;
   readonly bus: Bus;
@@ -61,18 +67,23 @@ export class SourceIntake implements Actor {
 
   halted(fault: Fault): void {
     const { clock } = this.#options;
-    this.#tell({ phase: "connecting", halt: { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() } });
+    this.#tell({
+      phase: "connecting",
+      halt: { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() },
+    });
   }
 
   async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { bus, clock, pipeline, shard, lanes, instance, endpoint, log } = this.#options;
+    const { bus, clock, pipeline, shard, cut, slots, floor, instance, endpoint, log } = this.#options;
     const report = await ShardReport.takeTerm(bus.records, pipeline, shard, instance, clock.nowMs());
     this.#report = report;
     const stream = bus.stream(pipeline);
     await stream.ensure();
+    const lanes = lanesOf(slots, cut);
     const tails = await readTails(stream, pipeline, shard, FIRST_COPY, lanes);
-    const point = resumePoint(tails);
-    const session = new LinkSession({ ...this.#options, stream, report, copy: FIRST_COPY, tails, signal, progress });
+    const found = resumePoint(tails);
+    const point = found !== null && found.epoch > floor ? found : null;
+    const session = new LinkSession({ ...this.#options, stream, report, copy: FIRST_COPY, lanes, tails, signal, progress });
     if (point !== null) await session.fence({ epoch: point.epoch, replid: point.replid });
     const link = await ReplicaLink.open(shard, endpoint, signal);
     const close = (): void => link.close();
@@ -91,7 +102,9 @@ export class SourceIntake implements Actor {
 
   #tell(changes: Parameters<ShardReport["update"]>[0]): void {
     const { clock, log } = this.#options;
-    this.#report?.update(changes, clock.nowMs()).catch((cause: unknown) => log.debug({ cause: describeFault(cause) }, "report not written"));
+    this.#report
+      ?.update(changes, clock.nowMs())
+      .catch((cause: unknown) => log.debug({ cause: describeFault(cause) }, "report not written"));
   }
 }
 

@@ -28,6 +28,8 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly stream: LaneStream;
   readonly report: ShardReport;
   readonly copy: number;
+  /** The shard's lanes, in ascending order, and the tail of each. */
+  readonly lanes: readonly number[];
   readonly tails: readonly StoredTails[];
   readonly signal: AbortSignal;
   readonly progress: () => void;
@@ -54,7 +56,11 @@ export class LinkSession {
   constructor(options: LinkSessionOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#ends = options.tails.map(({ live, liveSequence }) => ({ sequence: liveSequence, last: live?.last ?? 0, db: live?.db ?? 0 }));
+    this.#ends = options.tails.map(({ live, liveSequence }) => ({
+      sequence: liveSequence,
+      last: live?.last ?? 0,
+      db: live?.db ?? 0,
+    }));
     this.#feedOptions = {
       log: options.stream,
       pipeline: options.pipeline,
@@ -73,12 +79,12 @@ export class LinkSession {
   /** Shuts out whoever published to the lanes before this term. Each lane's fence stands where its tail does, or at `offset`. */
   async fence(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
     const head = this.#head(history.epoch, history.replid);
-    for (const [lane, end] of this.#ends.entries()) {
+    for (const [index, end] of this.#ends.entries()) {
       if (history.offset !== undefined) {
         end.last = history.offset;
         end.db = 0;
       }
-      end.sequence = await fenceLane(lane, head, end.last, end.db, end.sequence, this.#feedOptions);
+      end.sequence = await fenceLane(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions);
     }
   }
 
@@ -86,17 +92,25 @@ export class LinkSession {
   async run(link: ReplicaLink, facts: SourceFacts, reply: PsyncReply, point: ResumePoint | null): Promise<void> {
     this.#link = link;
     if (reply.kind === "full") await this.#startCopy(facts, reply.replid, reply.offset);
-    else if (point === null) throw new Retryable("SRC-001", `source ${this.#options.shard}`, "the source continues a stream that it was not asked for");
+    else if (point === null)
+      throw new Retryable(
+        "SRC-001",
+        `source ${this.#options.shard}`,
+        "the source continues a stream that it was not asked for",
+      );
     else await this.#continue(facts, reply.replid ?? point.replid, point);
     this.#heardAtMs = this.#options.clock.monotonicMs();
     const ticking = this.#tick();
     const beating = setInterval(() => this.#beat(), QUIET_MS);
+    const letGo = (): void => this.#backlog.open();
+    this.#options.signal.addEventListener("abort", letGo, { once: true });
     try {
       await this.#read(link);
     } catch (cause) {
       throw this.#failure ?? streamFault(this.#options.shard, cause);
     } finally {
       clearInterval(beating);
+      this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
       await ticking;
@@ -104,38 +118,57 @@ export class LinkSession {
   }
 
   async #startCopy(facts: SourceFacts, replid: string, offset: number): Promise<void> {
-    const { bus, pipeline, report, tails, clock, copy } = this.#options;
-    const above = Math.max(0, ...tails.map(({ live }) => live?.epoch ?? 0));
+    const { bus, pipeline, report, tails, clock, copy, floor } = this.#options;
+    const above = Math.max(floor, ...tails.map(({ live }) => live?.epoch ?? 0));
     const epoch = await nextEpoch(bus.records, pipeline, above);
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
     await report.update({ epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied }, clock.nowMs());
     await this.fence({ epoch, replid, offset });
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
-    this.#snapshots = tails.map(({ snapSequence }, lane) => snapshotFeed(lane, head, offset, snapSequence, this.#feedOptions));
-    this.#copy = new FullCopy(this.#snapshots.map(({ batcher }) => batcher));
+    this.#snapshots = tails.map(({ snapSequence }, index) =>
+      snapshotFeed(this.#laneAt(index), head, offset, snapSequence, this.#feedOptions),
+    );
+    this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
     this.#log.info({ epoch, offset, replid }, "full copy begins");
   }
 
   async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {
     const { report, clock } = this.#options;
     if (replid !== point.replid) await this.fence({ epoch: point.epoch, replid });
-    await report.update({ epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" }, clock.nowMs());
+    await report.update(
+      { epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" },
+      clock.nowMs(),
+    );
     this.#openLanes(point.epoch, replid, facts, point.offset, point.db);
   }
 
   #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
-    const { shard, clock } = this.#options;
+    const { shard, slots, clock } = this.#options;
     const head = this.#head(epoch, replid);
-    this.#lanes = this.#ends.map((end, lane) => changeFeed(lane, head, end.last, end.db, end.sequence, this.#feedOptions));
+    this.#lanes = this.#ends.map((end, index) =>
+      changeFeed(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions),
+    );
     this.#reader = new ChangeReader({
       shard,
-      lanes: this.#lanes.map(({ batcher }) => batcher),
+      lanes: this.#byLane(this.#lanes),
+      slots,
       offset,
       db,
       version: facts.version,
       nowMs: () => clock.nowMs(),
     });
+  }
+
+  #laneAt(index: number): number {
+    return this.#options.lanes[index] as number;
+  }
+
+  /** Batchers by their lane, with nothing where a lane is another shard's. */
+  #byLane<B>(feeds: readonly Feed<B>[]): (B | undefined)[] {
+    const byLane = Array.from<B | undefined>({ length: this.#options.cut });
+    for (const [index, { batcher }] of feeds.entries()) byLane[this.#laneAt(index)] = batcher;
+    return byLane;
   }
 
   async #read(link: ReplicaLink): Promise<void> {
@@ -146,7 +179,7 @@ export class LinkSession {
       if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
       for (const { publisher } of this.#lanes) publisher.poke();
       if (this.#backlog.isFull) await this.#backlog.room();
-      if (this.#failure !== null) throw this.#failure;
+      if (this.#failure !== null) throw this.#failure as Error;
       if (this.#copy === null) this.#options.progress();
     }
   }
@@ -171,7 +204,13 @@ export class LinkSession {
     while (!signal.aborted && this.#failure === null && this.#link !== null) {
       if (this.#copy === null) this.#acknowledge();
       const copied = this.#copy === null ? {} : { copied: this.#copied(this.#copy) };
-      await this.#report({ ...copied, storedOffset: this.#stored, db: this.#reader?.db ?? 0, commands: this.#reader?.commands ?? 0, bytes: this.#bytes });
+      await this.#report({
+        ...copied,
+        storedOffset: this.#stored,
+        db: this.#reader?.db ?? 0,
+        commands: this.#reader?.commands ?? 0,
+        bytes: this.#bytes,
+      });
       await clock.sleep(REPORT_MS, signal);
       if (!this.#link.isOpen) return;
     }
@@ -242,6 +281,7 @@ export class LinkSession {
 function streamFault(shard: string, cause: unknown): unknown {
   const endpoint = `source ${shard}`;
   if (cause instanceof RdbError) return new Retryable("SRC-004", endpoint, "the full copy can't be read", { cause });
-  if (cause instanceof RespError || cause instanceof ExpiryError) return new Retryable("SRC-005", endpoint, "the stream can't be read", { cause });
+  if (cause instanceof RespError || cause instanceof ExpiryError)
+    return new Retryable("SRC-005", endpoint, "the stream can't be read", { cause });
   return cause;
 }

@@ -12,11 +12,21 @@ const REPLID = /^[0-9a-f]{40}$/;
 export function parsePsyncReply(line: string): PsyncReply {
   const [word, replid, offset] = line.split(" ");
   if (word === "CONTINUE" && (replid === undefined || REPLID.test(replid))) return { kind: "continue", replid: replid ?? null };
-  if (word === "FULLRESYNC" && replid !== undefined && REPLID.test(replid) && offset !== undefined && /^\d{1,16}$/.test(offset)) {
+  if (
+    word === "FULLRESYNC" &&
+    replid !== undefined &&
+    REPLID.test(replid) &&
+    offset !== undefined &&
+    /^\d{1,16}$/.test(offset)
+  ) {
     return { kind: "full", replid, offset: Number(offset) };
   }
   const shown = printable(line.slice(0, 80));
-  throw new Retryable("SRC-001", "source", `answer to PSYNC is "${shown}"; expected +FULLRESYNC <id> <offset> or +CONTINUE [<id>]`);
+  throw new Retryable(
+    "SRC-001",
+    "source",
+    `answer to PSYNC is "${shown}"; expected +FULLRESYNC <id> <offset> or +CONTINUE [<id>]`,
+  );
 }
 
 const DENIED = new Set(["NOAUTH", "WRONGPASS", "NOPERM"]);

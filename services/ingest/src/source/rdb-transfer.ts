@@ -91,7 +91,8 @@ export class RdbTransfer {
     const until = Math.min(chunk.length, from + MARKER_BYTES - this.#seen.length);
     this.#seen = Buffer.concat([this.#seen, chunk.subarray(from, until)]);
     if (this.#seen.length === MARKER_BYTES) {
-      if (this.#marker === null || !this.#seen.equals(this.#marker)) throw refused("another end marker than the one that was announced");
+      if (this.#marker === null || !this.#seen.equals(this.#marker))
+        throw refused("another end marker than the one that was announced");
       this.#state = "done";
     }
     return until;
@@ -99,5 +100,9 @@ export class RdbTransfer {
 }
 
 function refused(read: string): Retryable {
-  return new Retryable("SRC-004", "source", `full copy: read ${printable(read.slice(0, 80))}; expected $<length> or $EOF:<marker> and an RDB of that form`);
+  return new Retryable(
+    "SRC-004",
+    "source",
+    `full copy: read ${printable(read.slice(0, 80))}; expected $<length> or $EOF:<marker> and an RDB of that form`,
+  );
 }

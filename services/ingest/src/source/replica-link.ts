@@ -77,12 +77,19 @@ export class ReplicaLink {
     if (socket === null) throw new Error("chunks() before psync()");
     if (this.#leftover.length > 0) yield this.#leftover;
     this.#leftover = Buffer.alloc(0);
+    // Not the socket's own timeout: our acknowledgements would push that out for ever, on a link that is half open, too.
     const silent = (): unknown => socket.destroy(new Error(`the source was silent for ${SILENCE_LIMIT_MS} ms`));
-    socket.setTimeout(SILENCE_LIMIT_MS, silent);
+    let silence = setTimeout(silent, SILENCE_LIMIT_MS);
     try {
-      for await (const chunk of socket) yield chunk as Buffer;
+      for await (const chunk of socket) {
+        clearTimeout(silence);
+        yield chunk as Buffer;
+        silence = setTimeout(silent, SILENCE_LIMIT_MS);
+      }
     } catch (cause) {
       throw sourceFault(this.#shard, cause);
+    } finally {
+      clearTimeout(silence);
     }
     throw new Retryable("SRC-001", `source ${this.#shard}`, `source ${this.#shard} closed the replication link`);
   }

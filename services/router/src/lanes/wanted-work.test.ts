@@ -1,6 +1,5 @@
-import { pipelineSchema } from "@sluice/wire";
+import { pipelineSchema, type TopologyRecord } from "@sluice/wire";
 import { describe, expect, test } from "vitest";
-import { topologyOf } from "../topology/topology.ts";
 import { wantedWork } from "./wanted-work.ts";
 
 const pipeline = pipelineSchema.parse({
@@ -9,12 +8,13 @@ const pipeline = pipelineSchema.parse({
   destinations: [{ url: "redis://b:1" }, { group: "other", url: "redis://c:1" }],
 });
 
-test("a standalone source is one shard with one lane", () => {
-  expect(topologyOf(pipeline)).toEqual({ shards: [{ id: "s0", host: "::1", port: 7000, lanes: 1 }] });
-});
-
 describe("wantedWork", () => {
-  const topology = { shards: [{ id: "s0", host: "a", port: 1, lanes: 2 }] };
+  const topology: TopologyRecord = {
+    mode: "standalone",
+    lanes: 2,
+    shards: [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }],
+    events: [],
+  };
   const lanes = ["main.s0.0", "main.s0.1", "other.s0.0", "other.s0.1"];
 
   test("a running pipeline wants every shard and every lane of every group, whatever its state says", () => {
@@ -27,5 +27,18 @@ describe("wantedWork", () => {
     expect(wantedWork({ pipeline, desired: "stopped" }, topology, "synchronizing")).toEqual({ shards: [], lanes });
     expect(wantedWork({ pipeline, desired: "stopped" }, topology, null)).toEqual({ shards: [], lanes });
     expect(wantedWork({ pipeline, desired: "stopped" }, topology, "stopped")).toEqual({ shards: [], lanes: [] });
+  });
+
+  test("a shard has a lane for each range of the cut that it owns slots in, by its global number", () => {
+    const shards = [
+      { id: "s0", host: "a", port: 1, slots: "0-5000,16383", floor: 0 },
+      { id: "s7", host: "b", port: 1, slots: "5001-16382", floor: 0 },
+    ];
+    const cut: TopologyRecord = { mode: "cluster", lanes: 4, shards, events: [] };
+    const { shards: ids, lanes } = wantedWork({ pipeline, desired: "running" }, cut, null);
+    expect(ids).toEqual(["s0", "s7"]);
+    expect(lanes.filter((label) => label.startsWith("main"))).toEqual(
+      ["s0.0", "s0.1", "s0.3", "s7.1", "s7.2", "s7.3"].map((label) => `main.${label}`),
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { groupLaneLabel, type PipelineState, type SpecRecord, type TopologyRecord } from "@sluice/wire";
+import { groupLaneLabel, lanesOf, SlotSet, type PipelineState, type SpecRecord, type TopologyRecord } from "@sluice/wire";
 
 /** What a pipeline wants done: shard ids for ingest, `group.shard.lane` labels for writers. */
 export interface WantedWork {
@@ -18,8 +18,25 @@ export function wantedWork(
   const isRunning = spec.desired === "running";
   const shards = isRunning ? topology.shards.map(({ id }) => id) : [];
   if (!isRunning && state === "stopped") return { shards, lanes: [] };
-  const lanes = spec.pipeline.destinations.flatMap(({ group }) =>
-    topology.shards.flatMap(({ id, lanes }) => Array.from({ length: lanes }, (_, lane) => groupLaneLabel(group, id, lane))),
-  );
+  const cut = lanesOfShards(topology);
+  const lanes = spec.pipeline.destinations.flatMap(({ group }) => cut.map(({ id, lane }) => groupLaneLabel(group, id, lane)));
   return { shards, lanes };
+}
+
+interface ShardLane {
+  readonly id: string;
+  readonly lane: number;
+}
+
+/** Cutting 16384 slots takes a while, and a topology seldom changes. */
+const cutLanes = new WeakMap<TopologyRecord, readonly ShardLane[]>();
+
+function lanesOfShards(topology: TopologyRecord): readonly ShardLane[] {
+  const known = cutLanes.get(topology);
+  if (known !== undefined) return known;
+  const found = topology.shards.flatMap(({ id, slots }) =>
+    lanesOf(SlotSet.parse(slots), topology.lanes).map((lane) => ({ id, lane })),
+  );
+  cutLanes.set(topology, found);
+  return found;
 }

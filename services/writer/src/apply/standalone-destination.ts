@@ -74,7 +74,8 @@ export class StandaloneDestination {
       .catch((cause: unknown) => {
         throw destinationFault(this.name, cause);
       });
-    if (result.outcome === "stale") throw new StaleMark(this.name, expected, result.found);
+    if (result.outcome === "stale")
+      throw new StaleMark(this.name, expected === null ? null : formatMark(expected), result.found);
     if (result.outcome === "refused") this.#refused(result.error);
     else if (result.errors.length > 0) throw this.#diverged(result.errors);
   }
@@ -100,23 +101,26 @@ export class StandaloneDestination {
 
 /** Another writer moved the mark: nothing of this writer's was applied. The lane starts again from what stands there now. */
 export class StaleMark extends Retryable {
-  constructor(name: string, expected: Position | null, found: string | null) {
-    const was = expected === null ? "none" : formatMark(expected);
-    super("DST-008", `destination ${name}`, `stale: ${name} holds mark ${found ?? "none"} where ${was} was expected; nothing was applied`);
+  /** `expected`, `found`: marks as text, empty or null where there is none. */
+  constructor(name: string, expected: string | null, found: string | null) {
+    const [was, is] = [expected, found].map((mark) => (mark === null || mark === "" ? "none" : printable(mark.slice(0, 80))));
+    super("DST-008", `destination ${name}`, `stale: ${name} holds mark ${is} where ${was} was expected; nothing was applied`);
   }
 }
 
 /** The fault that a failed call to a destination stands for. */
 export function destinationFault(name: string, cause: unknown): Fault {
   const endpoint = `destination ${name}`;
-  if (cause instanceof ConnectionLost) return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
+  if (cause instanceof ConnectionLost)
+    return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
   if (!(cause instanceof ReplyError)) return new Retryable("SLU-001", endpoint, `${endpoint}: failed`, { cause });
   const message = `${endpoint} answered ${printable(cause.message.slice(0, 200))}`;
   if (verdictOf(cause.message) === "wait") return new Retryable("DST-003", endpoint, message, { cause });
   return new Halt("DST-002", message, { cause });
 }
 
-function readVersion(info: unknown): number {
+/** `major * 10000 + minor * 100 + patch` of INFO's redis_version. */
+export function readVersion(info: unknown): number {
   const text = Buffer.isBuffer(info) ? info.toString("latin1") : String(info);
   const [, major, minor, patch] = /^redis_version:(\d+)\.(\d+)\.(\d+)/m.exec(text) ?? [];
   return Number(major ?? 0) * 10_000 + Number(minor ?? 0) * 100 + Number(patch ?? 0);

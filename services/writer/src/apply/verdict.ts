@@ -56,6 +56,9 @@ const STATE_ERRORS = [
 export function verdictOf(error: string): Verdict {
   const aborted = /^EXECABORT Transaction discarded because of: (.*)$/s.exec(error);
   if (aborted !== null) return verdictOf(aborted[1] as string);
+  // Redis before 7.0 wraps what a script's call ran into: `ERR Error running script (call to f_…): @user_script:6: -OOM command …`.
+  const wrapped = /^ERR Error running script .*?@user_script: ?\d+: (?:@user_script: ?\d+: )?-?([A-Z]{3,} .*)$/s.exec(error);
+  if (wrapped !== null) return verdictOf(wrapped[1] as string);
   const code = /^[A-Z]+/.exec(error)?.[0] ?? "";
   const known = BY_CODE[code];
   if (known !== undefined) return known;

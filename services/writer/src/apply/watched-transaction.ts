@@ -1,4 +1,4 @@
-import { encodeCommand, errorsInArray, ReplyType, type Connection, type ReplyFramer } from "@sluice/redis";
+import { encodeCommand, errorsInArray, ReplyError, ReplyType, type Connection, type ReplyFramer } from "@sluice/redis";
 import type { Request } from "./request.ts";
 
 /** An error reply to one command of a group; `index` counts the group's commands from 0. */
@@ -21,7 +21,7 @@ const MULTI = encodeCommand(["MULTI"]);
 const EXEC = encodeCommand(["EXEC"]);
 const SELECT_0 = encodeCommand(["SELECT", 0]);
 const QUEUED = Buffer.from("+QUEUED\r\n");
-/** Commands of our own between MULTI's reply and EXEC's, behind the group: SELECT 0, SET mark. */
+/** Commands of our own between the group's replies and EXEC's: SELECT 0, SET mark. */
 const OWN_COMMANDS = 2;
 const MOST_ERRORS = 100;
 
@@ -29,16 +29,17 @@ const MOST_ERRORS = 100;
  * `apply` for a destination that has all slots on one server: atomically, if the mark is `expected`, runs the commands and
  * sets the mark to `next`; otherwise changes nothing.
  *
- * The guard costs no round trip. Behind every transaction the same write watches and reads the mark for the next one:
+ * The guard costs no round trip. Behind every transaction the same write watches and reads the mark for the next one, and opens it:
  *
- *     write 1    WATCH mark  GET mark
- *     write 2    MULTI  …group 1…  SELECT 0  SET mark m1  EXEC   WATCH mark  GET mark
- *     write 3    MULTI  …group 2…  SELECT 0  SET mark m2  EXEC   WATCH mark  GET mark
+ *     write 1    WATCH mark  GET mark  MULTI
+ *     write 2    …group 1…  SELECT 0  SET mark m1  EXEC   WATCH mark  GET mark  MULTI
+ *     write 3    …group 2…  SELECT 0  SET mark m2  EXEC   WATCH mark  GET mark  MULTI
  *
  * Write 3 is sent only after write 2's GET has answered m1, so between that GET and write 3's EXEC nobody can have moved the
  * mark unnoticed: EXEC answers nil if anyone did, and nothing of the group happened. That holds for a writer that was
  * suspended for an hour as for two that both believe they own the lane (H17). One transaction is under way per connection;
- * it begins and ends in database 0.
+ * it begins and ends in database 0. Nor is write 3 sent where the server refused the WATCH or the MULTI before it (BUSY before
+ * Redis 6.0.2, a permission taken away): its group would run unguarded, or bare.
  *
  * When the connection breaks, the outcome is unknown: open another, and its first GET tells.
  */
@@ -47,23 +48,26 @@ export class WatchedTransaction {
   readonly #markKey: string;
   readonly #rearm: Buffer;
   #mark: string | null = null;
+  /** Why the next transaction is not guarded or not open; null when it is both. */
+  #unarmed: string | null = null;
 
   private constructor(connection: Connection, markKey: string) {
     this.#connection = connection;
     this.#markKey = markKey;
-    this.#rearm = Buffer.concat([encodeCommand(["WATCH", markKey]), encodeCommand(["GET", markKey])]);
+    this.#rearm = Buffer.concat([encodeCommand(["WATCH", markKey]), encodeCommand(["GET", markKey]), MULTI]);
   }
 
   /** Reads and watches the mark. Throws `ReplyError` or `ConnectionLost`. */
   static async open(connection: Connection, markKey: string): Promise<WatchedTransaction> {
     const transaction = new WatchedTransaction(connection, markKey);
     await connection.call(["SELECT", 0]);
-    // A user who may not run MULTI would have every group run bare: found out before there is one.
+    // A user who may not run EXEC is found out before there is a group.
     await connection.call(["MULTI"]);
     await connection.call(["EXEC"]);
     await connection.call(["WATCH", markKey]);
     const mark = await connection.call(["GET", markKey]);
     transaction.#mark = Buffer.isBuffer(mark) ? mark.toString("latin1") : null;
+    await connection.call(["MULTI"]);
     return transaction;
   }
 
@@ -74,14 +78,16 @@ export class WatchedTransaction {
 
   /**
    * The group may select databases as it likes; it is on database 0 at its begin. Throws `ConnectionLost`, after which the
-   * outcome is unknown.
+   * outcome is unknown, and `ReplyError`, with nothing sent, once the server refused to watch the mark or to open a transaction.
    */
   async apply(expected: string | null, group: Request, next: string): Promise<ApplyResult> {
+    if (this.#unarmed !== null) throw new ReplyError(this.#unarmed);
     if (this.#mark !== expected) return { outcome: "stale", found: this.#mark };
     const replies = new TransactionReplies(group.commands);
-    const request = [MULTI, ...group.finish(), SELECT_0, encodeCommand(["SET", this.#markKey, next]), EXEC, this.#rearm];
+    const request = [...group.finish(), SELECT_0, encodeCommand(["SET", this.#markKey, next]), EXEC, this.#rearm];
     await this.#connection.exchange(request, replies.count, (framer, remaining) => replies.take(framer, remaining));
     this.#mark = replies.mark;
+    this.#unarmed = replies.unarmed;
     return replies.result();
   }
 }
@@ -95,21 +101,22 @@ class TransactionReplies {
   #isNil = false;
   readonly #errors: CommandError[] = [];
   mark: string | null = null;
+  unarmed: string | null = null;
 
   constructor(commands: number) {
     this.#commands = commands;
   }
 
-  /** MULTI, the group, our own, EXEC, WATCH, GET. */
+  /** The group, our own, EXEC, WATCH, GET, MULTI. */
   get count(): number {
     return this.#commands + OWN_COMMANDS + 4;
   }
 
   take(framer: ReplyFramer, remaining: number): number {
-    const queued = 1 + this.#commands + OWN_COMMANDS;
+    const queued = this.#commands + OWN_COMMANDS;
     const before = this.#seen;
     while (this.#seen - before < remaining) {
-      if (this.#seen > 0 && this.#seen < queued) {
+      if (this.#seen < queued) {
         this.#seen += framer.takeRun(QUEUED, Math.min(queued - this.#seen, remaining - (this.#seen - before)));
         if (this.#seen - before === remaining || this.#seen === queued) continue;
       }
@@ -120,16 +127,17 @@ class TransactionReplies {
     return this.#seen - before;
   }
 
-  /** `place`: 0 for EXEC, 1 for WATCH, 2 for GET, negative for what is queued. */
+  /** `place`: 0 for EXEC, 1 for WATCH, 2 for GET, 3 for MULTI, negative for what is queued. */
   #judge(framer: ReplyFramer, place: number): void {
     const { buffer, start, end, type } = framer;
     if (place < 0) {
-      if (type === ReplyType.error) this.#refused ??= { index: this.#seen - 1, error: errorText(buffer, start, end) };
+      if (type === ReplyType.error) this.#refused ??= { index: this.#seen, error: errorText(buffer, start, end) };
     } else if (place === 0) {
       if (type === ReplyType.error) this.#aborted = errorText(buffer, start, end);
       else if (buffer[start + 1] === 45) this.#isNil = true;
       else errorsInArray(buffer, start, end, (index, from, to) => this.#keep(index, buffer.toString("utf8", from + 1, to)));
-    } else if (place === 2 && type === ReplyType.bulk && buffer[start + 1] !== 45) {
+    } else if (type === ReplyType.error) this.unarmed ??= errorText(buffer, start, end);
+    else if (place === 2 && type === ReplyType.bulk && buffer[start + 1] !== 45) {
       this.mark = buffer.toString("latin1", buffer.indexOf(10, start) + 1, end - 2);
     }
   }

@@ -52,7 +52,8 @@ function find(words: Uint32Array, capacity: number, entry: Uint32Array): number 
   for (let slot = ((entry[1] as number) ^ (entry[0] as number)) & mask; ; slot = (slot + 1) & mask) {
     const at = slot * WORDS;
     if (words[at] === 0) return -at - 1;
-    if (words[at] === entry[0] && words[at + 1] === entry[1] && words[at + 2] === entry[2] && words[at + 3] === entry[3]) return at;
+    if (words[at] === entry[0] && words[at + 1] === entry[1] && words[at + 2] === entry[2] && words[at + 3] === entry[3])
+      return at;
   }
 }
 

@@ -1,49 +1,42 @@
-import type { Endpoint } from "@sluice/redis";
-import { Halt, printable } from "@sluice/runtime";
-import { BatchKind, snapSubject, SnapshotRows, SnapshotType, type Batch, type Position } from "@sluice/wire";
-import { Request } from "../apply/request.ts";
-import { GroupRefused } from "../apply/standalone-destination.ts";
+import { Halt } from "@sluice/runtime";
+import { BatchKind, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
+import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";
 import { PartAssembly } from "../progress/part-assembly.ts";
 import { KeySet } from "./key-set.ts";
-import { staleKeys } from "./sweep.ts";
-import { addValue } from "./value-request.ts";
+import { isLoose } from "./value-commands.ts";
 
-/** Bounds of one transaction; see `LivePhase`. */
+/** Bounds of one step; see `LivePhase`. */
 const GROUP_BYTES = 1024 * 1024;
-const GROUP_COMMANDS = 8_192;
+const GROUP_ENTRIES = 8_192;
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
 const FIRST_COPY = 1;
-const UNLINK_SINCE = 40_000;
-const FUNCTIONS_SINCE = 70_000;
 
 /**
- * Writes the full copy of one lane that an epoch begins with, and ends with the lane's mark at `live`.
+ * Writes the full copy of one lane that an epoch begins with, and ends with the lane live.
  *
- *     claim   mark ← epoch|copy|snap|0       upward only: batches of earlier epochs are refused from here on
- *     keys    mark ← epoch|copy|snap|n       with every group of keys, so that a restart goes on where it stood
- *     sweep   keys that the copy does not hold are deleted; begins only behind the snapshot-end, which ingest publishes only
- *             after the RDB's checksum was verified, and only when the count is right (H22)
- *     flip    mark ← epoch|copy|live|S
+ *     claim    marks ← epoch|copy|snap        upward only: batches of earlier epochs are refused from here on
+ *     values   entries of the copy, marks staying at snap, as far as the destination counts them, so that a restart goes on
+ *     sweep    keys that the copy does not hold are deleted; begins only behind the snapshot-end, which ingest publishes only
+ *              after the RDB's checksum was verified, and only when the count is right (H22)
+ *     live     marks ← epoch|copy|live|S
  *
- * Everything goes through `apply`. A newer epoch in the subject ends the copy half-way: its own copy follows.
+ * A newer epoch in the subject ends the copy half-way: its own copy follows.
  */
 export class SnapshotPhase {
   readonly #session: LaneSession;
-  readonly #endpoint: Endpoint;
   readonly #fence: LoggedBatch;
   readonly #parts = new PartAssembly();
   /** Keys of the copy, for the sweep; null where none is needed. */
   #held: KeySet | null = null;
-  #request = new Request();
-  #db = 0;
+  #values: SnapshotValue[] = [];
+  #bytes = 0;
   #target: Position;
   #read = 0;
 
-  constructor(session: LaneSession, endpoint: Endpoint, fence: LoggedBatch) {
+  constructor(session: LaneSession, fence: LoggedBatch) {
     this.#session = session;
-    this.#endpoint = endpoint;
     this.#fence = fence;
     const { epoch, shard } = fence.batch;
     this.#target = { epoch, copy: FIRST_COPY, phase: "snap", shard, offset: 0, sequence: 0 };
@@ -62,11 +55,11 @@ export class SnapshotPhase {
         if (batch.kind === BatchKind.snapshotEnd) {
           await this.#flush();
           await this.#complete(batch, next.sequence);
-          log.info({ epoch: batch.epoch, keys: batch.last }, "copy complete");
+          log.info({ epoch: batch.epoch, entries: batch.last }, "copy complete");
           return true;
         }
         this.#add(batch, next.sequence);
-        if (this.#request.bytes >= GROUP_BYTES || this.#request.commands >= GROUP_COMMANDS) await this.#flush();
+        if (this.#bytes >= GROUP_BYTES || this.#values.length >= GROUP_ENTRIES) await this.#flush();
       }
       return false;
     } finally {
@@ -75,22 +68,18 @@ export class SnapshotPhase {
   }
 
   async #claim(): Promise<void> {
-    const { position, options, target } = this.#session;
+    const { position, options } = this.#session;
     const { existing } = options;
     // A destination that was empty when its first copy began holds nothing stale.
     const isFirst = position === null && existing === "refuse";
     if (existing !== "overwrite" && !isFirst) this.#held = new KeySet();
-    if (position !== null && position.epoch === this.#target.epoch && position.phase === "snap") {
-      this.#target = position;
-      return;
-    }
-    const request = new Request();
-    if (this.#held !== null && target.version >= FUNCTIONS_SINCE) request.addCommand(["FUNCTION", "FLUSH"]);
-    await this.#session.apply(request, this.#target, 0);
+    if (position !== null && position.epoch === this.#target.epoch && position.phase === "snap") this.#target = position;
+    await this.#session.claim(this.#target, isFirst || existing === "overwrite");
   }
 
   #add(batch: Batch, sequence: number): void {
-    if (batch.previous > this.#read) throw this.#incomplete(`message ${sequence} continues behind key ${batch.previous}, ${this.#read} were read`);
+    if (batch.previous > this.#read)
+      throw this.#incomplete(`message ${sequence} continues behind entry ${batch.previous}, ${this.#read} were read`);
     if (batch.part === null) {
       if (batch.rows instanceof SnapshotRows) this.#addRows(batch.rows, batch);
     } else {
@@ -104,12 +93,10 @@ export class SnapshotPhase {
 
   #addRows(rows: SnapshotRows, { body, previous }: Batch): void {
     let at = 0;
-    let count = previous;
     for (let row = 0; row < rows.count; row++) {
       const keyEnd = at + (rows.keyLengths[row] as number);
       const end = at + (rows.lengths[row] as number);
-      this.#addRow(rows, row, body.subarray(at, keyEnd), [body.subarray(keyEnd, end)], count);
-      count++;
+      this.#addValue({ rows, row, key: body.subarray(at, keyEnd), value: [body.subarray(keyEnd, end)] }, previous + row);
       at = end;
     }
   }
@@ -118,29 +105,16 @@ export class SnapshotPhase {
     const rows = parts[0]?.rows;
     if (!(rows instanceof SnapshotRows) || rows.count !== 1) throw this.#incomplete("a value in parts has no row");
     const bytes = parts.map(({ body }) => body);
-    const { key, value } = cutKey(bytes, rows.keyLengths[0] as number);
-    this.#addRow(rows, 0, key, value, parts[0]?.previous ?? 0);
+    this.#addValue({ rows, row: 0, ...cutKey(bytes, rows.keyLengths[0] as number) }, parts[0]?.previous ?? 0);
   }
 
   /** `count`: entries of the lane before this one. */
-  #addRow(rows: SnapshotRows, row: number, key: Buffer, value: readonly Buffer[], count: number): void {
-    if (isKey(rows, row)) {
-      this.#held?.add(rows.dbs[row] as number, key);
-      if (count >= this.#applied) this.#select(rows.dbs[row] as number);
-    }
-    if (count < this.#applied) return;
-    addValue(this.#request, rows, row, key, value, { version: this.#session.target.version, shift: this.#session.shift });
-  }
-
-  /** Entries of this copy that the destination holds already. */
-  get #applied(): number {
-    return this.#session.position?.offset ?? 0;
-  }
-
-  #select(db: number): void {
-    if (db === this.#db) return;
-    this.#request.addCommand(["SELECT", db]);
-    this.#db = db;
+  #addValue(value: SnapshotValue, count: number): void {
+    const { rows, row, key } = value;
+    if (!isLoose(rows, row)) this.#held?.add(rows.dbs[row] as number, key);
+    if (count < (this.#session.position?.offset ?? 0)) return;
+    this.#values.push(value);
+    for (const piece of value.value) this.#bytes += piece.length;
   }
 
   async #flushed(snapshot: LaneLog): Promise<LoggedBatch | null> {
@@ -149,54 +123,28 @@ export class SnapshotPhase {
   }
 
   async #flush(): Promise<void> {
-    const { position } = this.#session;
-    if (this.#request.commands === 0 && position?.offset === this.#target.offset) return;
-    const keys = this.#target.offset - (position?.offset ?? 0);
-    const request = this.#request;
-    this.#request = new Request();
-    this.#db = 0;
-    await this.#apply(request, this.#target, keys);
-  }
-
-  async #apply(request: Request, next: Position, units: number): Promise<void> {
-    try {
-      await this.#session.apply(request, next, units);
-    } catch (cause) {
-      if (!(cause instanceof GroupRefused)) throw cause;
-      throw new Halt("DST-002", `${this.#session.destination} refuses a part of the copy: ${printable(cause.error)}`, { cause });
-    }
+    if (this.#values.length === 0) return;
+    const values = this.#values;
+    this.#values = [];
+    this.#bytes = 0;
+    await this.#session.applyValues(values, this.#target);
   }
 
   async #complete(end: Batch, sequence: number): Promise<void> {
-    if (end.last !== this.#read) throw this.#incomplete(`${this.#read} keys were read, message ${sequence} says ${end.last}`);
-    await this.#sweep();
-    const { batch, sequence: fenceSequence } = this.#fence;
-    await this.#apply(new Request(), { ...this.#target, phase: "live", offset: batch.last, sequence: fenceSequence }, 0);
-  }
-
-  async #sweep(): Promise<void> {
-    if (this.#held === null) return;
-    const { signal, log } = this.#session.options;
-    const remove = this.#session.target.version >= UNLINK_SINCE ? "UNLINK" : "DEL";
-    let swept = 0;
-    for await (const { db, keys } of staleKeys(this.#session.destination, this.#endpoint, this.#held, signal)) {
-      const request = new Request();
-      request.addCommand(["SELECT", db]);
-      request.addCommand([remove, ...keys]);
-      await this.#apply(request, this.#target, 0);
-      swept += keys.length;
+    const { log } = this.#session.options;
+    if (end.last !== this.#read)
+      throw this.#incomplete(`${this.#read} entries were read, message ${sequence} says ${end.last}`);
+    if (this.#held !== null) {
+      const swept = await this.#session.destination.sweep(this.#held);
+      log.info({ kept: this.#held.size, swept }, "destination swept of keys that the source does not hold");
     }
-    log.info({ kept: this.#held.size, swept }, "destination swept of keys that the source does not hold");
+    const { batch, sequence: fenceSequence } = this.#fence;
+    await this.#session.goLive({ ...this.#target, phase: "live", offset: batch.last, sequence: fenceSequence });
   }
 
   #incomplete(what: string): Halt {
     return new Halt("BUS-003", `the copy of lane ${this.#session.label} is incomplete: ${what}`);
   }
-}
-
-function isKey(rows: SnapshotRows, row: number): boolean {
-  const type = rows.types[row];
-  return type !== SnapshotType.functionLibrary && type !== SnapshotType.script;
 }
 
 /** The key at the begin of a value in parts, and what follows it, in pieces. */

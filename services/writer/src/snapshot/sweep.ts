@@ -12,11 +12,17 @@ export interface StaleKeys {
 }
 
 /**
- * Walks a destination once and yields, chunk by chunk, the keys that `held` does not know, in every database, but never
- * Sluice's own. SCAN returns every key that is there from begin to end; one that it returns twice is yielded twice, and deleting
+ * Walks a destination once and yields, chunk by chunk, the keys that `held` does not know, in every database, but only those
+ * that the lane owns and never Sluice's own. SCAN returns every key that is there from begin to end; one that it returns twice is yielded twice, and deleting
  * it twice is harmless.
  */
-export async function* staleKeys(name: string, endpoint: Endpoint, held: KeySet, signal: AbortSignal): AsyncGenerator<StaleKeys> {
+export async function* staleKeys(
+  name: string,
+  endpoint: Endpoint,
+  held: KeySet,
+  owns: (key: Buffer) => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<StaleKeys> {
   let connection: Connection | null = null;
   try {
     connection = await Connection.open(endpoint, { name: "sluice-sweep", signal });
@@ -25,7 +31,7 @@ export async function* staleKeys(name: string, endpoint: Endpoint, held: KeySet,
       let cursor = "0";
       do {
         const [next, keys] = readScan(await connection.call(["SCAN", cursor, "COUNT", SCAN_COUNT]));
-        const stale = keys.filter((key) => !isOwn(key) && !held.has(db, key));
+        const stale = keys.filter((key) => owns(key) && !isOwn(key) && !held.has(db, key));
         if (stale.length > 0) yield { db, keys: stale };
         cursor = next;
       } while (cursor !== "0");
@@ -39,7 +45,8 @@ export async function* staleKeys(name: string, endpoint: Endpoint, held: KeySet,
 
 const OWN_PREFIX = Buffer.from(OWN_KEY_PREFIX);
 
-function isOwn(key: Buffer): boolean {
+/** Keys of Sluice itself. */
+export function isOwn(key: Buffer): boolean {
   return key.length >= OWN_PREFIX.length && key.compare(OWN_PREFIX, 0, OWN_PREFIX.length, 0, OWN_PREFIX.length) === 0;
 }
 

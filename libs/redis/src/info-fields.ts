@@ -1,4 +1,4 @@
-/** The `name:value` lines of an answer of INFO; sections (`# Name`) and empty lines carry nothing. */
+/** The `name:value` lines of an answer of INFO or CLUSTER INFO; sections (`# Name`) and empty lines carry nothing. */
 export function infoFields(text: string): Map<string, string> {
   const fields = new Map<string, string>();
   for (const line of text.split("\n")) {

@@ -1,0 +1,168 @@
+import { ManualClock, silentLog, systemClock, type Actor } from "@sluice/runtime";
+import { NatsServer, waitUntil } from "@sluice/testkit";
+import { assignmentRecord, memberRecord, recordKey } from "@sluice/wire";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { runAssignedWork } from "./assigned-work.ts";
+import { Bus } from "./bus.ts";
+import { beMember } from "./member.ts";
+
+const key = recordKey.assignment("p");
+
+async function open(server: NatsServer) {
+  const bus = await Bus.connect({ url: server.url, name: "test", log: silentLog() });
+  return { bus, [Symbol.asyncDispose]: async () => bus.close() };
+}
+
+function start(bus: Bus, create?: (name: string) => Promise<Actor>) {
+  const running = new Set<string>();
+  const stop = new AbortController();
+  const actor = (name: string): Actor => ({
+    name,
+    run: async (signal) => {
+      running.add(name);
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      running.delete(name);
+    },
+  });
+  const config = { natsUrl: "", instance: "me", logLevel: "silent", secretKey: null, streamReplicas: 1 };
+  const ended = runAssignedWork({
+    context: { config, log: silentLog(), clock: systemClock, stopping: stop.signal },
+    bus,
+    service: "writer",
+    pick: (assignment) => assignment.lanes,
+    madeFrom: () => "",
+    create: async (pipeline, work) => (create === undefined ? actor(`${pipeline}/${work}`) : create(`${pipeline}/${work}`)),
+  });
+  const assign = async (lanes: Record<string, string>): Promise<unknown> =>
+    bus.records.put(key, assignmentRecord, { shards: {}, lanes });
+  return { running, stop, ended, actor, assign };
+}
+
+const names = (running: ReadonlySet<string>): string => [...running].toSorted().join(" ");
+
+test("runs what is assigned to it and nothing else, and is a member until it stops", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const { bus } = held;
+  const { running, stop, ended, assign } = start(bus);
+  await waitUntil("it is a member", async () => bus.records.get(recordKey.member("writer", "me"), memberRecord));
+  await assign({ "main.s0.0": "me", "main.s0.1": "other", "main.s0.2": "me" });
+  await waitUntil("its work runs", () => names(running) === "p/main.s0.0 p/main.s0.2");
+  await assign({ "main.s0.0": "other", "main.s0.1": "me", "main.s0.2": "me" });
+  await waitUntil("it changes", () => names(running) === "p/main.s0.1 p/main.s0.2");
+  const anything = z.unknown();
+  await bus.records.put(key, anything, { lanes: "broken" });
+  await bus.records.put(recordKey.assignment("q"), assignmentRecord, { shards: {}, lanes: { "main.s0.0": "me" } });
+  await waitUntil("a broken assignment changes nothing", () => names(running) === "p/main.s0.1 p/main.s0.2 q/main.s0.0");
+  await bus.records.remove(key);
+  await waitUntil("what is no longer assigned ends", () => names(running) === "q/main.s0.0");
+  stop.abort();
+  await ended;
+  expect(names(running)).toBe("");
+  expect(await bus.records.get(recordKey.member("writer", "me"), memberRecord)).toBeNull();
+});
+
+test("goes on through a restart of the bus", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const { running, stop, ended, assign } = start(held.bus);
+  await assign({ "main.s0.0": "me" });
+  await waitUntil("it runs", () => running.size === 1);
+  await server.restart("SIGKILL");
+  await waitUntil("it is assigned", async () => assign({ "main.s0.0": "me", "main.s0.1": "me" }));
+  await waitUntil("the new work runs", () => running.size === 2);
+  stop.abort();
+  await ended;
+  expect(running.size).toBe(0);
+});
+
+test("asks again for an actor that could not be made", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  let asked = 0;
+  const work = start(held.bus, async (name) => {
+    asked++;
+    if (asked < 3) throw new Error("not yet");
+    return Promise.resolve(work.actor(name));
+  });
+  await work.assign({ "main.s0.0": "me" });
+  await waitUntil("it runs", () => work.running.size === 1);
+  expect(asked).toBe(3);
+  work.stop.abort();
+  await work.ended;
+});
+
+test("stops although an actor is being made, and does not start it", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  let make: (() => void) | undefined;
+  const work = start(held.bus, async (name) => {
+    await new Promise<void>((resolve) => (make = resolve));
+    return work.actor(name);
+  });
+  await work.assign({ "main.s0.0": "me" });
+  await waitUntil("it is being made", () => make !== undefined);
+  work.stop.abort();
+  await work.ended;
+  make?.();
+  await held.bus.records.get(key, assignmentRecord);
+  expect(work.running.size).toBe(0);
+});
+
+test("an actor that ends while another is being made does not end the service", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  let finish: (() => void) | undefined;
+  let make: (() => void) | undefined;
+  const work = start(held.bus, async (name) => {
+    if (name === "p/main.s0.1") await new Promise<void>((resolve) => (make = resolve));
+    if (name !== "p/main.s0.0" || finish !== undefined) return work.actor(name);
+    return { name, run: async () => new Promise<void>((resolve) => (finish = resolve)) };
+  });
+  await work.assign({ "main.s0.0": "me" });
+  await waitUntil("the first runs", () => finish !== undefined);
+  await work.assign({});
+  await work.assign({ "main.s0.0": "me", "main.s0.1": "me" });
+  await waitUntil("the second is being made", () => make !== undefined);
+  finish?.();
+  make?.();
+  await waitUntil("both run", () => names(work.running) === "p/main.s0.0 p/main.s0.1");
+  work.stop.abort();
+  await work.ended;
+  expect(work.running.size).toBe(0);
+});
+
+test("a member says so every second, through an outage, and takes its record away at the end", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const { records } = held.bus;
+  const clock = new ManualClock();
+  const stop = new AbortController();
+  const name = recordKey.member("writer", "m");
+  const member = beMember(records, "writer", "m", clock, stop.signal);
+  const first = await waitUntil("the first sign", async () => records.get(name, memberRecord));
+  expect(first.value).toMatchObject({ service: "writer", instance: "m", pid: process.pid, startedAt: clock.nowMs() });
+  await waitUntil("it sleeps", () => clock.sleeping === 1);
+  await clock.advance(1_000);
+  const second = await waitUntil("the next", async () => {
+    const found = await records.get(name, memberRecord);
+    return found !== null && found.revision > first.revision ? found : null;
+  });
+  await server.kill();
+  await waitUntil("the loss is seen", async () =>
+    records.get(name, memberRecord).then(
+      () => false,
+      () => true,
+    ),
+  );
+  await clock.advance(3_000);
+  await server.restart();
+  await waitUntil("it goes on", async () => {
+    await clock.advance(1_000);
+    return ((await records.get(name, memberRecord))?.revision ?? 0) > second.revision;
+  });
+  stop.abort();
+  await member;
+  expect(await records.get(name, memberRecord)).toBeNull();
+});

@@ -1,0 +1,5 @@
+export * from "./cluster-connections.ts";
+export * from "./cluster-nodes.ts";
+export * from "./cluster-slots.ts";
+export * from "./deployment.ts";
+export * from "./look-at-deployment.ts";

@@ -1,0 +1,90 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { comparePositions, formatMark, laneMarkKey, MarkError, parseMark, type Position } from "./position.ts";
+
+const position = (changed: Partial<Position>): Position => ({
+  epoch: 2,
+  copy: 1,
+  phase: "live",
+  shard: "s0",
+  offset: 100,
+  sequence: 9,
+  ...changed,
+});
+
+const small = fc.nat(3);
+const anyPosition: fc.Arbitrary<Position> = fc.record({
+  epoch: fc.oneof(small, fc.nat(999_999_999_999_999)),
+  copy: fc.oneof(small, fc.nat(999_999_999_999_999)),
+  phase: fc.constantFrom("snap" as const, "live" as const),
+  shard: fc.nat(999_999).map((shard) => `s${shard}`),
+  offset: fc.oneof(small, fc.maxSafeNat()),
+  sequence: fc.oneof(small, fc.maxSafeNat()),
+});
+
+describe("marks", () => {
+  test("the form in a destination is pinned", () => {
+    expect(formatMark(position({}))).toBe("1|2|1|live|s0|100|9");
+    expect(laneMarkKey("3560", "p", "main", "s0", 4)).toBe("sluice:{3560}:p:main:s0.4");
+  });
+
+  test("are read as they were written", () => {
+    fc.assert(
+      fc.property(anyPosition, (given) => {
+        expect(parseMark(formatMark(given))).toEqual(given);
+      }),
+    );
+  });
+
+  test.each([
+    ["nothing", ""],
+    ["another text", "hello"],
+    ["too few fields", "1|2|1|live|s0|100"],
+    ["too many fields", "1|2|1|live|s0|100|9|1"],
+    ["another phase", "1|2|1|done|s0|100|9"],
+    ["no shard", "1|2|1|live|x|100|9"],
+    ["a negative offset", "1|2|1|live|s0|-1|9"],
+    ["a fraction", "1|2|1|live|s0|1.5|9"],
+    ["a new line behind it", "1|2|1|live|s0|100|9\n"],
+    ["an offset that is not exact", "1|2|1|live|s0|9007199254740992|9"],
+    ["a sequence that is not exact", "1|2|1|live|s0|1|9999999999999999"],
+    ["another version", "2|2|1|live|s0|100|9"],
+  ])("refuse %s", (_name, text) => {
+    expect(() => parseMark(text)).toThrow(MarkError);
+    expect(() => parseMark(text)).toThrow(JSON.stringify(text));
+  });
+
+  test("quote at most 80 characters of what stands there", () => {
+    expect(() => parseMark("x".repeat(10_000))).toThrow(new RegExp(`^not a mark of Sluice: "x{80}"; expected version`));
+  });
+});
+
+describe("order", () => {
+  test.each([
+    ["a later epoch before all else", { epoch: 3, copy: 0, phase: "snap", offset: 0 }],
+    ["a later copy before phase and offset", { copy: 2, phase: "snap", offset: 0 }],
+    ["a larger offset", { offset: 101 }],
+  ] as const)("%s", (_name, later) => {
+    expect(comparePositions(position(later), position({}))).toBeGreaterThan(0);
+    expect(comparePositions(position({}), position(later))).toBeLessThan(0);
+  });
+
+  test("live after snap", () => {
+    expect(comparePositions(position({ offset: 0 }), position({ phase: "snap", offset: 5 }))).toBeGreaterThan(0);
+  });
+
+  test("the sequence is no part of it", () => {
+    expect(comparePositions(position({ sequence: 1 }), position({ sequence: 2 }))).toBe(0);
+  });
+
+  test("is total: antisymmetric and transitive", () => {
+    fc.assert(
+      fc.property(anyPosition, anyPosition, anyPosition, (a, b, c) => {
+        expect(Math.sign(comparePositions(a, b)) + Math.sign(comparePositions(b, a))).toBe(0);
+        const [x, y, z] = [a, b, c].toSorted(comparePositions) as [Position, Position, Position];
+        expect(comparePositions(x, y)).toBeLessThanOrEqual(0);
+        expect(comparePositions(x, z)).toBeLessThanOrEqual(0);
+      }),
+    );
+  });
+});

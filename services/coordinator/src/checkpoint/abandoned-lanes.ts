@@ -1,0 +1,36 @@
+import { parseGroupLaneLabel } from "@sluice/wire";
+import { laneLabels, lanesOfShards, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+
+/** A lane that no shard has any more. */
+export interface AbandonedLane {
+  readonly shardId: string;
+  readonly lane: number;
+  /** The last copy that was sent on it. */
+  readonly copy: number;
+}
+
+/**
+ * Lanes that were read once and that the topology has no more: their slots went to other shards, and what is stored on them is
+ * never continued. None is told before every lane of every group is live again in an epoch above its shard's floor: until then
+ * what is stored is all that a person could look at if the new copy failed.
+ */
+export function abandonedLanes(known: KnownPipeline): AbandonedLane[] {
+  const shards = known.topology?.value.shards ?? [];
+  const hasSettled =
+    shards.length > 0 &&
+    shards.every(({ id, floor }) => (known.shards.get(id)?.value.epoch ?? 0) > floor) &&
+    laneLabels(known).every(({ label, shardId }) => {
+      const lane = known.lanes.get(label)?.value;
+      return lane?.phase === "live" && lane.epoch === known.shards.get(shardId)?.value.epoch;
+    });
+  if (!hasSettled) return [];
+  const present = new Set(lanesOfShards(known).map(({ shardId, lane }) => `${shardId}.${lane}`));
+  const abandoned = new Map<string, AbandonedLane>();
+  for (const [label, { value }] of known.lanes) {
+    const { shard: shardId, lane } = parseGroupLaneLabel(label);
+    const key = `${shardId}.${lane}`;
+    const copy = Math.max(1, value.copy, abandoned.get(key)?.copy ?? 1);
+    if (!present.has(key)) abandoned.set(key, { shardId, lane, copy });
+  }
+  return [...abandoned.values()];
+}

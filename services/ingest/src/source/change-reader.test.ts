@@ -1,0 +1,348 @@
+import { CommandFramer, CommandKind, commandTable, encodeCommand, keySlot, RespError } from "@sluice/redis";
+import { Halt } from "@sluice/runtime";
+import { fixtureVersions, loadRecording } from "@sluice/testkit";
+import { ChangeFlag, ChangeRows, decodeBatch, laneOf, SlotSet } from "@sluice/wire";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { BacklogBound } from "../lanes/backlog-bound.ts";
+import { ChangeBatcher } from "../lanes/change-batcher.ts";
+import { ChangeReader } from "./change-reader.ts";
+
+const NOW_MS = 1_700_000_000_000;
+const HEAD = { shard: "s0", epoch: 1, term: 1, replid: "a".repeat(40) };
+
+interface Unit {
+  readonly lane: number;
+  readonly end: number;
+  readonly db: number;
+  readonly flags: number;
+  readonly commands: string[];
+}
+
+interface Setup {
+  readonly lanes?: number;
+  readonly offset?: number;
+  readonly version?: number;
+  readonly db?: number;
+  /** Where the lanes' tails stand. */
+  readonly tails?: readonly number[];
+  readonly slots?: SlotSet;
+}
+
+function setUp({ lanes = 1, offset = 0, version = 70_015, db = 0, tails = [], slots = SlotSet.all() }: Setup = {}): {
+  reader: ChangeReader;
+  batchers: ChangeBatcher[];
+} {
+  const batchers = Array.from(
+    { length: lanes },
+    (_, lane) => new ChangeBatcher(HEAD, tails[lane] ?? offset, db, 64 * 1024, new BacklogBound()),
+  );
+  return {
+    reader: new ChangeReader({ shard: "s0", lanes: batchers, slots, offset, db, version, nowMs: () => NOW_MS }),
+    batchers,
+  };
+}
+
+function stream(...commands: readonly string[]): Buffer {
+  return Buffer.concat(commands.map((line) => encodeCommand(line.split(" "))));
+}
+
+function pushInPieces(reader: ChangeReader, bytes: Buffer, sizes: readonly number[]): void {
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] as number;
+    reader.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+}
+
+/** What stands in the batchers, unit by unit. */
+function unitsOf(batchers: readonly ChangeBatcher[]): Unit[] {
+  return batchers.flatMap((batcher, lane) => {
+    const units: Unit[] = [];
+    for (let closed = batcher.take(); closed !== null; closed = batcher.take()) {
+      batcher.stored();
+      const { rows, body, previous } = decodeBatch(closed.message);
+      if (!(rows instanceof ChangeRows)) continue;
+      const framer = new CommandFramer();
+      framer.push(body);
+      for (let row = 0; row < rows.count; row++) {
+        framer.next();
+        const args = Array.from({ length: framer.argc }, (_, at) =>
+          framer.buffer.toString("latin1", framer.argStart(at), framer.argEnd(at)),
+        );
+        expect([rows.lengths[row], rows.argcs[row], rows.headers[row]]).toEqual([
+          framer.end - framer.start,
+          framer.argc,
+          framer.headerLength,
+        ]);
+        const flags = rows.flags[row] as number;
+        const isFirst = (flags & ChangeFlag.first) !== 0;
+        if (isFirst)
+          units.push({ lane, end: previous + (rows.ends[row] as number), db: rows.dbs[row] as number, flags: 0, commands: [] });
+        const unit = units.at(-1) as Unit;
+        unit.commands.push(args.join(" "));
+        Object.assign(unit, { flags: unit.flags | (flags & (ChangeFlag.expiry | ChangeFlag.barrier)) });
+      }
+    }
+    return units;
+  });
+}
+
+function carried(bytes: Buffer, setup: Setup = {}): Unit[] {
+  const { reader, batchers } = setUp(setup);
+  reader.push(bytes);
+  return unitsOf(batchers);
+}
+
+test("a write is a unit that ends where it ends in the source's stream, in the database that is selected", () => {
+  const bytes = stream("SELECT 3", "set a 1", "PING", "SELECT 11", "INCR b");
+  expect(carried(bytes, { offset: 100 })).toEqual([
+    { lane: 0, end: 100 + stream("SELECT 3", "set a 1").length, db: 3, flags: 0, commands: ["set a 1"] },
+    { lane: 0, end: 100 + bytes.length, db: 11, flags: 0, commands: ["INCR b"] },
+  ]);
+});
+
+test("unit-never-split: MULTI to EXEC is one unit that ends with EXEC, with SELECT in and outside", () => {
+  const { reader, batchers } = setUp();
+  const bytes = stream("SELECT 1", "MULTI", "SELECT 2", "SET a 1", "SELECT 5", "SET b 1", "EXEC", "SET c 1");
+  reader.push(bytes);
+  expect([reader.boundary, reader.db, reader.isInTransaction, reader.commands]).toEqual([bytes.length, 5, false, 3]);
+  const [first, second] = unitsOf(batchers);
+  expect([first?.commands, first?.db]).toEqual([["SET a 1", "SET b 1"], 2]);
+  expect(first?.end).toBe(bytes.length - stream("SET c 1").length);
+  expect([second?.commands, second?.db, second?.end]).toEqual([["SET c 1"], 5, bytes.length]);
+});
+
+test("stored-before-ack: an open transaction holds back the boundary and what may be acknowledged", () => {
+  const { reader, batchers } = setUp({ offset: 10 });
+  const [batcher] = batchers;
+  reader.push(stream("MULTI", "SET a 1"));
+  expect([reader.boundary, reader.isInTransaction, batcher?.unstoredFrom, batcher?.isEmpty]).toEqual([10, true, 10, false]);
+  expect(batcher?.take()).toBeNull();
+  reader.push(stream("EXEC"));
+  expect([reader.boundary, reader.isInTransaction]).toEqual([10 + stream("MULTI", "SET a 1", "EXEC").length, false]);
+});
+
+test("bookkeeping counts in the offset and makes no unit: PING, REPLCONF, empty transactions, the source's own and PUBLISH", () => {
+  const bytes = stream(
+    "ping",
+    "REPLCONF GETACK *",
+    "MULTI",
+    "EXEC",
+    "CLUSTER SETSLOT 1 STABLE",
+    "PUBLISH c m",
+    "SPUBLISH c m",
+    "OPINFO x",
+    "MULTI",
+    "SELECT 4",
+    "PING",
+    "EXEC",
+  );
+  const { reader, batchers } = setUp({ offset: 7 });
+  reader.push(Buffer.concat([Buffer.from("\n\n"), bytes]));
+  expect([reader.boundary, reader.db, reader.commands]).toEqual([7 + bytes.length, 4, 0]);
+  expect(unitsOf(batchers)).toEqual([]);
+});
+
+test("applied-once: units that a lane holds already are passed over, single ones and transactions", () => {
+  const before = stream("SELECT 2", "SET a 1", "MULTI", "INCR n", "INCR m", "EXEC");
+  const bytes = Buffer.concat([before, stream("INCR n", "MULTI", "INCR m", "EXEC")]);
+  const all = carried(bytes, { offset: 50 });
+  expect(all).toHaveLength(4);
+  for (const [stored, unit] of all.entries()) {
+    expect(carried(bytes, { offset: 50, tails: [unit.end] })).toEqual(all.slice(stored + 1));
+  }
+});
+
+test("barriers carry their flag", () => {
+  const units = carried(
+    stream("FLUSHALL", "flushdb async", "SWAPDB 0 1", "FUNCTION FLUSH", "MULTI", "SET a 1", "FLUSHALL", "EXEC"),
+  );
+  expect(units.map(({ commands, flags }) => [commands.join("; "), flags])).toEqual([
+    ["FLUSHALL", ChangeFlag.barrier],
+    ["flushdb async", ChangeFlag.barrier],
+    ["SWAPDB 0 1", ChangeFlag.barrier],
+    ["FUNCTION FLUSH", ChangeFlag.barrier],
+    ["SET a 1; FLUSHALL", ChangeFlag.barrier],
+  ]);
+});
+
+test("relative expiries of sources below 7.0 become absolute at receipt, all else stays as it is; each is flagged", () => {
+  const lines = ["SETEX a 10 v", "PEXPIRE a 1500", "EXPIREAT a 1900000000", "set a v px 20", "SET a v", "RESTORE a 5000 x"];
+  const at = (ms: number): string => String(NOW_MS + ms);
+  expect(carried(stream(...lines), { version: 60_216 }).map(({ commands, flags }) => [commands[0], flags])).toEqual([
+    [`SET a v PXAT ${at(10_000)}`, ChangeFlag.expiry],
+    [`PEXPIREAT a ${at(1500)}`, ChangeFlag.expiry],
+    ["EXPIREAT a 1900000000", ChangeFlag.expiry],
+    [`set a v PXAT ${at(20)}`, ChangeFlag.expiry],
+    ["SET a v", 0],
+    [`RESTORE a ${at(5000)} x ABSTTL`, ChangeFlag.expiry],
+  ]);
+  expect(carried(stream("PEXPIREAT a 1900000000000", "SET a v"), { version: 70_000 }).map(({ flags }) => flags)).toEqual([
+    ChangeFlag.expiry,
+    0,
+  ]);
+});
+
+test("a blocking command becomes its plain form, which a transaction may hold", () => {
+  expect(carried(stream("brpoplpush l m 0"), { version: 20_824 })[0]).toMatchObject({ commands: ["RPOPLPUSH l m"], flags: 0 });
+});
+
+const keyOfLane = (lane: number, lanes: number): string => {
+  for (let n = 0; ; n++) {
+    const key = Buffer.from(`k${n}`);
+    if (laneOf(keySlot(key, 0, key.length), lanes) === lane) return `k${n}`;
+  }
+};
+
+test("ordered-lane: each key goes to the lane of its slot", () => {
+  const [a, b] = [keyOfLane(0, 4), keyOfLane(3, 4)];
+  const units = carried(stream(`SET ${a} 1`, `SET ${b} 1`, `DEL ${a}`, "MULTI", `SET ${b} 2`, "EXEC"), { lanes: 4 });
+  expect(units.map(({ lane, commands }) => [lane, commands[0]])).toEqual([
+    [0, `SET ${a} 1`],
+    [0, `DEL ${a}`],
+    [3, `SET ${b} 1`],
+    [3, `SET ${b} 2`],
+  ]);
+});
+
+test("applied-once: DEL, UNLINK and MSET over several lanes are taken apart, each lane with its own keys and the same end", () => {
+  const [a, b, c] = [keyOfLane(0, 4), keyOfLane(2, 4), keyOfLane(0, 8)];
+  const bytes = stream("SELECT 3", `mset ${a} 1 ${b} 2 ${c} 3`, `DEL ${b} ${a}`);
+  const ends = [bytes.length - stream(`DEL ${b} ${a}`).length, bytes.length];
+  const units = carried(bytes, { lanes: 4 });
+  expect(units.map(({ lane, end, db, commands }) => [lane, end, db, ...commands])).toEqual([
+    [0, ends[0], 3, `mset ${a} 1 ${c} 3`],
+    [0, ends[1], 3, `DEL ${a}`],
+    [2, ends[0], 3, `mset ${b} 2`],
+    [2, ends[1], 3, `DEL ${b}`],
+  ]);
+  // A lane that is ahead has its share already; the others still get theirs.
+  const resumed = carried(bytes, { lanes: 4, tails: [ends[0] ?? 0, 0, 0, 0] });
+  expect(resumed.map(({ lane, commands }) => [lane, ...commands])).toEqual([
+    [0, `DEL ${a}`],
+    [2, `mset ${b} 2`],
+    [2, `DEL ${b}`],
+  ]);
+});
+
+test("commands on slots that the shard does not own are passed over, and count in the offset", () => {
+  const [mine, other] = [keyOfLane(0, 2), keyOfLane(1, 2)];
+  const slots = SlotSet.parse("0-8191");
+  const bytes = stream(`SET ${other} 1`, `SET ${mine} 1`, "MULTI", `SET ${other} 2`, "EXEC", `DEL ${mine} ${other}`);
+  const { reader, batchers } = setUp({ lanes: 2, slots });
+  reader.push(bytes);
+  expect(reader.boundary).toBe(bytes.length);
+  expect(unitsOf(batchers).map(({ lane, commands }) => [lane, ...commands])).toEqual([
+    [0, `SET ${mine} 1`],
+    [0, `DEL ${mine}`],
+  ]);
+});
+
+test.each([["RENAME $a $b"], ["FLUSHALL"], ["SCRIPT FLUSH"], ["ZUNIONSTORE $a 1 $b"], ["MULTI\nSET $a 1\nSET $b 1\nEXEC"]])(
+  "loud: what concerns several lanes halts: %s",
+  (lines) => {
+    const bytes = stream(...lines.replaceAll("$a", keyOfLane(0, 4)).replaceAll("$b", keyOfLane(1, 4)).split("\n"));
+    const { reader } = setUp({ lanes: 4 });
+    expect(() => reader.push(bytes)).toThrow(expect.objectContaining({ code: "PIP-004" }));
+    expect(() => setUp().reader.push(bytes)).not.toThrow();
+  },
+);
+
+test.each([
+  "CONFIG SET dir /",
+  "DEBUG SLEEP 1",
+  "SHUTDOWN",
+  "REPLICAOF NO ONE",
+  "ACL SETUSER x",
+  "MIGRATE h 1 k 0 1",
+  "GET a",
+  "NEWCOMMAND a",
+  "DISCARD",
+])("loud: %s is never forwarded", (line) => {
+  const { reader, batchers } = setUp();
+  const push = (): void => reader.push(Buffer.concat([stream("SET a 1"), stream(line)]));
+  expect(push).toThrow(Halt);
+  expect(unitsOf(batchers).map(({ commands }) => commands)).toEqual([["SET a 1"]]);
+});
+
+test("what is no command is an error of the stream, and names its place", () => {
+  expect(() => setUp().reader.push(Buffer.from("*1\r\n$4\r\nPING\r\nPING\r\n"))).toThrow(RespError);
+});
+
+test.each(fixtureVersions)("the recordings of %s pass through whole, whatever the pieces they come in", (version) => {
+  const [major = 0, minor = 0, patch = 0] = version.split(".").map(Number);
+  const numeric = major * 10_000 + minor * 100 + patch;
+  for (const name of ["replication", "replication-diskless"] as const) {
+    const { content, bytes, fullresync, finalOffset } = loadRecording(version, name);
+    const recorded = content.subarray(bytes.streamStart);
+    const setup = { version: numeric, offset: fullresync.offset };
+    const writes = writesIn(recorded);
+    let whole: Unit[] | null = null;
+    for (const sizes of [[recorded.length], [1], [13, 1, 700], [4096]]) {
+      const { reader, batchers } = setUp(setup);
+      pushInPieces(reader, recorded, sizes);
+      expect([reader.boundary, reader.isInTransaction, reader.commands]).toEqual([finalOffset, false, writes.length]);
+      const units = unitsOf(batchers);
+      whole ??= units;
+      expect(units).toEqual(whole);
+    }
+    const commands = (whole ?? []).flatMap((unit) => unit.commands);
+    if (numeric >= 70_000) expect(commands).toEqual(writes);
+    expect(commands.map(keyOf)).toEqual(writes.map(keyOf));
+  }
+});
+
+/** The commands that change something, found without the reader. */
+function writesIn(bytes: Buffer): string[] {
+  const framer = new CommandFramer();
+  framer.push(bytes);
+  const found: string[] = [];
+  while (framer.next()) {
+    const kind = commandTable.kind[commandTable.idOfCommand(framer)];
+    if (kind !== CommandKind.write && kind !== CommandKind.script && kind !== CommandKind.barrier) continue;
+    found.push(
+      Array.from({ length: framer.argc }, (_, at) =>
+        framer.buffer.toString("latin1", framer.argStart(at), framer.argEnd(at)),
+      ).join(" "),
+    );
+  }
+  return found;
+}
+
+function keyOf(command: string): string | undefined {
+  return command.split(" ")[1];
+}
+
+const piece = fc.oneof(
+  fc.constantFrom(
+    "PING",
+    "SELECT 2",
+    "SET k 1",
+    "INCR {a}n",
+    "PEXPIREAT k 1900000000000",
+    "FLUSHDB",
+    "PUBLISH c m",
+    "REPLCONF GETACK *",
+  ),
+  fc
+    .array(fc.constantFrom("SET x 1", "SELECT 1", "DEL y", "RPUSH l 1 2 3"), { maxLength: 4 })
+    .map((inside) => ["MULTI", ...inside, "EXEC"].join("\n")),
+);
+
+test("every split of a stream gives the same units", () => {
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 }),
+      (lines, sizes) => {
+        const bytes = stream(...lines.flatMap((line) => line.split("\n")));
+        const { reader, batchers } = setUp();
+        pushInPieces(reader, bytes, sizes);
+        expect(reader.boundary).toBe(bytes.length);
+        expect(unitsOf(batchers)).toEqual(carried(bytes));
+      },
+    ),
+    { numRuns: 200 },
+  );
+});

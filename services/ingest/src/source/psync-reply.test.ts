@@ -1,0 +1,56 @@
+import { ConnectionLost, ReplyError } from "@sluice/redis";
+import { Halt, Retryable } from "@sluice/runtime";
+import { expect, test } from "vitest";
+import { parsePsyncReply, sourceFault } from "./psync-reply.ts";
+
+const REPLID = "0123456789abcdef0123456789abcdef01234567";
+
+test("reads what a source says to PSYNC, in the forms of all versions", () => {
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 0`)).toEqual({ kind: "full", replid: REPLID, offset: 0 });
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 9007199254740991 more`)).toEqual({
+    kind: "full",
+    replid: REPLID,
+    offset: 2 ** 53 - 1,
+  });
+  expect(parsePsyncReply("CONTINUE")).toEqual({ kind: "continue", replid: null });
+  expect(parsePsyncReply(`CONTINUE ${REPLID}`)).toEqual({ kind: "continue", replid: REPLID });
+});
+
+test.each([
+  "",
+  "OK",
+  "FULLRESYNC",
+  `FULLRESYNC ${REPLID}`,
+  `FULLRESYNC ${REPLID} -1`,
+  "FULLRESYNC short 5",
+  `CONTINUE ${REPLID}0`,
+  "CONTINUE \u001b[2J",
+])("refuses %j and shows it without control characters", (line) => {
+  const read = (): unknown => parsePsyncReply(line);
+  expect(read).toThrow(Retryable);
+  // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
+  expect(read).toThrow(/^[^\u0000-\u001f]*expected \+FULLRESYNC/);
+});
+
+test.each<readonly [string, typeof Retryable | typeof Halt, string]>([
+  ["NOAUTH Authentication required.", Halt, "SRC-002"],
+  ["WRONGPASS invalid username-password pair", Halt, "SRC-002"],
+  ["NOPERM this user has no permissions", Halt, "SRC-002"],
+  ["LOADING Redis is loading the dataset in memory", Retryable, "SRC-003"],
+  ["NOMASTERLINK Can't SYNC while not connected with my master", Retryable, "SRC-003"],
+  ["MASTERDOWN Link with MASTER is down", Retryable, "SRC-003"],
+  ["BUSY Redis is busy running a script", Retryable, "SRC-003"],
+  ["ERR max number of clients reached", Retryable, "SRC-001"],
+])("what an error of a source means: %s", (line, type, code) => {
+  const fault = sourceFault("s0", new ReplyError(line));
+  expect(fault).toBeInstanceOf(type);
+  expect(fault.code).toBe(code);
+});
+
+test("what is no reply is a broken link", () => {
+  expect(sourceFault("s0", new ConnectionLost({ host: "h", port: 1 }, "lost"))).toMatchObject({
+    code: "SRC-001",
+    endpoint: "source s0",
+  });
+  expect(sourceFault("s0", new Error("other"))).toBeInstanceOf(Retryable);
+});

@@ -1,0 +1,178 @@
+import { Bus } from "@sluice/bus";
+import { lookAtDeployment, type Address, type ClusterConnections, type Deployment } from "@sluice/redis";
+import { silentLog, supervise, systemClock, type Actor } from "@sluice/runtime";
+import { NatsServer, RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
+import {
+  destinationRecord,
+  endpointOf,
+  epochRecord,
+  pipelineSchema,
+  recordKey,
+  topologyRecord,
+  type EndpointSpec,
+  type TopologyRecord,
+} from "@sluice/wire";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { takeRecord, routedFilters, type RoutedPipeline } from "../routed-pipeline.ts";
+import { DestinationWatch } from "./destination-watch.ts";
+import { SourceWatch, type WatchDeps } from "./source-watch.ts";
+
+const log = silentLog();
+const clock = systemClock;
+const open = (spec: EndpointSpec) =>
+  endpointOf(
+    spec,
+    (password) => password,
+    () => "",
+  );
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+});
+
+let bus: Bus;
+let known: RoutedPipeline;
+let deps: WatchDeps;
+let run: (actor: Actor) => void;
+beforeEach(async () => {
+  const server = await NatsServer.start();
+  stops.push(async () => server[Symbol.asyncDispose]());
+  bus = await Bus.connect({ url: server.url, name: "test", log });
+  stops.push(() => bus.close());
+  deps = { records: bus.records, clock, log, open, look: lookAtDeployment };
+  const pipelines = new Map<string, RoutedPipeline>();
+  known = { spec: null, state: null, topology: null, assignment: null, destinations: new Map() };
+  pipelines.set("p", known);
+  for (const filter of routedFilters) bus.records.watch(filter, (change) => takeRecord(pipelines, change));
+  run = (actor) => {
+    const stopping = new AbortController();
+    const ended = supervise(actor, stopping.signal, clock, log);
+    stops.push(async () => {
+      stopping.abort();
+      await ended;
+    });
+  };
+});
+
+function specify(source: object, destination: string): void {
+  const pipeline = pipelineSchema.parse({ name: "p", source, destinations: [{ url: destination }], lanes: 4 });
+  known.spec = { value: { pipeline, desired: "running", createdAt: 1 }, revision: 1 };
+}
+
+const topologyWhere = (what: string, holds: (topology: TopologyRecord) => boolean): Promise<TopologyRecord> => {
+  let last: unknown = null;
+  return waitUntil(
+    what,
+    async () => {
+      const found = await bus.records.get(recordKey.topology("p"), topologyRecord);
+      last = found?.value;
+      return found !== null && holds(found.value) ? found.value : null;
+    },
+    { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+  );
+};
+const setEpoch = async (epoch: number): Promise<void> => {
+  const current = await bus.records.get(recordKey.epoch("p"), epochRecord);
+  await bus.records.compareAndSet(recordKey.epoch("p"), epochRecord, { epoch }, current?.revision ?? 0);
+};
+const portsOf = ({ shards }: TopologyRecord): number[] => shards.map(({ port }) => port);
+
+describe("SourceWatch", () => {
+  test("follows a cluster through a failover and a migration that takes its time", async () => {
+    await using cluster = await RedisCluster.start({ replicas: 1 });
+    specify({ url: cluster.urls[4]! }, "redis://127.0.0.1:1");
+    run(new SourceWatch("p", known, deps));
+    const created = await topologyWhere("the topology is written", () => true);
+    const primaries = await cluster.primaries();
+    expect(created).toMatchObject({ mode: "cluster", lanes: 4, events: [] });
+    expect(portsOf(created)).toEqual(primaries.map(({ port }) => port));
+    expect(created.shards.map(({ id, floor }) => [id, floor])).toEqual([0, 1, 2].map((number) => [`s${number}`, 0]));
+
+    await setEpoch(5);
+    const successor = await cluster.failover(primaries[0]!);
+    const failedOver = await topologyWhere("the shard is read from the new primary", (now) =>
+      portsOf(now).includes(successor.port),
+    );
+    expect(failedOver.shards).toEqual([{ ...created.shards[0]!, port: successor.port }, ...created.shards.slice(1)]);
+    expect(failedOver.events).toHaveLength(1);
+
+    const half = await cluster.moveHalf(3, primaries[1]!);
+    let looks = 0;
+    const counted = async (connections: ClusterConnections, seeds: readonly Address[]): Promise<Deployment> => {
+      looks++;
+      return lookAtDeployment(connections, seeds);
+    };
+    run(new SourceWatch("p", known, { ...deps, look: counted }));
+    await waitUntil("the migration was looked at", () => looks >= 3);
+    expect((await topologyWhere("it is there", () => true)).events).toHaveLength(1);
+    await half.finish();
+    const moved = await topologyWhere("the slot has moved", ({ events }) => events.length === 2);
+    expect(moved.shards.map(({ slots, floor }) => `${slots} >${floor}`)).toEqual([
+      "0-2,4-5460 >5",
+      expect.stringMatching(/^3,.* >5$/) as string,
+      expect.stringMatching(/ >0$/) as string,
+    ]);
+    expect(moved.events[1]?.text).toBe("slots moved: 3 from s0 to s1; copied anew: s0, s1");
+  });
+
+  test("an epoch that a shard takes by its old slots while they change is below its floor in the end", async () => {
+    await using cluster = await RedisCluster.start();
+    specify({ url: cluster.url }, "redis://127.0.0.1:1");
+    const [first, second] = await cluster.primaries();
+    const records: WatchDeps["records"] = {
+      get: (key, schema) => bus.records.get(key, schema),
+      compareAndSet: async (key, schema, value, revision) => {
+        if (key === recordKey.topology("p") && revision > 0) await setEpoch(8);
+        return bus.records.compareAndSet(key, schema, value, revision);
+      },
+    };
+    run(new SourceWatch("p", known, { ...deps, records }));
+    await topologyWhere("the topology is written", () => true);
+    await cluster.moveSlots([0], first!, second!);
+    const moved = await topologyWhere("floors are raised", ({ shards }) => shards[0]!.floor === 8);
+    expect(moved.shards.map(({ floor }) => floor)).toEqual([8, 8, 0]);
+    expect(moved.events).toHaveLength(1);
+  });
+
+  test("links to a replica while it is healthy, and to the primary when there is none", async () => {
+    await using primary = await RedisServer.start();
+    await using replica = await RedisServer.start({ replicaOf: primary });
+    await replica.waitForSync();
+    known.destinations.set("main", {
+      revision: 1,
+      value: { mode: "standalone", nodes: [{ host: "127.0.0.1", port: 1, slots: "0-16383" }], at: 1 },
+    });
+    specify({ url: primary.url, read: "replica" }, "redis://127.0.0.1:1");
+    run(new SourceWatch("p", known, deps));
+    const created = await topologyWhere("the topology is written", () => true);
+    expect([created.mode, created.lanes, portsOf(created)]).toEqual(["standalone", 1, [replica.port]]);
+    await replica.kill();
+    const next = await topologyWhere("the primary stands in", (now) => portsOf(now)[0] === primary.port);
+    expect(next.shards[0]).toMatchObject({ id: "s0", floor: 0 });
+  });
+
+  test("waits for a source that is away, and for destinations that decide about lanes", async () => {
+    await using source = await RedisServer.start();
+    await using cluster = await RedisCluster.start();
+    await source.kill();
+    specify({ url: source.url }, cluster.url);
+    run(new SourceWatch("p", known, deps));
+    run(new DestinationWatch("p", "main", known, deps));
+    const slots = await waitUntil("the destination's slots are written", () =>
+      bus.records.get(recordKey.destination("p", "main"), destinationRecord),
+    );
+    expect(slots.value.mode).toBe("cluster");
+    expect(await bus.records.get(recordKey.topology("p"), topologyRecord)).toBeNull();
+    await source.restart();
+    const created = await topologyWhere("the topology is written", () => true);
+    expect([created.mode, created.lanes, created.shards[0]?.slots]).toEqual(["standalone", 4, "0-16383"]);
+
+    const [first, second] = await cluster.primaries();
+    await cluster.moveSlots([0, 1], first!, second!);
+    await waitUntil("the destination's slots follow", async () => {
+      const found = await bus.records.get(recordKey.destination("p", "main"), destinationRecord);
+      return found?.value.nodes.some(({ port, slots }) => port === second!.port && slots.startsWith("0-1,")) === true;
+    });
+  });
+});

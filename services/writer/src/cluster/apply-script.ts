@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { headerBytes, writeArgument, writeHeader } from "@sluice/redis";
+
+/**
+ * `apply` in a cluster, for one slot: KEYS[1] is the slot's mark and the other KEYS are all keys of the group, since a command on
+ * a key that is not declared is lost silently while the slot migrates (H18 v). ARGV: the expected mark (empty: none), the next
+ * one, then the commands, each behind the number of its arguments.
+ *
+ * The mark is set *before* the first command and with `call`, so that a server that can't write (OOM, READONLY, MISCONF) refuses
+ * the whole; the commands run with `pcall`, so that one that fails does not cut the group short. Servers before 7.0 replicate
+ * effects only when told so.
+ */
+const SCRIPT = `
+if redis.replicate_commands then redis.replicate_commands() end
+local mark = redis.call('GET', KEYS[1]) or ''
+if mark ~= ARGV[1] then return {'STALE', mark} end
+redis.call('SET', KEYS[1], ARGV[2])
+local errors = {'ERRORS'}
+local at = 3
+local last = #ARGV
+local index = 0
+while at <= last do
+  local count = tonumber(ARGV[at])
+  local reply = redis.pcall(unpack(ARGV, at + 1, at + count))
+  if type(reply) == 'table' and reply.err then
+    errors[#errors + 1] = index
+    errors[#errors + 1] = reply.err
+  end
+  at = at + count + 1
+  index = index + 1
+end
+if #errors > 1 then return errors end
+return redis.status_reply('OK')
+`;
+
+export const APPLY_SCRIPT = SCRIPT.trim();
+const SHA = Buffer.from(createHash("sha1").update(APPLY_SCRIPT).digest("hex"));
+
+/** Lua's `unpack` fails at about 8000 arguments, outside any pcall (H18 ii): larger groups go another way. */
+export const MOST_SCRIPT_ARGUMENTS = 7_000;
+
+/** One command in a group: raw RESP of its arguments (behind `*<argc>\r\n`) and where its keys stand. */
+export interface GroupCommand {
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly argc: number;
+}
+
+/** Commands on one slot that are applied together, in order. */
+export class SlotGroup {
+  readonly slot: number;
+  readonly markKey: string;
+  readonly expected: string;
+  next: string;
+  readonly commands: GroupCommand[] = [];
+  /** Extents of the keys: buffer, start, end. */
+  readonly keys: Buffer[] = [];
+  #args = 0;
+  #bytes = 0;
+
+  constructor(slot: number, markKey: string, expected: string | null, next: string) {
+    this.slot = slot;
+    this.markKey = markKey;
+    this.expected = expected ?? "";
+    this.next = next;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Arguments that the group's commands and keys make in the script's call. */
+  get args(): number {
+    return this.#args;
+  }
+
+  add(command: GroupCommand): void {
+    this.commands.push(command);
+    this.#args += command.argc + 1;
+    this.#bytes += command.end - command.start + 16;
+  }
+
+  addKey(key: Buffer): void {
+    this.keys.push(key);
+    this.#args++;
+    this.#bytes += key.length + 16;
+  }
+
+  /** True when the script can take it. */
+  get fitsScript(): boolean {
+    return this.#args <= MOST_SCRIPT_ARGUMENTS;
+  }
+
+  /** Bytes of the call, at most. */
+  get encodedBytes(): number {
+    return this.#bytes + this.commands.length * 8 + this.markKey.length + this.expected.length + this.next.length + 256;
+  }
+
+  /** Writes the EVALSHA and returns the position behind it. */
+  write(target: Buffer, from: number): number {
+    const total = 3 + 1 + this.keys.length + 2 + this.commands.reduce((sum, command) => sum + command.argc + 1, 0);
+    let at = writeHeader(target, from, 42, total);
+    at = writeArgument(target, at, "EVALSHA");
+    at = writeArgument(target, at, SHA);
+    at = writeArgument(target, at, 1 + this.keys.length);
+    at = writeArgument(target, at, this.markKey);
+    for (const key of this.keys) at = writeArgument(target, at, key);
+    at = writeArgument(target, at, this.expected);
+    at = writeArgument(target, at, this.next);
+    for (const { buffer, start, end, argc } of this.commands) {
+      at = writeArgument(target, at, argc);
+      at += buffer.copy(target, at, start, end);
+    }
+    return at;
+  }
+
+  /** The group's commands as a pipeline, for a watched transaction. */
+  plain(): Buffer[] {
+    return this.commands.flatMap(({ buffer, start, end, argc }) => {
+      const header = Buffer.allocUnsafe(headerBytes(argc));
+      writeHeader(header, 0, 42, argc);
+      return [header, buffer.subarray(start, end)];
+    });
+  }
+}

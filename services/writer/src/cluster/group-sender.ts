@@ -1,0 +1,242 @@
+import { decodeReply, ReplyError, ReplyType, type Connection, type ReplyFramer } from "@sluice/redis";
+import { Halt, printable, Retryable, type Clock } from "@sluice/runtime";
+import { Request } from "../apply/request.ts";
+import { destinationFault } from "../apply/standalone-destination.ts";
+import { verdictOf } from "../apply/verdict.ts";
+import { WatchedTransaction } from "../apply/watched-transaction.ts";
+import { APPLY_SCRIPT, type SlotGroup } from "./apply-script.ts";
+import type { NodePool } from "./node-pool.ts";
+import type { ClusterNode, SlotMap } from "./slot-map.ts";
+
+/** What a node answered to one group. */
+type Answer =
+  | { readonly kind: "applied"; readonly error: string | null }
+  | { readonly kind: "stale"; readonly found: string }
+  | { readonly kind: "error"; readonly error: string };
+
+const ASKING = Buffer.from("*1\r\n$6\r\nASKING\r\n");
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 500;
+/** A destination that can't take a group for so long is worth saying so: the lane starts again, with its retry shown. */
+const PATIENCE_MS = 5_000;
+
+/** A group whose mark was another than expected: somebody else applies this lane, or the destination's history changed. */
+export class StaleGroup extends Error {
+  override readonly name = "StaleGroup";
+  readonly group: SlotGroup;
+  readonly found: string;
+  constructor(group: SlotGroup, found: string) {
+    super(`slot ${group.slot} holds mark ${found || "none"}, expected ${group.expected || "none"}`);
+    this.group = group;
+    this.found = found;
+  }
+}
+
+/**
+ * Sends slot groups to the nodes that serve their slots, all at once, and sees each of them through: redirects, slots that move,
+ * nodes that can't for a moment. Groups of one slot are given in order, each expecting the mark that the one before it sets: so
+ * a group behind one that was not applied answers STALE and is simply sent again, in order, with it. Nothing is ever applied out
+ * of order or twice, whatever is sent how often.
+ */
+export class GroupSender {
+  readonly #name: string;
+  readonly #pool: NodePool;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  #map: SlotMap;
+  /** Nodes to ask for a slot that is on its way to them. */
+  readonly #asking = new Map<number, ClusterNode>();
+
+  constructor(name: string, pool: NodePool, map: SlotMap, clock: Clock, signal: AbortSignal) {
+    this.#name = name;
+    this.#pool = pool;
+    this.#map = map;
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  get map(): SlotMap {
+    return this.#map;
+  }
+
+  /** Learns the slot map anew. */
+  async refresh(slots: Iterable<number>): Promise<void> {
+    this.#map = await this.#pool.slotMap(slots, this.#map.nodes);
+  }
+
+  /**
+   * Resolves when every group is applied. Throws `StaleGroup`, `Retryable` DST-001 (outcome unknown) or DST-003, `Halt` DST-002
+   * when a group is refused for good, DST-004 when commands failed (their mark has moved).
+   */
+  async send(groups: readonly SlotGroup[]): Promise<void> {
+    let pending = groups;
+    let pauseMs = FIRST_PAUSE_MS;
+    const startedAtMs = this.#clock.monotonicMs();
+    while (pending.length > 0) {
+      const answers = await this.#wave(pending);
+      const { left, reason, isMoved } = this.#settle(pending, answers);
+      if (left.length === pending.length && !isMoved && this.#clock.monotonicMs() - startedAtMs > PATIENCE_MS) {
+        throw new Retryable("DST-003", `destination ${this.#name}`, `destination ${this.#name} answered ${printable(reason)}`);
+      }
+      if (left.length > 0) {
+        if (isMoved) await this.refresh(left.map(({ slot }) => slot));
+        await this.#clock.sleep(isMoved ? FIRST_PAUSE_MS : pauseMs, this.#signal);
+        pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+      }
+      pending = left;
+    }
+  }
+
+  /** Judges the answers in order; what was not applied is left to be sent again. */
+  #settle(groups: readonly SlotGroup[], answers: readonly Answer[]): { left: SlotGroup[]; reason: string; isMoved: boolean } {
+    const left: SlotGroup[] = [];
+    const held = new Set<number>();
+    let reason = "";
+    let isMoved = false;
+    let failed: Halt | null = null;
+    for (const [index, group] of groups.entries()) {
+      const answer = answers[index] as Answer;
+      if (answer.kind === "applied") {
+        this.#asking.delete(group.slot);
+        if (answer.error !== null) failed ??= this.#diverged(group, answer.error);
+      } else if (answer.kind === "stale" && held.has(group.slot)) left.push(group);
+      else if (answer.kind === "stale") {
+        // Our own, from a send whose answer came from a node that had handed the slot over.
+        if (answer.found !== group.next || group.next === group.expected) throw new StaleGroup(group, answer.found);
+      } else {
+        isMoved = this.#redirect(group, answer.error) || isMoved;
+        reason = answer.error;
+        held.add(group.slot);
+        left.push(group);
+      }
+    }
+    if (failed !== null) throw failed;
+    return { left, reason, isMoved };
+  }
+
+  /** Remembers where a redirect points to. True for MOVED. Throws `Halt` for what will not work later either. */
+  #redirect(group: SlotGroup, error: string): boolean {
+    const fields = /^(MOVED|ASK) \d+ (.*):(\d+)/.exec(error);
+    if (fields === null) {
+      const verdict = error.startsWith("NOSCRIPT") ? "wait" : verdictOf(error);
+      // Where a slot is half on its way, its owner is asked first again: it knows whether it still is.
+      this.#asking.delete(group.slot);
+      if (verdict === "wait" || verdict === "redirect") return false;
+      throw new Halt("DST-002", `${this.#name} refuses a group of slot ${group.slot}: ${printable(error)}`);
+    }
+    const [, kind, host, port] = fields;
+    const owner = this.#map.ownerOf(group.slot);
+    const node = { host: host === "" ? (owner?.host ?? "") : (host as string), port: Number(port) };
+    if (kind === "ASK") {
+      this.#asking.set(group.slot, { ...node, name: `${node.host}:${node.port}` });
+      return false;
+    }
+    this.#asking.delete(group.slot);
+    this.#map = this.#map.moved(group.slot, node.host, node.port);
+    return true;
+  }
+
+  #diverged(group: SlotGroup, error: string): Halt {
+    const code = verdictOf(error) === "diverged" ? "DST-004" : "DST-007";
+    return new Halt(code, `a command on slot ${group.slot} failed in ${this.#name} behind its mark: ${printable(error)}`);
+  }
+
+  async #wave(groups: readonly SlotGroup[]): Promise<Answer[]> {
+    const answers = Array.from<Answer>({ length: groups.length });
+    const byNode = new Map<string, { node: ClusterNode; indexes: number[] }>();
+    const alone: number[] = [];
+    for (const [index, group] of groups.entries()) {
+      if (!group.fitsScript) {
+        alone.push(index);
+        continue;
+      }
+      const node = this.#nodeFor(group.slot);
+      const entry = byNode.get(node.name) ?? { node, indexes: [] };
+      byNode.set(node.name, entry);
+      entry.indexes.push(index);
+    }
+    await Promise.all([...byNode.values()].map(({ node, indexes }) => this.#sendTo(node, groups, indexes, answers)));
+    for (const index of alone) answers[index] = await this.#applyAlone(groups[index] as SlotGroup);
+    return answers;
+  }
+
+  #nodeFor(slot: number): ClusterNode {
+    const node = this.#asking.get(slot) ?? this.#map.ownerOf(slot);
+    if (node === null)
+      throw new Retryable("DST-003", `destination ${this.#name}`, `no node of ${this.#name} serves slot ${slot}`);
+    return node;
+  }
+
+  async #sendTo(node: ClusterNode, groups: readonly SlotGroup[], indexes: readonly number[], answers: Answer[]): Promise<void> {
+    const connection = await this.#pool.connection(node);
+    let bytes = 0;
+    for (const index of indexes) bytes += (groups[index] as SlotGroup).encodedBytes + ASKING.length;
+    const request = Buffer.allocUnsafe(bytes);
+    let end = 0;
+    /** For each reply: the group it answers, -1 for ASKING. */
+    const owed: number[] = [];
+    for (const index of indexes) {
+      const group = groups[index] as SlotGroup;
+      if (this.#asking.has(group.slot)) {
+        end += ASKING.copy(request, end);
+        owed.push(-1);
+      }
+      end = group.write(request, end);
+      owed.push(index);
+    }
+    let taken = 0;
+    const read = (framer: ReplyFramer, remaining: number): number => {
+      let count = 0;
+      while (count < remaining && framer.next()) {
+        const index = owed[taken + count] as number;
+        if (index >= 0) answers[index] = readAnswer(framer);
+        count++;
+      }
+      taken += count;
+      return count;
+    };
+    try {
+      await connection.exchange(request.subarray(0, end), owed.length, read);
+      const lacksScript = indexes.some((index) => isNoScript(answers[index]));
+      if (lacksScript) await connection.call(["SCRIPT", "LOAD", APPLY_SCRIPT]);
+    } catch (cause) {
+      throw destinationFault(`${this.#name} (${node.name})`, cause);
+    }
+  }
+
+  /** A group that no script can take goes alone, by a watched transaction on its slot. */
+  async #applyAlone(group: SlotGroup): Promise<Answer> {
+    const node = this.#nodeFor(group.slot);
+    const connection: Connection = await this.#pool.separate(node);
+    try {
+      if (this.#asking.has(group.slot))
+        return { kind: "error", error: "TRYAGAIN a large group waits until its slot has moved" };
+      const transaction = await WatchedTransaction.open(connection, group.markKey);
+      const request = new Request();
+      for (const [index, raw] of group.plain().entries()) request.addRaw(raw, index % 2);
+      const result = await transaction.apply(group.expected === "" ? null : group.expected, request, group.next);
+      if (result.outcome === "stale") return { kind: "stale", found: result.found ?? "" };
+      if (result.outcome === "refused") return { kind: "error", error: result.error };
+      return { kind: "applied", error: result.errors[0]?.error ?? null };
+    } catch (cause) {
+      if (cause instanceof ReplyError) return { kind: "error", error: cause.message };
+      throw destinationFault(`${this.#name} (${node.name})`, cause);
+    } finally {
+      connection.close();
+    }
+  }
+}
+
+function isNoScript(answer: Answer | undefined): boolean {
+  return answer?.kind === "error" && answer.error.startsWith("NOSCRIPT");
+}
+
+function readAnswer({ buffer, start, end, type }: ReplyFramer): Answer {
+  if (type === ReplyType.simpleString) return { kind: "applied", error: null };
+  if (type === ReplyType.error) return { kind: "error", error: buffer.toString("utf8", start + 1, end - 2) };
+  const reply = decodeReply(buffer, start, end);
+  const [word, first, second] = Array.isArray(reply) ? reply.map(String) : [];
+  if (word === "STALE") return { kind: "stale", found: first ?? "" };
+  if (word === "ERRORS") return { kind: "applied", error: second ?? "unknown" };
+  return { kind: "error", error: `an answer that is none of the script's: ${String(reply).slice(0, 80)}` };
+}

@@ -1,0 +1,92 @@
+import { Connection, type Endpoint, type Reply } from "@sluice/redis";
+import { Retryable } from "@sluice/runtime";
+import { destinationFault } from "../apply/standalone-destination.ts";
+import { SlotMap, type ClusterNode } from "./slot-map.ts";
+
+const SILENCE_LIMIT_MS = 15_000;
+
+/**
+ * The connections of one lane to the nodes of a cluster, one each, opened when first needed. When one breaks, everything that
+ * was under way on it is unknown: the lane starts again from what the destination says.
+ */
+export class NodePool {
+  readonly #name: string;
+  readonly #endpoint: Endpoint;
+  readonly #signal: AbortSignal;
+  readonly #connections = new Map<string, Promise<Connection>>();
+  readonly #seeds: readonly ClusterNode[];
+
+  /** `endpoint`: credentials and TLS of every node; `seeds`: where to ask for the slot map, in this order. */
+  constructor(name: string, endpoint: Endpoint, seeds: readonly ClusterNode[], signal: AbortSignal) {
+    this.#name = name;
+    this.#endpoint = endpoint;
+    this.#seeds = seeds;
+    this.#signal = signal;
+  }
+
+  /** Throws `Retryable` DST-001 or `Halt` DST-002. */
+  async connection(node: Pick<ClusterNode, "name" | "host" | "port">): Promise<Connection> {
+    const open = this.#connections.get(node.name);
+    if (open !== undefined) return open;
+    const { host, port } = node;
+    const opening = Connection.open(
+      { ...this.#endpoint, host, port },
+      { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal: this.#signal },
+    );
+    this.#connections.set(node.name, opening);
+    try {
+      return await opening;
+    } catch (cause) {
+      this.#connections.delete(node.name);
+      throw destinationFault(`${this.#name} (${node.name})`, cause);
+    }
+  }
+
+  async call(node: ClusterNode, command: readonly (string | number | Buffer)[]): Promise<Reply> {
+    const connection = await this.connection(node);
+    try {
+      return await connection.call(command);
+    } catch (cause) {
+      throw destinationFault(`${this.#name} (${node.name})`, cause);
+    }
+  }
+
+  /** The slot map of the first node that answers with one that covers `slots`. Throws `Retryable` DST-003 when none does. */
+  async slotMap(slots: Iterable<number>, known: readonly ClusterNode[] = []): Promise<SlotMap> {
+    const wanted = [...slots];
+    let last: unknown = null;
+    for (const node of [...known, ...this.#seeds]) {
+      try {
+        const map = SlotMap.read(await this.call(node, ["CLUSTER", "SLOTS"]), node.host);
+        if (wanted.every((slot) => map.ownerOf(slot) !== null)) return map;
+        last = new Error(`${node.name} knows no owner of some slots`);
+      } catch (cause) {
+        last = cause;
+      }
+    }
+    throw new Retryable("DST-003", `destination ${this.#name}`, `no node of ${this.#name} tells who serves all slots`, {
+      cause: last,
+    });
+  }
+
+  /** A connection of its own beside the pooled one, for WATCH. The caller closes it. */
+  async separate(node: ClusterNode): Promise<Connection> {
+    const { host, port } = node;
+    return Connection.open(
+      { ...this.#endpoint, host, port },
+      { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal: this.#signal },
+    ).catch((cause: unknown) => {
+      throw destinationFault(`${this.#name} (${node.name})`, cause);
+    });
+  }
+
+  close(): void {
+    for (const opening of this.#connections.values()) {
+      opening.then(
+        (connection) => connection.close(),
+        () => undefined,
+      );
+    }
+    this.#connections.clear();
+  }
+}

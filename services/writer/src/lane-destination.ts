@@ -1,0 +1,42 @@
+import type { Batch, Position, SnapshotRows } from "@sluice/wire";
+import type { ChangeSlice } from "./apply/plan-changes.ts";
+import type { KeySet } from "./snapshot/key-set.ts";
+
+/** Batches of changes that are applied together, and where that leads. */
+export interface ChangeGroup {
+  /** In order; `batch` is what the slice came from, the last part of it where it came in parts, and `sequence` its message's. */
+  readonly slices: readonly { readonly slice: ChangeSlice; readonly batch: Batch; readonly sequence: number }[];
+  readonly target: Position;
+}
+
+/** One entry of a full copy: row `row` of `rows`, its key, and its raw value in pieces. */
+export interface SnapshotValue {
+  readonly rows: SnapshotRows;
+  readonly row: number;
+  readonly key: Buffer;
+  readonly value: readonly Buffer[];
+}
+
+/**
+ * One lane's view of a destination: where the lane stands there, and the steps that move it. Each step changes the data and its
+ * mark together or not at all, however often it is repeated; every one of them throws `StaleMark` when another writer was there.
+ * A destination object lives as long as its connections; the lane's owner then opens another.
+ */
+export interface LaneDestination {
+  readonly name: string;
+  /** Where the lane stands: everything up to here is applied, as the destination itself says. Null before its first copy. */
+  readonly position: Position | null;
+  /** Sequence that a restart would read on from; behind `position` where the destination is told of it later. */
+  readonly safeSequence: number;
+  /** Applies the units that are not there yet. Returns how many bytes that took. */
+  applyChanges(group: ChangeGroup): Promise<number>;
+  /** A copy begins: from here on nothing of earlier histories is accepted. `isClean`: the destination is known to hold nothing else. */
+  claim(target: Position, isClean: boolean): Promise<void>;
+  /** Writes entries of the copy. `target.offset`: entries of the lane so far. Returns how many bytes that took. */
+  applyValues(values: readonly SnapshotValue[], target: Position): Promise<number>;
+  /** Deletes what the copy did not hold. Returns how many keys that were. */
+  sweep(held: KeySet): Promise<number>;
+  /** The copy is complete: the lane is live at `target`. */
+  goLive(target: Position): Promise<void>;
+  close(): void;
+}

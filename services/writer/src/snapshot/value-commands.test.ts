@@ -1,0 +1,84 @@
+import { readDumpPayload } from "@sluice/redis";
+import { Halt } from "@sluice/runtime";
+import { AccessKind, SnapshotRows, SnapshotType, type SnapshotRow } from "@sluice/wire";
+import { expect, test } from "vitest";
+import { valueCommands, type ValueCommand } from "./value-commands.ts";
+
+const [STRING, LIST, HASH_LISTPACK, STREAM_3] = [0, 1, 16, 21];
+const GRACE_MS = 1001;
+const key = Buffer.from("k");
+/** "abc" as an RDB string, and a list of that one element. */
+const string = Buffer.from([3, 97, 98, 99]);
+const list = Buffer.from([1, 3, 97, 98, 99]);
+
+interface Given {
+  readonly value?: readonly Buffer[];
+  readonly version?: number;
+  readonly row?: Partial<SnapshotRow>;
+}
+
+function commandsFor(type: number, { value = [list], version = 70_015, row = {} }: Given = {}): ValueCommand[] {
+  const rows = new SnapshotRows(1);
+  rows.add({ expireAtMs: -1, length: 0, keyLength: 1, access: 0, slot: 0, db: 0, type, accessKind: AccessKind.none, ...row });
+  return valueCommands({ rows, row: 0, key, value }, { version, shift: (ms) => ms + GRACE_MS });
+}
+
+/** Commands as text, `…` in place of a payload. */
+function shown(commands: readonly ValueCommand[]): string[] {
+  const text = ({ before, pieces, after }: ValueCommand): string =>
+    [...before, ...(pieces.length > 0 ? ["…"] : []), ...after].map(String).join(" ");
+  return commands.map(text);
+}
+
+test.each<readonly [number, string[], string[]]>([
+  [70_015, ["SET k … PXAT 6001"], ["RESTORE k 6001 … REPLACE ABSTTL"]],
+  [60_200, ["SET k … PXAT 6001"], ["RESTORE k 6001 … REPLACE ABSTTL"]],
+  [60_020, ["SET k …", "PEXPIREAT k 6001"], ["RESTORE k 6001 … REPLACE ABSTTL"]],
+  [50_000, ["SET k …", "PEXPIREAT k 6001"], ["RESTORE k 6001 … REPLACE ABSTTL"]],
+  [40_014, ["SET k …", "PEXPIREAT k 6001"], ["RESTORE k 0 … REPLACE", "PEXPIREAT k 6001"]],
+  [20_824, ["SET k …", "PEXPIREAT k 6001"], ["RESTORE k 0 … REPLACE", "PEXPIREAT k 6001"]],
+])("an expiring key in a destination of version %i", (version, forString, forList) => {
+  const row = { expireAtMs: 5000 };
+  expect(shown(commandsFor(STRING, { value: [string], version, row }))).toEqual(forString);
+  expect(shown(commandsFor(LIST, { version, row }))).toEqual(forList);
+});
+
+test("a key that does not expire, and one that is expired already", () => {
+  expect(shown(commandsFor(STRING, { value: [string] }))).toEqual(["SET k …"]);
+  expect(shown(commandsFor(LIST))).toEqual(["RESTORE k 0 … REPLACE"]);
+  expect(shown(commandsFor(LIST, { row: { expireAtMs: -5000 } }))).toEqual(["RESTORE k 1 … REPLACE ABSTTL"]);
+});
+
+test("a string is written plain, and restored where it comes in parts or with its access", () => {
+  expect(commandsFor(STRING, { value: [string] })[0]?.pieces).toEqual([Buffer.from("abc")]);
+  expect(shown(commandsFor(STRING, { value: [string.subarray(0, 2), string.subarray(2)] }))).toEqual(["RESTORE k 0 … REPLACE"]);
+  const idle = { accessKind: AccessKind.idleSeconds, access: 7 };
+  expect(shown(commandsFor(STRING, { value: [string], row: idle }))).toEqual(["RESTORE k 0 … REPLACE IDLETIME 7"]);
+  expect(shown(commandsFor(LIST, { row: { accessKind: AccessKind.frequency, access: 9 } }))).toEqual([
+    "RESTORE k 0 … REPLACE FREQ 9",
+  ]);
+  expect(shown(commandsFor(LIST, { version: 40_000, row: idle }))).toEqual(["RESTORE k 0 … REPLACE"]);
+});
+
+test("the payload of RESTORE is the raw value, whatever pieces it came in, stamped with the lowest version that has the type", () => {
+  for (const value of [[list], [list.subarray(0, 1), list.subarray(1, 3), list.subarray(3)]]) {
+    const payload = Buffer.concat([...(commandsFor(LIST, { value })[0]?.pieces ?? [])]);
+    const { type, value: raw, rdbVersion } = readDumpPayload(payload);
+    expect([type, raw.equals(list), rdbVersion <= 6]).toEqual([LIST, true, true]);
+  }
+});
+
+test.each([
+  [HASH_LISTPACK, 70_000, 60_216],
+  [STREAM_3, 70_200, 70_015],
+  [SnapshotType.functionLibrary, 70_000, 60_216],
+])("loud: type %i is taken by version %i and not by version %i", (type, has, lacks) => {
+  expect(commandsFor(type, { version: has })).toHaveLength(1);
+  expect(() => commandsFor(type, { version: lacks })).toThrow(Halt);
+  expect(() => commandsFor(type, { version: lacks })).toThrow(expect.objectContaining({ code: "DST-006" }));
+});
+
+test("libraries and scripts", () => {
+  expect(shown(commandsFor(SnapshotType.functionLibrary))).toEqual(["FUNCTION RESTORE … REPLACE"]);
+  expect(shown(commandsFor(SnapshotType.script, { value: [Buffer.from("return 1")] }))).toEqual(["SCRIPT LOAD …"]);
+});
