@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePort, RedisServer, SpawnedProcess, waitUntil } from "@sluice/testkit";
+import { freePort, SpawnedProcess, waitUntil } from "@sluice/testkit";
 import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
 
 const SLUICE = fileURLToPath(new URL("../../sluice", import.meta.url));
@@ -10,31 +10,6 @@ const SLUICE = fileURLToPath(new URL("../../sluice", import.meta.url));
 /** One of our processes, started as an operator would start it. */
 export async function startSluice(args: readonly string[], env: Record<string, string> = {}): Promise<SpawnedProcess> {
   return SpawnedProcess.start({ command: SLUICE, args, env });
-}
-
-/** A source with a replica of its own, which is the oracle, and a destination. */
-export class Servers implements AsyncDisposable {
-  readonly source: RedisServer;
-  readonly oracle: RedisServer;
-  readonly destination: RedisServer;
-
-  private constructor(source: RedisServer, oracle: RedisServer, destination: RedisServer) {
-    this.source = source;
-    this.oracle = oracle;
-    this.destination = destination;
-  }
-
-  /** `config`: of the source. */
-  static async start(config: Record<string, string> = {}): Promise<Servers> {
-    const source = await RedisServer.start({ config });
-    const oracle = await RedisServer.start({ replicaOf: source });
-    await oracle.waitForSync();
-    return new Servers(source, oracle, await RedisServer.start());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const server of [this.destination, this.oracle, this.source]) await server[Symbol.asyncDispose]();
-  }
 }
 
 /** Asks an API for the status of pipelines. */
@@ -62,7 +37,12 @@ export class StatusClient {
   }
 
   /** Waits until the status is as wanted; a pipeline that failed ends the wait. */
-  async until(name: string, what: string, wanted: (status: PipelineStatus) => boolean, timeoutMs = 60_000): Promise<PipelineStatus> {
+  async until(
+    name: string,
+    what: string,
+    wanted: (status: PipelineStatus) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<PipelineStatus> {
     let last: PipelineStatus | null = null;
     return waitUntil(
       `${name}: ${what}`,
@@ -135,7 +115,9 @@ export class Run implements AsyncDisposable {
     const pid = (await this.processes())[name];
     if (pid === undefined) throw new Error(`no process ${name} in ${JSON.stringify(await this.processes())}`);
     process.kill(pid, "SIGKILL");
-    await waitUntil(`${name} is started again`, async () => ![undefined, pid].includes((await this.processes())[name]), { timeoutMs: 15_000 });
+    await waitUntil(`${name} is started again`, async () => ![undefined, pid].includes((await this.processes())[name]), {
+      timeoutMs: 15_000,
+    });
   }
 
   /** As Ctrl-C does. Resolves with its exit code. */

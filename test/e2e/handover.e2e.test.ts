@@ -1,20 +1,20 @@
-import { NatsServer, preload, Workload } from "@sluice/testkit";
+import { NatsServer } from "@sluice/testkit";
 import { expect, test } from "vitest";
-import { Servers, Services } from "./deployment.ts";
+import { Services } from "./deployment.ts";
 import { expectIdentical } from "./equality.ts";
+import { Pair } from "./pair.ts";
 
 const PIPELINE = "orders";
 const MOVED_WITHIN_MS = 10_000;
 
 test("one-writer-per-lane: two of each share a deployment; what the killed one did moves to the other, a sleeper changes nothing", async () => {
   await using nats = await NatsServer.start();
-  await using servers = await Servers.start();
-  await preload(servers.source.client(), { keys: 5_000, databases: [0, 1], seed: 41 });
-  const load = new Workload({ url: servers.source.url, seed: 42, ratePerSecond: 2_000, databases: [0, 1] });
-  load.start();
+  await using pair = await Pair.start();
+  await pair.preload(5_000, 41);
+  const load = pair.load(42, 2_000);
   await using services = await Services.start(nats.url, { ingests: 2, writers: 2 });
   const { status } = services;
-  await status.create({ name: PIPELINE, source: { url: servers.source.url }, destinations: [{ url: servers.destination.url }] });
+  await status.create(pair.pipeline(PIPELINE));
   const first = await status.until(PIPELINE, "synchronizing", ({ state }) => state === "synchronizing");
 
   const ingest = first.shards[0]?.instance ?? "";
@@ -42,7 +42,7 @@ test("one-writer-per-lane: two of each share a deployment; what the killed one d
   services.of(sleeper).signal("SIGCONT");
   await status.until(PIPELINE, `${successor} goes on`, ({ lanes }) => (lanes[0]?.appliedOffset ?? 0) > appliedBefore + 300_000);
 
-  await expectIdentical(PIPELINE, servers, status, load);
+  await expectIdentical(PIPELINE, pair, status, load);
   const last = await status.get(PIPELINE);
   expect(last.shards[0]?.epoch, "no hand-over may cost a second full copy").toBe(1);
 });

@@ -1,65 +1,92 @@
-import { preload, Workload } from "@sluice/testkit";
+import type { PipelineStatus } from "@sluice/wire";
 import { expect, test } from "vitest";
-import { Run, Servers } from "./deployment.ts";
+import { Run } from "./deployment.ts";
 import { expectIdentical } from "./equality.ts";
+import { EVEN_LAYOUT, OTHER_LAYOUT, Pair, type SideOptions } from "./pair.ts";
 
 /** Every process of a deployment, in the order in which they are killed. */
 const VICTIMS = ["ingest-1", "writer-1", "router-1", "coordinator-1", "nats-server"] as const;
 const RATE = 3_000;
 
-function pipelineOf(servers: Servers) {
-  return { name: "orders", source: { url: servers.source.url }, destinations: [{ url: servers.destination.url }] };
+const standalone: SideOptions = { kind: "standalone" };
+const mixes: readonly [name: string, source: SideOptions, destination: SideOptions][] = [
+  ["standalone to standalone", standalone, standalone],
+  [
+    "cluster to cluster",
+    { kind: "cluster", cluster: { layout: EVEN_LAYOUT } },
+    { kind: "cluster", cluster: { layout: OTHER_LAYOUT } },
+  ],
+  ["cluster to standalone", { kind: "cluster", cluster: { layout: OTHER_LAYOUT } }, standalone],
+  ["standalone to cluster", standalone, { kind: "cluster", cluster: { layout: EVEN_LAYOUT } }],
+];
+
+/** Bytes of the source's stream that are applied, over all shards and lanes. */
+function applied(status: PipelineStatus): number {
+  return status.lanes.reduce((sum, lane) => sum + lane.appliedOffset, 0);
 }
 
-test("applied-once: kill -9 of every process in the middle of live load, and it goes on by itself", async () => {
-  await using servers = await Servers.start();
-  await preload(servers.source.client(), { keys: 5_000, databases: [0, 1], seed: 11 });
-  const load = new Workload({ url: servers.source.url, seed: 12, ratePerSecond: RATE, databases: [0, 1] });
-  load.start();
-  await using run = await Run.start(pipelineOf(servers));
-  await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
-  for (const victim of VICTIMS) {
-    const before = (await run.status.get("orders")).lanes[0]?.appliedOffset ?? 0;
-    await run.killAndWait(victim);
-    await run.status.until("orders", `applies again after ${victim} was killed`, ({ lanes }) => (lanes[0]?.appliedOffset ?? 0) > before + 10_000);
-  }
-  await expectIdentical("orders", servers, run.status, load);
-  const status = await run.status.get("orders");
-  expect(status.shards[0]?.epoch, "no kill may cost a second full copy").toBe(1);
-});
+test.each(mixes)(
+  "applied-once: %s, kill -9 of every process in the middle of live load, and it goes on by itself",
+  async (_, source, destination) => {
+    await using pair = await Pair.start(source, destination);
+    await pair.preload(5_000, 11);
+    const load = pair.load(12, RATE);
+    await using run = await Run.start(pair.pipeline("orders"));
+    await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
+    const epochs = (await run.status.get("orders")).shards.map(({ epoch }) => epoch);
+    for (const victim of VICTIMS) {
+      const before = applied(await run.status.get("orders"));
+      await run.killAndWait(victim);
+      await run.status.until(
+        "orders",
+        `applies again after ${victim} was killed`,
+        (status) => applied(status) > before + 10_000,
+      );
+    }
+    await expectIdentical("orders", pair, run.status, load);
+    const { shards } = await run.status.get("orders");
+    expect(
+      shards.map(({ epoch }) => epoch),
+      "no kill may cost a second full copy",
+    ).toEqual(epochs);
+  },
+);
 
-test("converges: kill -9 of every process in the middle of the copy, and it goes on or starts over by itself", async () => {
-  // The source takes so long for each key of an RDB, in µs, that every kill finds the copy under way.
-  await using servers = await Servers.start({ "rdb-key-save-delay": "0" });
-  await preload(servers.source.client(), { keys: 20_000, databases: [0, 1], seed: 21 });
-  await servers.source.client().config("SET", "rdb-key-save-delay", "200");
-  const load = new Workload({ url: servers.source.url, seed: 22, ratePerSecond: RATE, databases: [0, 1] });
-  load.start();
-  await using run = await Run.start(pipelineOf(servers));
-  for (const victim of VICTIMS) {
-    await run.status.until(
-      "orders",
-      `the copy is under way before ${victim} is killed`,
-      ({ shards, lanes }) => shards[0]?.phase === "copying" && lanes[0]?.phase !== "live" && (shards[0]?.copied.keys ?? 0) > 1_000,
-    );
-    await run.killAndWait(victim);
-  }
-  await servers.source.client().config("SET", "rdb-key-save-delay", "0");
-  await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing", 90_000);
-  await expectIdentical("orders", servers, run.status, load);
-});
+test.each(mixes)(
+  "converges: %s, kill -9 of every process in the middle of the copy, and it goes on or starts over by itself",
+  async (_, source, destination) => {
+    await using pair = await Pair.start(source, destination);
+    await pair.preload(20_000, 21);
+    // The source takes so long for each key of an RDB, in µs, that every kill finds a copy under way.
+    await pair.setOnSource("rdb-key-save-delay", pair.sourceNodes.length > 1 ? "600" : "200");
+    const load = pair.load(22, RATE);
+    await using run = await Run.start(pair.pipeline("orders"));
+    for (const victim of VICTIMS) {
+      await run.status.until(
+        "orders",
+        `a copy is under way before ${victim} is killed`,
+        ({ shards, lanes }) =>
+          shards.some(({ phase, copied }) => phase === "copying" && copied.keys > 500) &&
+          lanes.some(({ phase }) => phase !== "live"),
+      );
+      await run.killAndWait(victim);
+    }
+    await pair.setOnSource("rdb-key-save-delay", "0");
+    await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing", 90_000);
+    await expectIdentical("orders", pair, run.status, load);
+  },
+);
 
 test("Ctrl-C drains, and the same command resumes without another copy", async () => {
-  await using servers = await Servers.start();
-  await preload(servers.source.client(), { keys: 2_000, databases: [0, 1], seed: 31 });
-  const load = new Workload({ url: servers.source.url, seed: 32, ratePerSecond: 1_000, databases: [0, 1] });
-  load.start();
-  await using run = await Run.start(pipelineOf(servers));
+  await using pair = await Pair.start();
+  await pair.preload(2_000, 31);
+  const load = pair.load(32, 1_000);
+  await using run = await Run.start(pair.pipeline("orders"));
   await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
   expect(await run.interrupt()).toBe(0);
   expect(run.logTail()).toContain("sluice run");
   await using resumed = await run.again();
   await resumed.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
-  await expectIdentical("orders", servers, resumed.status, load);
+  await expectIdentical("orders", pair, resumed.status, load);
   expect((await resumed.status.get("orders")).shards[0]?.epoch).toBe(1);
 });

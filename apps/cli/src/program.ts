@@ -1,7 +1,14 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { DEFAULT_API_LISTEN, parseDuration } from "@sluice/wire";
 import { waitGoals, type WaitGoal } from "./api/wait-for.ts";
-import { showStatus, stopPipeline, waitForPipeline, type ApiOptions, type StatusOptions } from "./commands/api-command.ts";
+import {
+  showStatus,
+  startPipeline,
+  stopPipeline,
+  waitForPipeline,
+  type ApiOptions,
+  type StatusOptions,
+} from "./commands/api-command.ts";
 import { runDemo } from "./commands/demo-command.ts";
 import { runPipelineFile, type RunOptions } from "./commands/run-command.ts";
 import { runOneService, type ServiceOptions } from "./commands/service-command.ts";
@@ -63,6 +70,9 @@ function addAsking(program: Command): void {
       .description(description)
       .option("--api <host:port>", "where the API is (SLUICE_API); otherwise that of the run in the data directory")
       .option("--data <dir>", "data directory of `sluice run`", DEFAULT_DATA);
+  asking("start", "start a pipeline where the services run already, or let it go on")
+    .argument("<file>", "pipeline file (YAML)")
+    .action(async (file: string, options: ApiOptions) => startPipeline(file, options));
   asking("status", "show a pipeline, or the list of all")
     .argument("[name]", "the pipeline")
     .option("--json", "for programs: one object, or one a line with --watch")

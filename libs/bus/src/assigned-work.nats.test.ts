@@ -1,4 +1,4 @@
-import { ManualClock, silentLog, systemClock, type Actor } from "@sluice/runtime";
+import { ManualClock, readServiceConfig, silentLog, systemClock, type Actor } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
 import { assignmentRecord, memberRecord, recordKey } from "@sluice/wire";
 import { expect, test } from "vitest";
@@ -25,7 +25,7 @@ function start(bus: Bus, create?: (name: string) => Promise<Actor>) {
       running.delete(name);
     },
   });
-  const config = { natsUrl: "", instance: "me", logLevel: "silent", secretKey: null, streamReplicas: 1 };
+  const config = readServiceConfig({ SLUICE_INSTANCE: "me", SLUICE_LOG_LEVEL: "silent" });
   const ended = runAssignedWork({
     context: { config, log: silentLog(), clock: systemClock, stopping: stop.signal },
     bus,
@@ -115,14 +115,20 @@ test("an actor that ends while another is being made does not end the service", 
   await using held = await open(server);
   let finish: (() => void) | undefined;
   let make: (() => void) | undefined;
+  let isAskedToStop = false;
   const work = start(held.bus, async (name) => {
     if (name === "p/main.s0.1") await new Promise<void>((resolve) => (make = resolve));
     if (name !== "p/main.s0.0" || finish !== undefined) return work.actor(name);
-    return { name, run: async () => new Promise<void>((resolve) => (finish = resolve)) };
+    const run = async (signal: AbortSignal): Promise<void> => {
+      signal.addEventListener("abort", () => (isAskedToStop = true));
+      await new Promise<void>((resolve) => (finish = resolve));
+    };
+    return { name, run };
   });
   await work.assign({ "main.s0.0": "me" });
   await waitUntil("the first runs", () => finish !== undefined);
   await work.assign({});
+  await waitUntil("the first is asked to stop", () => isAskedToStop);
   await work.assign({ "main.s0.0": "me", "main.s0.1": "me" });
   await waitUntil("the second is being made", () => make !== undefined);
   finish?.();
@@ -143,9 +149,8 @@ test("a member says so every second, through an outage, and takes its record awa
   const member = beMember(records, "writer", "m", clock, stop.signal);
   const first = await waitUntil("the first sign", async () => records.get(name, memberRecord));
   expect(first.value).toMatchObject({ service: "writer", instance: "m", pid: process.pid, startedAt: clock.nowMs() });
-  await waitUntil("it sleeps", () => clock.sleeping === 1);
-  await clock.advance(1_000);
   const second = await waitUntil("the next", async () => {
+    await clock.advance(1_000);
     const found = await records.get(name, memberRecord);
     return found !== null && found.revision > first.revision ? found : null;
   });

@@ -144,10 +144,10 @@ describe("when the bus is away", () => {
     await using a = await open(server, "a", clock);
     const lease = await a.acquire();
     await harm(server);
-    await clock.advance(2_900);
-    expect(lease.lost.aborted).toBe(false);
-    await clock.advance(200);
-    await waitUntil("it is told", () => lease.lost.aborted, { timeoutMs: 1_000 });
+    const keptMs = await moveUntil(clock, "it is told", () => lease.lost.aborted);
+    expect(keptMs).toBeGreaterThanOrEqual(2_900);
+    // A server that is told to stand still may answer the first renewal yet.
+    expect(keptMs).toBeLessThanOrEqual(4_100);
     await lease.release();
   });
 });

@@ -146,11 +146,7 @@ class Lease implements HeldLease {
     this.#released.abort();
     if (this.#lost.signal.aborted) return;
     // A renewal that is under way still moves the revision that is to be removed.
-    await withinMs(
-      this.#clock,
-      LEASE_RENEW_MS,
-      this.#renewal.catch(() => undefined),
-    );
+    await withTimeLimit(this.#renewal, LEASE_RENEW_MS, this.#clock).catch(() => undefined);
     await this.#records.removeIf(this.#claim.key, this.#revision).catch(() => undefined);
   }
 

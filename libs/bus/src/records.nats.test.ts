@@ -119,7 +119,7 @@ test("an ended watch is fed no longer, although it was ended before it had begun
     let count = 0;
     for await (const { name, push_bound: isFed } of manager.consumers.list(`KV_${RECORDS_BUCKET}`)) {
       made.add(name);
-      if (isFed === true) count++;
+      if (isFed) count++;
     }
     return count;
   };

@@ -24,7 +24,7 @@ describe("the configuration of a service", () => {
       SLUICE_SECRET_KEY: key,
       SLUICE_STREAM_REPLICAS: "3",
     };
-    expect(readServiceConfig(environment)).toEqual({
+    expect(readServiceConfig(environment)).toMatchObject({
       natsUrl: "nats://a:1,nats://b:2",
       instance: "w_1-A",
       logLevel: "warn",

@@ -2,6 +2,11 @@ import { describe, expect, test } from "vitest";
 import { codes } from "./codes.ts";
 import { describeFault, Halt, printable, Retryable, Stopped } from "./fault.ts";
 
+/** As Node makes them for a connection that several addresses refused. */
+function silent<E extends Error>(error: E): E {
+  return Object.assign(error, { message: "" });
+}
+
 describe("describeFault", () => {
   const cause = new Error("connect ECONNREFUSED 127.0.0.1:1");
   test.each([
@@ -11,8 +16,12 @@ describe("describeFault", () => {
       `NATS is away: no answer: ${cause.message}`,
     ],
     ["a cause that repeats the message", new Error("a: b", { cause: new Error("b") }), "a: b"],
-    ["several errors that say nothing together", new AggregateError([cause, new Error("two")], ""), `${cause.message}, two`],
-    ["an error without a message", new RangeError(""), "RangeError"],
+    [
+      "several errors that say nothing together",
+      silent(new AggregateError([cause, new Error("two")], "x")),
+      `${cause.message}, two`,
+    ],
+    ["an error without a message", silent(new RangeError("x")), "RangeError"],
     ["a text", "boom", "boom"],
     ["nothing", null, "null"],
     ["an object", { secret: 1 }, "[object Object]"],

@@ -60,8 +60,9 @@ function saidBy(cause: unknown): string {
 /** `text` with control characters escaped, so that a key or an error of a server can be shown in a terminal or a log. */
 export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, escaped);
+}
+
+function escaped(character: string): string {
+  return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
 }

@@ -263,7 +263,7 @@ function aligned(columns: Buffer): ArrayBuffer {
 }
 
 function grown<T extends Column>(from: T, to: T): T {
-  to.set(from as never);
+  to.set(from);
   return to;
 }
 

@@ -73,9 +73,7 @@ class RouterTerm {
   async run(progress: () => void): Promise<void> {
     const { records, clock } = this.#deps;
     const watches = [
-      ...routedFilters.map((filter) =>
-        records.watch(filter, (change) => this.#take(change, takeRecordOf(this.#pipelines))),
-      ),
+      ...routedFilters.map((filter) => records.watch(filter, (change) => this.#take(change, takeRecordOf(this.#pipelines)))),
       records.watch(recordFilter.members, (change) => this.#take(change, (member) => this.#takeMember(member))),
     ];
     try {

@@ -258,7 +258,8 @@ test("unit-never-split: a unit in parts is applied as one; half a set before a f
   await lane.fence(1, 2, 100);
   for (const index of [0, 1, 2]) await send(index);
   await lane.changes(900, unit(910, "SET after 1"));
-  await lane.runTo("1 live 910");
+  const ended = lane.run();
+  await lane.reaches("1 live 910");
   const four = redis.client(4);
   expect([await four.get("n"), await four.strlen("big"), await four.llen("l"), await lane.keys(0)]).toEqual([
     "1",
@@ -266,8 +267,10 @@ test("unit-never-split: a unit in parts is applied as one; half a set before a f
     1,
     ["0:after"],
   ]);
-  const record = await bus.records.get(recordKey.lane(lane.pipeline, "main.s0.0"), laneRecord);
-  expect(record?.value.units).toBe(2);
+  const key = recordKey.lane(lane.pipeline, "main.s0.0");
+  await waitUntil("two units are reported", async () => (await bus.records.get(key, laneRecord))?.value.units === 2);
+  await lane.close();
+  expect(await ended).toBeNull();
 });
 
 test("unit-never-split, applied-once: a refused unit halts the lane exactly there; once it can be run, the lane goes on", async () => {

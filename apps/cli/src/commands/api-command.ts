@@ -4,6 +4,7 @@ import { apiAddress } from "../api/api-address.ts";
 import { ApiClient } from "../api/api-client.ts";
 import { waitFor, type WaitGoal } from "../api/wait-for.ts";
 import { OperatorError } from "../operator-error.ts";
+import { readPipeline } from "../read-pipeline.ts";
 import { listTable, statusTable } from "../view/status-table.ts";
 
 const WATCH_MS = 1_000;
@@ -54,6 +55,13 @@ async function statusText(api: ApiClient, pipeline: string | undefined, json: bo
 export async function waitForPipeline(pipeline: string, goal: WaitGoal, timeoutMs: number, options: ApiOptions): Promise<void> {
   await waitFor(clientOf(options), pipeline, { goal, timeoutMs });
   process.stdout.write(`${pipeline} is ${goal}\n`);
+}
+
+/** `sluice start`: creates the pipeline of a file, or lets it go on. Passwords are read here, where the command runs. */
+export async function startPipeline(file: string, options: ApiOptions): Promise<void> {
+  const { name, written } = await readPipeline(file, process.env);
+  await clientOf(options).start(written);
+  process.stdout.write(`${name} is started\n`);
 }
 
 /** `sluice stop`: what is stored is applied first. */

@@ -15,7 +15,14 @@ const NODES = [
 describe("parseClusterNodes", () => {
   test("reads every field that a line of any version may have", () => {
     const [first, second, third, fourth] = parseClusterNodes(NODES);
-    expect(first).toMatchObject({ id: a, host: "", port: 7000, primaryId: null, slots: "0-5460,5500", movingSlots: [5501, 93] });
+    expect(first).toMatchObject({
+      id: a,
+      host: "",
+      port: 7000,
+      primaryId: null,
+      slots: "0-5460,5500",
+      movingSlots: [5501, 93],
+    });
     expect(first?.flags).toEqual(new Set(["myself", "master"]));
     expect(second).toMatchObject({ host: "10.0.0.2", port: 7001, slots: "5461-5499,5501-16383", isLinked: true });
     expect(third).toMatchObject({ host: "::1", port: 7002, primaryId: b, slots: "" });
@@ -45,7 +52,12 @@ describe("parseClusterSlots", () => {
   test("says which entry is none", () => {
     expect(() => parseClusterSlots("OK")).toThrow("expected an array");
     expect(() => parseClusterSlots([[0, 16_384, ["h", 1]]])).toThrow("entry 0 of CLUSTER SLOTS: expected a range");
-    expect(() => parseClusterSlots([[0, 1, ["h", 1]], [2, 3]])).toThrow("entry 1 of CLUSTER SLOTS: expected [host, port, id]");
+    expect(() =>
+      parseClusterSlots([
+        [0, 1, ["h", 1]],
+        [2, 3],
+      ]),
+    ).toThrow("entry 1 of CLUSTER SLOTS: expected [host, port, id]");
   });
 });
 
@@ -61,7 +73,9 @@ describe("primariesOf", () => {
   });
 
   test("prefers what CLUSTER SLOTS announces to clients", () => {
-    const announced = [{ from: 5461, to: 5499, primary: { id: b, host: "host-b", port: 6379 }, replicas: [{ id: c, host: "", port: 9 }] }];
+    const announced = [
+      { from: 5461, to: 5499, primary: { id: b, host: "host-b", port: 6379 }, replicas: [{ id: c, host: "", port: 9 }] },
+    ];
     const [, second] = primariesOf(view, announced, asked);
     expect(second).toMatchObject({ host: "host-b", port: 6379, replicas: [{ host: "asked", port: 9 }] });
   });

@@ -30,7 +30,8 @@ export function parseClusterSlots(reply: Reply): AnnouncedSlots[] {
   if (!Array.isArray(reply)) throw new Error("not a reply of CLUSTER SLOTS: expected an array");
   return reply.map((entry, index) => {
     const [from, to, primary, ...replicas] = Array.isArray(entry) ? entry : [];
-    if (!isSlot(from) || !isSlot(to) || from > to) throw new Error(`entry ${index} of CLUSTER SLOTS: expected a range of slots`);
+    if (!isSlot(from) || !isSlot(to) || from > to)
+      throw new Error(`entry ${index} of CLUSTER SLOTS: expected a range of slots`);
     return {
       from,
       to,

@@ -86,7 +86,7 @@ export function slotsWithoutOwner(primaries: readonly Pick<PrimaryNode, "slots">
     }
   }
   const missing: string[] = [];
-  for (let from = isOwned.indexOf(0); from >= 0; ) {
+  for (let from = isOwned.indexOf(0); from >= 0;) {
     const next = isOwned.indexOf(1, from);
     const to = (next < 0 ? SLOT_COUNT : next) - 1;
     missing.push(from === to ? `${from}` : `${from}-${to}`);

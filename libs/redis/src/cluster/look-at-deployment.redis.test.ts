@@ -12,7 +12,10 @@ describe("lookAtDeployment", () => {
     await using replica = await RedisServer.start({ replicaOf: primary });
     await replica.waitForSync();
     const connections = new ClusterConnections({}, 2_000);
-    const seen = await lookAtDeployment(connections, [{ host: "127.0.0.1", port: 1 }, at(primary)]);
+    const seen = await waitUntil("the primary counts its replica", async () => {
+      const now = await lookAtDeployment(connections, [{ host: "127.0.0.1", port: 1 }, at(primary)]);
+      return now.primaries[0]?.replicas.length === 1 ? now : null;
+    });
     expect(seen).toMatchObject({ mode: "standalone", movingSlots: [], trouble: null });
     const replicas = [{ ...at(replica), id: `127.0.0.1:${replica.port}` }];
     expect(seen.primaries).toEqual([{ id: seen.nodeIds[0], ...at(primary), slots: "0-16383", replicas }]);
@@ -21,7 +24,7 @@ describe("lookAtDeployment", () => {
     await replica.kill();
     expect(await isHealthyReplica(connections, at(replica))).toBe(false);
     connections.close();
-    await expect(lookAtDeployment(connections, [at(primary)])).rejects.toThrow();
+    await expect(lookAtDeployment(connections, [at(primary)])).rejects.toThrow("aborted");
   });
 
   test("sees a cluster from any node, what is on its way, and a failover", async () => {

@@ -68,7 +68,8 @@ function replicasOf(replication: ReadonlyMap<string, string>): ReplicaNode[] {
   const replicas: ReplicaNode[] = [];
   for (const [name, value] of replication) {
     const fields = /^slave\d+$/.test(name) ? /^ip=([^,]+),port=(\d+),state=online(?:,|$)/.exec(value) : null;
-    const [host = "", port = 0] = [fields?.[1], Number(fields?.[2] ?? 0)];
+    const host = fields?.[1] ?? "";
+    const port = Number(fields?.[2] ?? 0);
     if (port > 0) replicas.push({ id: endpointName({ host, port }), host, port });
   }
   return replicas;

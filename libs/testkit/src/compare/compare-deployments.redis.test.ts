@@ -13,7 +13,7 @@ test("a cluster, the replicas of its primaries, a cluster of another layout and 
   await using single = await RedisServer.start();
   const clients = [cluster.client(), other.client(), single.client()];
   for (const client of clients) {
-    for (let number = 0; number < 2000; number++) void client.rpush(`list ${number}`, "a", number);
+    for (let number = 0; number < 600; number++) void client.rpush(`list ${number}`, "a", number);
     await client.set("expiring", "1", "PXAT", 2_840_140_800_000);
   }
   await single.client().set("sluice:{a}:mark", "1");
@@ -22,7 +22,7 @@ test("a cluster, the replicas of its primaries, a cluster of another layout and 
     for (const actual of [cluster, other, single]) {
       const { differences, perDatabase } = await compareDeployments(expected, actual, { source: cluster });
       expect(differences).toEqual([]);
-      expect(perDatabase).toEqual({ 0: { expected: 2001, actual: 2001 } });
+      expect(perDatabase).toEqual({ 0: { expected: 601, actual: 601 } });
     }
   }
 

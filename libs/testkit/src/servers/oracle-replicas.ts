@@ -7,11 +7,16 @@ import { RedisServer } from "./redis-server.ts";
  * without them.
  */
 export class OracleReplicas implements AsyncDisposable {
-  readonly servers: RedisServer[] = [];
   readonly #cluster: RedisCluster;
+  /** By the port of the primary that each follows. */
+  readonly #followers = new Map<number, RedisServer>();
 
   constructor(cluster: RedisCluster) {
     this.#cluster = cluster;
+  }
+
+  get servers(): RedisServer[] {
+    return [...this.#followers.values()];
   }
 
   /**
@@ -20,14 +25,19 @@ export class OracleReplicas implements AsyncDisposable {
    */
   async sync(timeoutMs = 30_000): Promise<void> {
     const primaries = await this.#cluster.primaries();
-    for (const spare of this.servers.splice(primaries.length)) await spare[Symbol.asyncDispose]();
+    const ports = new Set(primaries.map(({ port }) => port));
+    const spare = [...this.#followers].filter(([port]) => !ports.has(port));
+    for (const [port] of spare) this.#followers.delete(port);
     await Promise.all(
-      primaries.map(async (primary, place) => {
-        const server = (this.servers[place] ??= await RedisServer.start({ replicaOf: primary }));
+      primaries.map(async (primary) => {
+        const server =
+          this.#followers.get(primary.port) ?? spare.shift()?.[1] ?? (await RedisServer.start({ replicaOf: primary }));
+        this.#followers.set(primary.port, server);
         await server.replicate(primary);
         await server.waitForSync(timeoutMs);
       }),
     );
+    await Promise.all(spare.map(([, server]) => server[Symbol.asyncDispose]()));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,7 +11,7 @@ import { redirectOf, type Redirect } from "./redirect.ts";
 
 /** How long a unit is tried again before its last answer counts as an error. */
 const GIVE_UP_MS = 20_000;
-const LATER_MS = 20;
+const LATER_MS = 40;
 const REFRESH_EVERY_MS = 100;
 /** A node that keeps silent for so long is disconnected, which makes the outcome of its commands unknown. */
 const SILENCE_MS = 10_000;
@@ -46,7 +46,8 @@ export class ClusterOutlet implements Outlet {
   readonly #links = new Map<string, Redis>();
   readonly #queues = new Map<number, Job[]>();
   readonly #waiting = new Set<number>();
-  #owners: string[] = [];
+  /** The URL of each slot's owner. */
+  readonly #owners = new Map<number, string>();
   #members: string[];
   #isRefreshing = false;
   #flushTimer: NodeJS.Timeout | undefined;
@@ -60,8 +61,8 @@ export class ClusterOutlet implements Outlet {
   static async open(endpoint: ClusterEndpoint): Promise<ClusterOutlet> {
     const outlet = new ClusterOutlet([...new Set([endpoint.url, ...(endpoint.urls ?? [])])]);
     await outlet.#readOwners();
-    if (outlet.#owners.length === 0) throw new Error(`the cluster of ${endpoint.url} has no slots`);
-    const links = [...new Set(outlet.#owners)].map((url) => outlet.#link(url));
+    if (outlet.#owners.size === 0) throw new Error(`the cluster of ${endpoint.url} has no slots`);
+    const links = [...new Set(outlet.#owners.values())].map((url) => outlet.#link(url));
     await waitUntil("the nodes of the cluster are connected", () => links.every(({ status }) => status === "ready"));
     return outlet;
   }
@@ -114,7 +115,7 @@ export class ClusterOutlet implements Outlet {
       const job = this.#queues.get(slot)?.[0];
       if (job === undefined || job.notBeforeMs > nowMs) continue;
       this.#waiting.delete(slot);
-      const url = job.askUrl ?? this.#owners[slot] ?? "";
+      const url = job.askUrl ?? this.#owners.get(slot) ?? this.#members[0] ?? "";
       const batch = batches.get(url);
       if (batch === undefined) batches.set(url, [job]);
       else batch.push(job);
@@ -168,7 +169,7 @@ export class ClusterOutlet implements Outlet {
       if (redirect.host !== "") target.hostname = redirect.host;
       target.port = String(redirect.port);
       if (redirect.kind === "ask") job.askUrl = target.toString();
-      else this.#owners[job.slot] = target.toString();
+      else this.#owners.set(job.slot, target.toString());
     }
     if (redirect.kind !== "ask" && !this.#isRefreshing) void this.#refresh();
   }
@@ -189,10 +190,10 @@ export class ClusterOutlet implements Outlet {
     const { askedUrl, view } = await askForMembers(this.#members);
     const living = view.filter((member) => !hasFailed(member));
     const urls = living.map((member) => memberUrl(askedUrl, member));
-    this.#members = [...urls.slice(1), ...urls.slice(0, 1)];
+    if (urls.length > 0) this.#members = [...urls.slice(1), ...urls.slice(0, 1)];
     for (const [place, { ranges }] of living.entries()) {
       const url = urls[place] ?? "";
-      for (const [first, last] of ranges) for (let slot = first; slot <= last; slot++) this.#owners[slot] = url;
+      for (const [first, last] of ranges) for (let slot = first; slot <= last; slot++) this.#owners.set(slot, url);
     }
   }
 

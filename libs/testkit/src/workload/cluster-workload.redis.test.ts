@@ -5,7 +5,7 @@ import { RedisCluster } from "../servers/redis-cluster.ts";
 import type { RedisServer } from "../servers/redis-server.ts";
 import { waitUntil } from "../servers/wait-until.ts";
 import { preload } from "./preload.ts";
-import { slotTag } from "./slot-places.ts";
+import { placedKey } from "./slot-places.ts";
 import { verifyCounters } from "./verify-counters.ts";
 import { Workload } from "./workload.ts";
 
@@ -18,18 +18,20 @@ async function more(workload: Workload, commands: number): Promise<void> {
 test("a load of 5000/s on a cluster goes on, exactly counted, while slots move and primaries change", async () => {
   await using cluster = await RedisCluster.start({ replicas: 1 });
   const [first, second, third] = cluster.nodes as [RedisServer, RedisServer, RedisServer];
-  const made = await preload(cluster, { keys: 100_000, seed: 51 });
-  expect(made).toMatchObject({ keys: 100_000 });
-  expect(made.seconds).toBeLessThan(10);
+  const made = await preload(cluster, { keys: 30_000, seed: 51 });
+  expect(made.keys).toBe(30_000);
   const held = await Promise.all([first, second, third].map((node) => node.client().dbsize()));
-  expect(held.reduce((sum, keys) => sum + keys)).toBe(100_000);
-  expect(Math.min(...held)).toBeGreaterThan(30_000);
+  expect(held.reduce((sum, keys) => sum + keys)).toBe(30_000);
+  expect(Math.min(...held)).toBeGreaterThan(9000);
+  const client = cluster.client();
+  expect(await client.llen(String(placedKey("list", 1100)))).toBe(12_000);
+  expect(await client.hlen(String(placedKey("hash", 1100)))).toBe(6000);
   await using oracle = await replicasOf(cluster);
 
   const target = { url: cluster.url, urls: cluster.urls, cluster: true };
   await using workload = new Workload({ ...target, seed: 51, ratePerSecond: 5000, weights: { transactions: 8, keyspace: 20 } });
   await workload.start();
-  await more(workload, 10_000);
+  await more(workload, 6000);
   const quiet = workload.report();
   expect(quiet).toMatchObject({ errorSamples: [], lost: 0, redirects: 0 });
   expect(quiet.rate).toBeGreaterThan(4000);
@@ -51,7 +53,7 @@ test("a load of 5000/s on a cluster goes on, exactly counted, while slots move a
   await oracle.sync();
   const { differences, keys } = await compareDeployments(oracle.servers, cluster, { source: cluster });
   expect(differences).toEqual([]);
-  expect(keys).toBeGreaterThan(90_000);
+  expect(keys).toBeGreaterThan(25_000);
 
   await workload.start();
   await cluster.killPrimary(third);
@@ -84,8 +86,4 @@ test("commands whose connection is lost are in doubt, and nothing else is", asyn
   const counter = report.counters.find(({ form, doubt }) => form === "integer" && doubt === undefined);
   await cluster.client().incr(counter?.key ?? "");
   expect(await verifyCounters(cluster, report)).toEqual([expect.stringContaining(`expected ${counter?.value}, found`)]);
-});
-
-test("there is a tag for each slot", () => {
-  expect(new Set(Array.from({ length: 16_384 }, (_, slot) => slotTag(slot))).size).toBe(16_384);
 });

@@ -8,6 +8,7 @@ import { Random, WeightedChoice } from "./random.ts";
 import { placedKey, placedSlot } from "./slot-places.ts";
 
 const COMMANDS_PER_PIPELINE = 500;
+const MAX_PIPELINES = 4;
 /** One key of some kinds is huge where there are enough keys; it lies beyond those that a `Workload` usually writes to. */
 const HUGE_FROM_KEYS = 20_000;
 const HUGE_INDEX = 1100;
@@ -57,6 +58,7 @@ export async function preload(target: Redis | ClusterEndpoint, options: PreloadO
   const kinds = new WeightedChoice(SHARES);
   const counts = new Map<string, number>();
   const outlets = await openOutlets(target, databases);
+  const window = new SendWindow();
   let commands = 0;
   try {
     const waiting: Unit[][] = databases.map(() => []);
@@ -75,20 +77,40 @@ export async function preload(target: Redis | ClusterEndpoint, options: PreloadO
       waiting[place]?.push({ commands: unit, slot: singleSlot ? placedSlot(index) : undefined });
       if ((queued[place] = (queued[place] ?? 0) + unit.length) < COMMANDS_PER_PIPELINE) continue;
       queued[place] = 0;
-      await flush(outlets[place], waiting[place] ?? []);
+      await window.send(outlets[place], waiting[place] ?? []);
     }
-    for (const [place, queue] of waiting.entries()) await flush(outlets[place], queue);
+    for (const [place, queue] of waiting.entries()) await window.send(outlets[place], queue);
+    await window.end();
   } finally {
     for (const outlet of outlets) outlet.close();
   }
   return { keys, commands, seconds: (performance.now() - startMs) / 1000 };
 }
 
-async function flush(outlet: Outlet | undefined, queue: Unit[]): Promise<void> {
-  let failure: string | undefined;
-  await outlet?.send(queue.splice(0), ({ commands }, replies) => {
-    const place = replies.findIndex((reply) => reply instanceof Error);
-    if (place >= 0) failure ??= `${commands[place]?.[0]} ${String(commands[place]?.[1])}: ${String(replies[place])}`;
-  });
-  if (failure !== undefined) throw new Error(`preload: ${failure}`);
+/** A few pipelines under way at a time, so that one is made while others are executed. */
+class SendWindow {
+  readonly #sending = new Set<Promise<void>>();
+  #failure: string | undefined;
+
+  /** Empties the queue. @throws Error for a command that has failed so far, of any queue */
+  async send(outlet: Outlet | undefined, queue: Unit[]): Promise<void> {
+    const sent = outlet?.send(queue.splice(0), ({ commands }, replies) => {
+      const place = replies.findIndex((reply) => reply instanceof Error);
+      if (place >= 0) this.#failure ??= `${commands[place]?.[0]} ${String(commands[place]?.[1])}: ${String(replies[place])}`;
+    });
+    if (sent === undefined) return;
+    const sending = sent.finally(() => this.#sending.delete(sending));
+    this.#sending.add(sending);
+    if (this.#sending.size >= MAX_PIPELINES) await Promise.race(this.#sending);
+    this.#check();
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#sending);
+    this.#check();
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw new Error(`preload: ${this.#failure}`);
+  }
 }

@@ -54,7 +54,10 @@ function shardStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, Sour
   });
 }
 
-function laneStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): { status: LaneStatus; isDrained: boolean }[] {
+function laneStatusesOf(
+  known: KnownPipeline,
+  sources: ReadonlyMap<string, SourceView>,
+): { status: LaneStatus; isDrained: boolean }[] {
   return laneLabels(known).map(({ label, group, shardId, lane }) => {
     const seen = known.lanes.get(label)?.value;
     const lag = laneLag(seen ?? null, known.shards.get(shardId)?.value ?? null, sources.get(shardId) ?? null);

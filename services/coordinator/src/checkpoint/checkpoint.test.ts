@@ -25,3 +25,19 @@ test("a lane that does not know yet where it stands keeps its place", () => {
   expect(first).toEqual({ shards: { s0: { replid: "r", offset: 80, db: 2, epoch: 1 } }, lanes: { "main.s0.0": lane }, at: 1 });
   expect(checkpointOf(first, ...maps({ sequence: 0, offset: 0, epoch: 0 }), 2)).toEqual({ ...first, at: 2 });
 });
+
+test("what the topology has no more is forgotten, what has no record yet keeps its place", () => {
+  const at = { replid: "r", offset: 8, db: 0, epoch: 1 };
+  const lane = { sequence: 7, offset: 70, epoch: 1 };
+  const previous = { shards: { s0: at, s1: at }, lanes: { "main.s0.0": lane, "main.s1.1": lane }, at: 1 };
+  const next = checkpointOf(
+    previous,
+    new Map([["s0", null]]),
+    new Map([
+      ["main.s0.0", null],
+      ["main.s0.1", null],
+    ]),
+    2,
+  );
+  expect(next).toEqual({ shards: { s0: at }, lanes: { "main.s0.0": lane }, at: 2 });
+});

@@ -73,3 +73,36 @@ test("keeps the end of a finished copy, what was applied lately, and the last me
   expect(await messages()).toBe(4);
   await bus.close();
 });
+
+test("a lane that is gone keeps the last message of each subject, and is trimmed as ever when it comes back", async () => {
+  await using server = await NatsServer.start();
+  const bus = await Bus.connect({ url: server.url, name: "test", log });
+  const stream = bus.stream("p");
+  await stream.ensure();
+  const trimmer = new StreamTrimmer(
+    "p",
+    stream,
+    0,
+    { nowMs: () => 0, monotonicMs: () => 0, sleep: () => Promise.resolve() },
+    log,
+  );
+  const fill = async (): Promise<void> => {
+    for (const subject of [live, snap]) {
+      for (let index = 0; index < 3; index++) {
+        const tail = (await stream.tail(subject))?.sequence ?? 0;
+        await stream.append(subject, message(BatchKind.heartbeat, 1), tail);
+      }
+    }
+  };
+  const gone = [{ shardId: "s0", lane: 0, copy: 1 }];
+  const messages = async (): Promise<number> => (await stream.size())!.messages;
+  await fill();
+  await trimmer.trim([], gone);
+  expect(await messages()).toBe(2);
+  await fill();
+  await trimmer.trim([{ shardId: "s0", lane: 0, shard: null, groups: new Map([["main", null]]) }]);
+  expect(await messages()).toBe(8);
+  await trimmer.trim([], gone);
+  expect(await messages()).toBe(2);
+  await bus.close();
+});

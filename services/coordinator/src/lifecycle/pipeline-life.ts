@@ -155,7 +155,12 @@ export class PipelineLife implements Actor {
       }),
     );
     const readLanes = lanes.filter((lane) => lane !== null);
-    return { sinceMs: nowMs - this.#stoppingSinceMs, areShardsAssigned, quietMs: nowMs - this.#shardChangedAtMs, lanes: readLanes };
+    return {
+      sinceMs: nowMs - this.#stoppingSinceMs,
+      areShardsAssigned,
+      quietMs: nowMs - this.#shardChangedAtMs,
+      lanes: readLanes,
+    };
   }
 
   /** Sequence of the last message of a lane's changes, asked for once for all groups. */

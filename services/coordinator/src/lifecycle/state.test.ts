@@ -57,7 +57,9 @@ describe("observeState", () => {
   test("copying while a shard whose slots changed is still in the epoch of its old ones, or a shard or lane is new", () => {
     const previous = "synchronizing";
     expect(stateOf({ shards: [{ ...shard, floor: 1 }], previous })).toBe("copying");
-    expect(stateOf({ shards: [{ ...shardIn({ epoch: 2 }), floor: 1 }], lanes: [laneIn({ epoch: 2 })], previous })).toBe(previous);
+    expect(stateOf({ shards: [{ ...shardIn({ epoch: 2 }), floor: 1 }], lanes: [laneIn({ epoch: 2 })], previous })).toBe(
+      previous,
+    );
     expect(stateOf({ shards: [shard, { ...shard, id: "s1", seen: null }], previous })).toBe("copying");
     expect(stateOf({ lanes: [lane, { ...lane, label: "main.s0.1", seen: null, lagSeconds: null }], previous })).toBe("copying");
   });

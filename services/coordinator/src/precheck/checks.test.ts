@@ -80,7 +80,12 @@ describe("judge", () => {
       { state: "fail" },
       { unservedSlots: "17-20" },
       { trouble: "n1 sees other owners of slots than n0" },
-      { primaries: [{ address: "c:1", fault: null }, { address: "c:2", fault: "NOPERM" }] },
+      {
+        primaries: [
+          { address: "c:1", fault: null },
+          { address: "c:2", fault: "NOPERM" },
+        ],
+      },
     ];
     for (const fault of faults) {
       const cluster = { ...whole, ...fault };

@@ -1,6 +1,7 @@
 import type { LaneStream } from "@sluice/bus";
 import { RdbError, RespError, ExpiryError } from "@sluice/redis";
 import { describeFault, Retryable, type Logger } from "@sluice/runtime";
+import { recordKey, SlotSet, topologyRecord } from "@sluice/wire";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
@@ -121,6 +122,7 @@ export class LinkSession {
     const { bus, pipeline, report, tails, clock, copy, floor } = this.#options;
     const above = Math.max(floor, ...tails.map(({ live }) => live?.epoch ?? 0));
     const epoch = await nextEpoch(bus.records, pipeline, above);
+    await this.#checkTopology(epoch);
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
     await report.update({ epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied }, clock.nowMs());
     await this.fence({ epoch, replid, offset });
@@ -131,6 +133,19 @@ export class LinkSession {
     );
     this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
     this.#log.info({ epoch, offset, replid }, "full copy begins");
+  }
+
+  /**
+   * An epoch that was taken while the shard's slots changed hands would be a copy by the old slots that nobody asks to repeat:
+   * the router writes the topology, then raises the floors to the epoch counter until it stands still, and we look at the
+   * topology after taking the epoch; so one of the two sees the other.
+   */
+  async #checkTopology(epoch: number): Promise<void> {
+    const { bus, pipeline, shard, slots, floor } = this.#options;
+    const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
+    const own = topology?.value.shards.find(({ id }) => id === shard);
+    if (own?.floor === floor && epoch > floor && SlotSet.parse(own.slots).equals(slots)) return;
+    throw new Retryable("SRC-003", `source ${shard}`, `the slots of ${shard} changed while its copy began`);
   }
 
   async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {

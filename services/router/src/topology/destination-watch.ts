@@ -77,7 +77,10 @@ export class DestinationWatch implements Actor {
     if (revision === null) return;
     this.#known.destinations.set(this.#group, { value, revision });
     if (stored !== undefined) {
-      this.#deps.log.info({ pipeline: this.#pipeline, group: this.#group, nodes: value.nodes }, "destination has another slot map");
+      this.#deps.log.info(
+        { pipeline: this.#pipeline, group: this.#group, nodes: value.nodes },
+        "destination has another slot map",
+      );
     }
   }
 }

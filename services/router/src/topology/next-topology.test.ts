@@ -66,7 +66,8 @@ describe("nextTopology", () => {
 
   test("events are kept up to a bound, newest last", () => {
     let topology = current;
-    for (let port = 100; port < 350; port++) topology = nextTopology(topology, seen([shard(port, "0-5460"), ...three.slice(1)]))!;
+    for (let port = 100; port < 350; port++)
+      topology = nextTopology(topology, seen([shard(port, "0-5460"), ...three.slice(1)]))!;
     expect(topology.events).toHaveLength(100);
     expect(topology.events.at(-1)?.text).toContain("h:349 now");
   });
@@ -83,7 +84,9 @@ describe("nextTopology", () => {
           const next: TopologyRecord | null = nextTopology(topology, seen(shards, { epoch, nextShard }));
           if (next === null) continue;
           const before = new Map<string, TopologyRecord["shards"][number]>(topology?.shards.map((entry) => [entry.id, entry]));
-          expect(next.shards.map(({ slots }) => slots).toSorted()).toEqual(shards.map(({ slots }) => slots.toString()).toSorted());
+          expect(next.shards.map(({ slots }) => slots).toSorted()).toEqual(
+            shards.map(({ slots }) => slots.toString()).toSorted(),
+          );
           for (const { id, slots, floor } of next.shards) {
             const previous = before.get(id);
             if (previous === undefined) expect(numberOf(id)).toBeGreaterThanOrEqual(nextShard);

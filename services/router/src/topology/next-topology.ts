@@ -60,10 +60,13 @@ export function nextTopology(current: TopologyRecord | null, seen: Observation):
     }
     next.push({ ...entry, set: shard.slots });
   }
-  const isMoved = next.length !== before.length || next.some(({ id, slots }) => before.every((old) => old.id !== id || old.slots !== slots));
+  const isMoved =
+    next.length !== before.length || next.some(({ id, slots }) => before.every((old) => old.id !== id || old.slots !== slots));
   if (isMoved) texts.push(describeTransfers(before, next));
   if (texts.length === 0) return null;
-  const shards = next.map(({ set: _, ...entry }) => entry).toSorted((a, b) => numberOf(a.id) - numberOf(b.id));
+  const shards = next
+    .map(({ id, host, port, slots, floor }) => ({ id, host, port, slots, floor }))
+    .toSorted((a, b) => numberOf(a.id) - numberOf(b.id));
   const events = [...current.events, ...texts.map((text) => ({ at: seen.nowMs, text }))].slice(-EVENTS);
   return { ...current, shards, events };
 }
@@ -96,7 +99,9 @@ function matchShards(before: readonly Owner[], seen: readonly ObservedShard[]): 
   }
   const matched = new Map<number, Owner>();
   const taken = new Set<Owner>();
-  for (const { previous, index } of pairs.toSorted((a, b) => b.overlap - a.overlap || numberOf(a.previous.id) - numberOf(b.previous.id))) {
+  for (const { previous, index } of pairs.toSorted(
+    (a, b) => b.overlap - a.overlap || numberOf(a.previous.id) - numberOf(b.previous.id),
+  )) {
     if (matched.has(index) || taken.has(previous)) continue;
     matched.set(index, previous);
     taken.add(previous);

@@ -138,7 +138,8 @@ describe("SourceWatch", () => {
   test("links to a replica while it is healthy, and to the primary when there is none", async () => {
     await using primary = await RedisServer.start();
     await using replica = await RedisServer.start({ replicaOf: primary });
-    await replica.waitForSync();
+    const isOnline = async (): Promise<boolean> => (await primary.client().info("replication")).includes("state=online");
+    await waitUntil("the primary counts its replica", isOnline);
     known.destinations.set("main", {
       revision: 1,
       value: { mode: "standalone", nodes: [{ host: "127.0.0.1", port: 1, slots: "0-16383" }], at: 1 },

@@ -1,7 +1,15 @@
 import type { Records } from "@sluice/bus";
-import { ClusterConnections, endpointName, isHealthyReplica, type Address, type Deployment, type Endpoint } from "@sluice/redis";
-import { describeFault, Halt, Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
-import { epochRecord, recordKey, shardRecord, SlotSet, topologyRecord, type EndpointSpec, type TopologyRecord } from "@sluice/wire";
+import { ClusterConnections, isHealthyReplica, type Address, type Deployment, type Endpoint } from "@sluice/redis";
+import { Halt, Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
+import {
+  epochRecord,
+  recordKey,
+  shardRecord,
+  SlotSet,
+  topologyRecord,
+  type EndpointSpec,
+  type TopologyRecord,
+} from "@sluice/wire";
 import type { RoutedPipeline } from "../routed-pipeline.ts";
 import { nextTopology, numberOf, raiseFloors } from "./next-topology.ts";
 import { obstacleOf, SettledLook } from "./settled-look.ts";
@@ -86,7 +94,12 @@ export class SourceWatch implements Actor {
 
   async #look(connections: ClusterConnections, { host, port }: Endpoint): Promise<Deployment> {
     const primaries = this.#seen?.primaries ?? [];
-    const seeds = [...primaries.slice(0, 2), { host, port }, ...primaries.slice(2), ...primaries.flatMap(({ replicas }) => replicas)];
+    const seeds = [
+      ...primaries.slice(0, 2),
+      { host, port },
+      ...primaries.slice(2),
+      ...primaries.flatMap(({ replicas }) => replicas),
+    ];
     try {
       const seen = await this.#deps.look(connections, seeds.slice(0, SEEDS));
       this.#seen = seen;

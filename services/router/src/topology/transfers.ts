@@ -19,7 +19,9 @@ export function describeTransfers(before: readonly Owner[], after: readonly Owne
     moved.set(way, set);
   }
   const moves = [...moved].map(([way, set]) => `${rangesOf(set)} ${way}`);
-  const copied = after.filter(({ id, slots }) => !before.some((old) => old.id === id && old.slots === slots)).map(({ id }) => id);
+  const copied = after
+    .filter(({ id, slots }) => !before.some((old) => old.id === id && old.slots === slots))
+    .map(({ id }) => id);
   const gone = before.filter(({ id }) => !after.some((shard) => shard.id === id)).map(({ id }) => id);
   return [
     `slots moved: ${moves.join(", ")}`,

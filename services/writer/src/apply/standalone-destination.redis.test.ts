@@ -1,9 +1,10 @@
-import { encodeCommand, type CommandArgument } from "@sluice/redis";
+import { Connection, encodeCommand, type CommandArgument } from "@sluice/redis";
 import { RedisServer, waitUntil } from "@sluice/testkit";
 import { formatMark, type Position } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { Request } from "./request.ts";
 import { StandaloneDestination } from "./standalone-destination.ts";
+import { WatchedTransaction } from "./watched-transaction.ts";
 
 const MARK = "sluice:{x}:p:main:s0.0";
 const never = new AbortController().signal;
@@ -285,4 +286,19 @@ test("wrong credentials and missing permissions halt, an address where nobody li
     name: "Retryable",
     code: "DST-001",
   });
+});
+
+test("mark-with-data: a connection that served one mark serves another, guarded, and the former transaction is given up", async () => {
+  await using server = await RedisServer.start();
+  const connection = await Connection.open({ host: "127.0.0.1", port: server.port });
+  const first = await WatchedTransaction.open(connection, "mark:1");
+  expect(await first.apply(null, group(["INCR", "a"]), "1")).toEqual({ outcome: "applied", errors: [] });
+  const second = await WatchedTransaction.reopen(connection, "mark:2");
+  expect(await second.apply(null, group(["INCR", "b"]), "1")).toEqual({ outcome: "applied", errors: [] });
+  const third = await WatchedTransaction.reopen(connection, "mark:1");
+  const client = server.client();
+  await client.set("mark:1", "another's");
+  expect(await third.apply("1", group(["INCR", "a"]), "2")).toEqual({ outcome: "stale", found: "another's" });
+  expect(await client.mget("a", "b", "mark:1", "mark:2")).toEqual(["1", "1", "another's", "1"]);
+  connection.close();
 });

@@ -71,6 +71,24 @@ export class WatchedTransaction {
     return transaction;
   }
 
+  /** As `open`, for another mark on a connection that served others: one round trip. What it watched before is forgotten. */
+  static async reopen(connection: Connection, markKey: string): Promise<WatchedTransaction> {
+    const transaction = new WatchedTransaction(connection, markKey);
+    // What served before left a transaction open, as every `apply` does.
+    const discarded = connection.call(["DISCARD"]).catch((cause: unknown) => {
+      if (!(cause instanceof ReplyError)) throw cause;
+    });
+    const [, , , mark] = await Promise.all([
+      discarded,
+      connection.call(["UNWATCH"]),
+      connection.call(["WATCH", markKey]),
+      connection.call(["GET", markKey]),
+      connection.call(["MULTI"]),
+    ]);
+    transaction.#mark = Buffer.isBuffer(mark) ? mark.toString("latin1") : null;
+    return transaction;
+  }
+
   /** The mark as it was last read from the destination; null where there is none. */
   get mark(): string | null {
     return this.#mark;

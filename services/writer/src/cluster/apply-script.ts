@@ -56,6 +56,9 @@ export class SlotGroup {
   readonly commands: GroupCommand[] = [];
   /** Extents of the keys: buffer, start, end. */
   readonly keys: Buffer[] = [];
+  /** Must not go by the script, see `SlotGroup.mayFollow`. */
+  isDelicate = false;
+  readonly #emptied = new Set<string>();
   #args = 0;
   #bytes = 0;
 
@@ -87,9 +90,23 @@ export class SlotGroup {
     this.#bytes += key.length + 16;
   }
 
+  /**
+   * While a slot migrates, a script that removes a key can't write it again: the key is missing, so the server holds the command
+   * to be another node's, although the whole script was let in. So a unit that touches a key which an earlier one may have
+   * removed begins another group, which the server judges anew, and a unit that does so itself goes by a transaction, whose
+   * commands are judged together before any of them runs (Redis cluster.c, getNodeByQuery; script.c, scriptVerifyClusterState).
+   */
+  mayFollow(keys: readonly Buffer[]): boolean {
+    return !this.isDelicate && (this.#emptied.size === 0 || !keys.some((key) => this.#emptied.has(key.toString("latin1"))));
+  }
+
+  addEmptied(keys: readonly string[]): void {
+    for (const key of keys) this.#emptied.add(key);
+  }
+
   /** True when the script can take it. */
   get fitsScript(): boolean {
-    return this.#args <= MOST_SCRIPT_ARGUMENTS;
+    return !this.isDelicate && this.#args <= MOST_SCRIPT_ARGUMENTS;
   }
 
   /** Bytes of the call, at most. */

@@ -141,10 +141,8 @@ export class ClusterLane implements LaneDestination {
         const slot = value.rows.slots[value.row] as number;
         const standing = this.#copyingMark(slot);
         if (standing === null) continue;
-        groups.add(
-          { slot, end: 0, commands: commands.map((command) => groupCommand(joined(command))), keys: [value.key] },
-          standing,
-        );
+        const unit = { slot, end: 0, commands: commands.map((command) => groupCommand(joined(command))), keys: [value.key] };
+        groups.add({ ...unit, emptied: [], isDelicate: false }, standing);
       }
     }
     await this.#send(groups.all);
@@ -200,7 +198,8 @@ export class ClusterLane implements LaneDestination {
     for (let at = 0; at < stale.length; at += SWEEP_KEYS) {
       const some = stale.slice(at, at + SWEEP_KEYS);
       const groups = new GroupBook(this.#options, this.#marks);
-      groups.add({ slot, end: 0, commands: [groupCommand(encodeCommand(["DEL", ...some]))], keys: some }, standing);
+      const unit = { slot, end: 0, commands: [groupCommand(encodeCommand(["DEL", ...some]))], keys: some };
+      groups.add({ ...unit, emptied: [], isDelicate: false }, standing);
       await this.#send(groups.all);
     }
     return stale.length;
@@ -251,7 +250,7 @@ class GroupBook {
   }
 
   /** Adds a unit whose application leaves the slot at `next`. */
-  add({ slot, commands, keys }: SlotUnit, next: Position): void {
+  add({ slot, commands, keys, emptied, isDelicate }: SlotUnit, next: Position): void {
     let args = keys.length;
     let bytes = 0;
     for (const { argc, start, end } of commands) {
@@ -259,13 +258,16 @@ class GroupBook {
       bytes += end - start;
     }
     let group = this.#open.get(slot);
-    if (group === undefined || group.args + args > MOST_SCRIPT_ARGUMENTS || group.bytes + bytes > GROUP_BYTES) {
+    const isFull = group !== undefined && (group.args + args > MOST_SCRIPT_ARGUMENTS || group.bytes + bytes > GROUP_BYTES);
+    if (group === undefined || isFull || isDelicate || !group.mayFollow(keys)) {
       group = new SlotGroup(slot, slotMark(this.#names, slot), this.#marks.textOf(slot), "");
+      group.isDelicate = isDelicate;
       this.#open.set(slot, group);
       this.all.push(group);
     }
     for (const command of commands) group.add(command);
     for (const key of keys) group.addKey(key);
+    group.addEmptied(emptied);
     group.next = formatMark(next);
     this.bytes += bytes;
     this.#marks.moved(slot, group.next, next);

@@ -13,7 +13,22 @@ export interface SlotUnit {
   readonly end: number;
   readonly commands: readonly GroupCommand[];
   readonly keys: readonly Buffer[];
+  /** Keys, as latin1 text, that the unit may leave without a value. */
+  readonly emptied: readonly string[];
+  /** A command of the unit may need a key that an earlier one of it has removed. */
+  readonly isDelicate: boolean;
 }
+
+/** Commands after which their keys always exist. All others may remove a key. */
+const KEEPERS: ReadonlySet<number> = new Set(
+  (
+    "SET SETNX SETEX PSETEX GETSET INCR INCRBY INCRBYFLOAT DECR DECRBY APPEND SETRANGE SETBIT BITFIELD MSET PFADD PFCOUNT " +
+    "HSET HMSET HSETNX HINCRBY HINCRBYFLOAT LPUSH RPUSH LPUSHX RPUSHX LINSERT LSET SADD ZADD ZINCRBY GEOADD " +
+    "XADD XTRIM XDEL XACK XCLAIM XGROUP XSETID PERSIST PEXPIREAT EXPIREAT"
+  )
+    .split(" ")
+    .map((name) => commandTable.idOf(name)),
+);
 
 /** Commands that change each of their keys by itself, so that taking them apart by slot is exact. `step`: arguments of one key. */
 const APART: ReadonlyMap<number, number> = new Map([
@@ -42,6 +57,8 @@ export class SlotPlanner {
     framer.push(body);
     let commands: GroupCommand[] = [];
     let keys: Buffer[] = [];
+    let emptied: string[] = [];
+    let isDelicate = false;
     let slot = -1;
     for (let row = 0; row < rows.count; row++) {
       framer.next();
@@ -60,11 +77,15 @@ export class SlotPlanner {
       slot = rowSlot;
       commands.push(this.#commandOf(framer, flags));
       keys.push(...found);
+      isDelicate ||= emptied.length > 0 && found.some((key) => emptied.includes(key.toString("latin1")));
+      if (!KEEPERS.has(id)) emptied.push(...found.map((key) => key.toString("latin1")));
       const isUnitEnd = (flags & ChangeFlag.last) !== 0 || row === rows.count - 1;
       if (!isUnitEnd) continue;
-      take({ slot, end: rows.ends[row] as number, commands, keys });
+      take({ slot, end: rows.ends[row] as number, commands, keys, emptied, isDelicate });
       commands = [];
       keys = [];
+      emptied = [];
+      isDelicate = false;
       slot = -1;
     }
   }
@@ -143,6 +164,8 @@ function takeApart(framer: CommandFramer, keys: readonly Buffer[], step: number,
     end,
     commands: [groupCommand(encodeCommand(part.args))],
     keys: part.keys,
+    emptied: part.keys.map((key) => key.toString("latin1")),
+    isDelicate: false,
   }));
 }
 

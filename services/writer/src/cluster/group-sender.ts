@@ -1,4 +1,4 @@
-import { decodeReply, ReplyError, ReplyType, type Connection, type ReplyFramer } from "@sluice/redis";
+import { decodeReply, ReplyError, ReplyType, type ReplyFramer } from "@sluice/redis";
 import { Halt, printable, Retryable, type Clock } from "@sluice/runtime";
 import { Request } from "../apply/request.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
@@ -15,6 +15,8 @@ type Answer =
   | { readonly kind: "error"; readonly error: string };
 
 const ASKING = Buffer.from("*1\r\n$6\r\nASKING\r\n");
+/** The next wave takes it: a transaction on its slot comes first. */
+const WAITS: Answer = { kind: "error", error: "TRYAGAIN" };
 const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 500;
 /** A destination that can't take a group for so long is worth saying so: the lane starts again, with its retry shown. */
@@ -80,8 +82,10 @@ export class GroupSender {
       }
       if (left.length > 0) {
         if (isMoved) await this.refresh(left.map(({ slot }) => slot));
-        await this.#clock.sleep(isMoved ? FIRST_PAUSE_MS : pauseMs, this.#signal);
-        pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+        if (reason !== "") {
+          await this.#clock.sleep(isMoved ? FIRST_PAUSE_MS : pauseMs, this.#signal);
+          pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+        }
       }
       pending = left;
     }
@@ -105,7 +109,7 @@ export class GroupSender {
         if (answer.found !== group.next || group.next === group.expected) throw new StaleGroup(group, answer.found);
       } else {
         isMoved = this.#redirect(group, answer.error) || isMoved;
-        reason = answer.error;
+        if (answer !== WAITS) reason = answer.error;
         held.add(group.slot);
         left.push(group);
       }
@@ -145,9 +149,15 @@ export class GroupSender {
     const answers = Array.from<Answer>({ length: groups.length });
     const byNode = new Map<string, { node: ClusterNode; indexes: number[] }>();
     const alone: number[] = [];
+    const behind = new Set<number>();
     for (const [index, group] of groups.entries()) {
+      if (behind.has(group.slot)) {
+        answers[index] = WAITS;
+        continue;
+      }
       if (!group.fitsScript) {
         alone.push(index);
+        behind.add(group.slot);
         continue;
       }
       const node = this.#nodeFor(group.slot);
@@ -206,12 +216,11 @@ export class GroupSender {
 
   /** A group that no script can take goes alone, by a watched transaction on its slot. */
   async #applyAlone(group: SlotGroup): Promise<Answer> {
+    if (this.#asking.has(group.slot)) return { kind: "error", error: "TRYAGAIN its slot is on its way to another node" };
     const node = this.#nodeFor(group.slot);
-    const connection: Connection = await this.#pool.separate(node);
+    const connection = await this.#pool.transactions(node);
     try {
-      if (this.#asking.has(group.slot))
-        return { kind: "error", error: "TRYAGAIN a large group waits until its slot has moved" };
-      const transaction = await WatchedTransaction.open(connection, group.markKey);
+      const transaction = await WatchedTransaction.reopen(connection, group.markKey);
       const request = new Request();
       for (const [index, raw] of group.plain().entries()) request.addRaw(raw, index % 2);
       const result = await transaction.apply(group.expected === "" ? null : group.expected, request, group.next);
@@ -221,8 +230,6 @@ export class GroupSender {
     } catch (cause) {
       if (cause instanceof ReplyError) return { kind: "error", error: cause.message };
       throw destinationFault(`${this.#name} (${node.name})`, cause);
-    } finally {
-      connection.close();
     }
   }
 }

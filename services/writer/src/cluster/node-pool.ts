@@ -25,21 +25,8 @@ export class NodePool {
   }
 
   /** Throws `Retryable` DST-001 or `Halt` DST-002. */
-  async connection(node: Pick<ClusterNode, "name" | "host" | "port">): Promise<Connection> {
-    const open = this.#connections.get(node.name);
-    if (open !== undefined) return open;
-    const { host, port } = node;
-    const opening = Connection.open(
-      { ...this.#endpoint, host, port },
-      { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal: this.#signal },
-    );
-    this.#connections.set(node.name, opening);
-    try {
-      return await opening;
-    } catch (cause) {
-      this.#connections.delete(node.name);
-      throw destinationFault(`${this.#name} (${node.name})`, cause);
-    }
+  async connection(node: ClusterNode): Promise<Connection> {
+    return this.#open(node.name, node);
   }
 
   async call(node: ClusterNode, command: readonly (string | number | Buffer)[]): Promise<Reply> {
@@ -69,15 +56,23 @@ export class NodePool {
     });
   }
 
-  /** A connection of its own beside the pooled one, for WATCH. The caller closes it. */
-  async separate(node: ClusterNode): Promise<Connection> {
-    const { host, port } = node;
-    return Connection.open(
-      { ...this.#endpoint, host, port },
-      { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal: this.#signal },
-    ).catch((cause: unknown) => {
-      throw destinationFault(`${this.#name} (${node.name})`, cause);
-    });
+  /** The connection for transactions beside the one for everything else: what it watches is its own. One transaction at a time. */
+  async transactions(node: ClusterNode): Promise<Connection> {
+    return this.#open(`${node.name} transactions`, node);
+  }
+
+  async #open(name: string, { host, port }: ClusterNode): Promise<Connection> {
+    const open = this.#connections.get(name);
+    if (open !== undefined) return open;
+    const options = { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal: this.#signal };
+    const opening = Connection.open({ ...this.#endpoint, host, port }, options);
+    this.#connections.set(name, opening);
+    try {
+      return await opening;
+    } catch (cause) {
+      this.#connections.delete(name);
+      throw destinationFault(`${this.#name} (${name})`, cause);
+    }
   }
 
   close(): void {
