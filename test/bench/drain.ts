@@ -4,7 +4,16 @@ import { Bus, type LaneStream } from "@sluice/bus";
 import { slotTag } from "@sluice/redis";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { assignmentRecord, laneMarkKey, laneRecord, parseMark, recordKey, specRecord, topologyRecord } from "@sluice/wire";
+import {
+  assignmentRecord,
+  destinationRecord,
+  laneMarkKey,
+  laneRecord,
+  parseMark,
+  recordKey,
+  specRecord,
+  topologyRecord,
+} from "@sluice/wire";
 
 /**
  * How fast a full stream drains: a source that has taken `COMMANDS` SETs while ingest was stopped behind a finished copy, then
@@ -16,8 +25,11 @@ import { assignmentRecord, laneMarkKey, laneRecord, parseMark, recordKey, specRe
 const COMMANDS = Number(process.argv[2] ?? 1_000_000);
 const PIPELINE = "drain";
 const LANE = "main.s0.0";
+const ALL_SLOTS = "0-16383";
 
-await using source = await RedisServer.start({ config: { "repl-backlog-size": "1gb", "client-output-buffer-limit": "replica 0 0 0" } });
+await using source = await RedisServer.start({
+  config: { "repl-backlog-size": "1gb", "client-output-buffer-limit": "replica 0 0 0" },
+});
 await using destination = await RedisServer.start();
 await using nats = await NatsServer.start();
 const bus = await Bus.connect({ url: nats.url, name: "bench", log: silentLog() });
@@ -44,7 +56,10 @@ const cpuBefore = new Map(parts.map((pid) => [pid, cpuOf(pid)]));
 await waitUntil("the drain begins", async () => (await marks.get(markKey)) !== standing, { timeoutMs: 30_000, everyMs: 5 });
 const startedAt = performance.now();
 const begunAt = parseMark((await marks.get(markKey)) ?? "").offset;
-await waitUntil("drained", async () => parseMark((await marks.get(markKey)) ?? "").offset >= end, { timeoutMs: 120_000, everyMs: 5 });
+await waitUntil("drained", async () => parseMark((await marks.get(markKey)) ?? "").offset >= end, {
+  timeoutMs: 120_000,
+  everyMs: 5,
+});
 const seconds = (performance.now() - startedAt) / 1000;
 const cpu = parts.map((pid) => cpuOf(pid) - (cpuBefore.get(pid) ?? 0));
 await report(stream, seconds, (end - begunAt) / (end - parseMark(standing ?? "").offset), cpu);
@@ -55,9 +70,20 @@ async function prepare(): Promise<void> {
   const pipeline = { name: PIPELINE, source: { url: source.url }, destinations: [{ url: destination.url }] };
   await bus.records.put(recordKey.spec(PIPELINE), specRecord, { pipeline, desired: "running", createdAt: 0 });
   await bus.records.put(recordKey.topology(PIPELINE), topologyRecord, {
-    shards: [{ id: "s0", host: "127.0.0.1", port: source.port, lanes: 1 }],
+    mode: "standalone",
+    lanes: 1,
+    shards: [{ id: "s0", host: "127.0.0.1", port: source.port, slots: ALL_SLOTS, floor: 0 }],
+    events: [],
   });
-  await bus.records.put(recordKey.assignment(PIPELINE), assignmentRecord, { shards: { s0: "ingest" }, lanes: { [LANE]: "writer" } });
+  await bus.records.put(recordKey.destination(PIPELINE, "main"), destinationRecord, {
+    mode: "standalone",
+    nodes: [{ host: "127.0.0.1", port: destination.port, slots: ALL_SLOTS }],
+    at: 0,
+  });
+  await bus.records.put(recordKey.assignment(PIPELINE), assignmentRecord, {
+    shards: { s0: "ingest" },
+    lanes: { [LANE]: "writer" },
+  });
   await bus.stream(PIPELINE).ensure();
 }
 
@@ -81,7 +107,21 @@ async function lane() {
 
 /** SETs a second by redis-benchmark -P 64 with its 50 connections. */
 async function benchmarkSets(port: number): Promise<number> {
-  const args = ["-p", String(port), "-n", String(COMMANDS), "-r", String(COMMANDS), "-P", "64", "-t", "set", "-d", "16", "--csv"];
+  const args = [
+    "-p",
+    String(port),
+    "-n",
+    String(COMMANDS),
+    "-r",
+    String(COMMANDS),
+    "-P",
+    "64",
+    "-t",
+    "set",
+    "-d",
+    "16",
+    "--csv",
+  ];
   const child = spawn("redis-benchmark", args, { stdio: ["ignore", "pipe", "ignore"] });
   let out = "";
   for await (const chunk of child.stdout) out += String(chunk);

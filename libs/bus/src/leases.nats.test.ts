@@ -1,4 +1,4 @@
-import { ManualClock, silentLog, type Clock } from "@sluice/runtime";
+import { ManualClock, silentLog, type Clock, Retryable } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
 import { leaseRecord, recordKey } from "@sluice/wire";
 import { describe, expect, test } from "vitest";
@@ -191,4 +191,37 @@ test("waiting for a lease ends with null when it is asked to stop", async () => 
   stopping.abort();
   expect(await waiting).toBeNull();
   await lease.release();
+});
+
+test("work under a lease ends when it is lost and is told to be taken again", async () => {
+  await using server = await NatsServer.start();
+  const clock = new ManualClock();
+  await using a = await open(server, "a", clock);
+  let hasEnded = false;
+  const working = a.leases.during("router", new AbortController().signal, async (signal) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    hasEnded = true;
+  });
+  const outcome = working.then(
+    () => "ended",
+    (fault: unknown) => fault,
+  );
+  await waitUntil("it works", async () => (await stored(a))?.holder === "a");
+  await a.bus.records.put(key, leaseRecord, { holder: "z" });
+  await clock.advance(1_000);
+  expect(await outcome).toBeInstanceOf(Retryable);
+  expect(hasEnded).toBe(true);
+});
+
+test("work under a lease ends without a fault when it is asked to stop, and gives the lease back", async () => {
+  await using server = await NatsServer.start();
+  await using a = await open(server, "a", new ManualClock());
+  const stopping = new AbortController();
+  const working = a.leases.during("router", stopping.signal, async (signal) => {
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  });
+  await waitUntil("it works", async () => (await stored(a))?.holder === "a");
+  stopping.abort();
+  await working;
+  expect(await stored(a)).toBeNull();
 });

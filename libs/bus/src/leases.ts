@@ -60,6 +60,27 @@ export class Leases {
     return null;
   }
 
+  /**
+   * Waits for the lease and works while it is held. `signal` aborts when `stopping` does or the lease is lost; `work` then ends.
+   * Throws what `work` throws, and `Retryable` BUS-001 after the lease was lost: whoever runs this takes it again. Returns without
+   * working when `stopping` aborts first.
+   */
+  async during(what: string, stopping: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const lease = await this.acquire(what, stopping);
+    if (lease === null) return;
+    const ended = new AbortController();
+    const isLost = (): boolean => lease.lost.aborted && !stopping.aborted;
+    try {
+      await work(AbortSignal.any([stopping, lease.lost, ended.signal]));
+    } catch (cause) {
+      if (!isLost()) throw cause;
+    } finally {
+      ended.abort();
+      await lease.release();
+    }
+    if (isLost()) throw new Retryable("BUS-001", "bus", `the lease of ${what} could not be kept`);
+  }
+
   close(): void {
     this.#unwatch();
   }

@@ -71,16 +71,7 @@ export class LaneWriter implements Actor {
 
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
     const { leases, pipeline } = this.#options;
-    const lease = await leases.acquire(`writer.${pipeline}.${this.#label}`, stopping);
-    if (lease === null) return;
-    const ended = new AbortController();
-    const signal = AbortSignal.any([stopping, lease.lost, ended.signal]);
-    try {
-      await this.#work(signal, progress);
-    } finally {
-      ended.abort();
-      await lease.release();
-    }
+    await leases.during(`writer.${pipeline}.${this.#label}`, stopping, (signal) => this.#work(signal, progress));
   }
 
   retrying(fault: Fault, since: number): void {

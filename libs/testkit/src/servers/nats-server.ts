@@ -65,7 +65,7 @@ export class NatsServer implements AsyncDisposable {
 
   /** Stops the process as it is (SIGSTOP): connections stay open and nothing is answered. */
   pause(): void {
-    this.#lifecycle.process.signal("SIGSTOP");
+    this.#lifecycle.process.suspend();
   }
 
   resume(): void {

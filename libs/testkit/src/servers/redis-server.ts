@@ -85,7 +85,7 @@ export class RedisServer implements AsyncDisposable {
   /** Stops the process as it is (SIGSTOP): connections stay open and nothing is answered. */
   pause(): void {
     this.#isPaused = true;
-    this.#lifecycle.process.signal("SIGSTOP");
+    this.#lifecycle.process.suspend();
   }
 
   resume(): void {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { guardProcess, unguardProcess } from "./process-guard.ts";
 
 /** Characters at the end of the output that are kept for messages. */
@@ -67,6 +68,15 @@ export class SpawnedProcess implements AsyncDisposable {
 
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** SIGSTOP; returns when the process really stands still (Linux: its state in /proc is T). @throws Error after a second */
+  suspend(): void {
+    this.signal("SIGSTOP");
+    const deadlineMs = performance.now() + 1000;
+    while (!/\) T /.test(readFileSync(`/proc/${this.pid}/stat`, "latin1"))) {
+      if (performance.now() > deadlineMs) throw new Error(`process ${this.pid} does not stop`);
+    }
   }
 
   /** How it ended, or undefined while it runs. */

@@ -49,15 +49,7 @@ export class SourceIntake implements Actor {
 
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
     const { leases, pipeline, shard } = this.#options;
-    const lease = await leases.acquire(`ingest.${pipeline}.${shard}`, stopping);
-    if (lease === null) return;
-    const ended = new AbortController();
-    try {
-      await this.#follow(AbortSignal.any([stopping, lease.lost, ended.signal]), progress);
-    } finally {
-      ended.abort();
-      await lease.release();
-    }
+    await leases.during(`ingest.${pipeline}.${shard}`, stopping, (signal) => this.#follow(signal, progress));
   }
 
   retrying(fault: Fault, since: number): void {
