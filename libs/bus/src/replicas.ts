@@ -5,6 +5,6 @@ import type { JetStreamManager, StreamConfig } from "@nats-io/jetstream";
  * given them by an operator. NATS fills the new copies in the background. Rejects when there are too few servers.
  */
 export async function raiseReplicas(manager: JetStreamManager, config: StreamConfig, replicas: number): Promise<void> {
-  return;
+  if (config.num_replicas >= replicas) return;
   await manager.streams.update(config.name, { ...config, num_replicas: replicas });
 }

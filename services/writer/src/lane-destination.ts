@@ -30,6 +30,8 @@ export interface LaneDestination {
   readonly safeSequence: number;
   /** Applies the units that are not there yet. Returns how many bytes that took. */
   applyChanges(group: ChangeGroup): Promise<number>;
+  /** Whether nothing stands in the lane's slots but keys of Sluice itself; false also where finding out would cost a walk over all keys. */
+  isEmpty(): Promise<boolean>;
   /** A copy begins: from here on nothing of earlier histories is accepted. `isClean`: the destination is known to hold nothing else. */
   claim(target: Position, isClean: boolean): Promise<void>;
   /** Writes entries of the copy. `target.offset`: entries of the lane so far. Returns how many bytes that took. */

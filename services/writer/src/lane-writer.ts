@@ -133,8 +133,9 @@ export class LaneWriter implements Actor {
     }
     const markKey = laneMarkKey(slotTag(0), pipeline, group, shard, lane);
     const target = await StandaloneDestination.open(group, endpoint, markKey, signal);
-    const owns = slots.size === SLOT_COUNT ? () => true : (key: Buffer) => slots.has(keySlot(key));
-    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, signal });
+    const isSole = slots.size === SLOT_COUNT;
+    const owns = isSole ? () => true : (key: Buffer) => slots.has(keySlot(key));
+    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, signal });
   }
 
   /** In a cluster each slot's own mark keeps earlier histories out; on one server lanes of several shards may write the same slot. */

@@ -1,6 +1,6 @@
 import type { Bus, Leases } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
-import { describeFault, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { describeFault, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import { lanesOf, type SlotSet } from "@sluice/wire";
 import { readTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
@@ -84,6 +84,9 @@ export class SourceIntake implements Actor {
       const facts = await link.facts();
       const asked = point === null || !canContinue(point, facts) ? null : point;
       const reply = await link.psync(asked?.replid ?? null, asked?.offset ?? 0);
+      if (reply.kind === "continue" && !isKnownHistory(reply.replid, asked, facts)) {
+        throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed between INFO and PSYNC");
+      }
       log.info({ shard, term: report.term, asked: asked?.offset ?? "full copy", answer: reply.kind }, "linked to the source");
       await session.run(link, facts, reply, asked);
     } finally {
@@ -108,4 +111,9 @@ export class SourceIntake implements Actor {
 export function canContinue(point: ResumePoint, facts: Pick<SourceFacts, "replid" | "secondReplOffset">): boolean {
   if (facts.replid === "" || facts.replid === point.replid || facts.secondReplOffset < 0) return true;
   return point.highest < facts.secondReplOffset;
+}
+
+/** A continuation under another id was judged by what INFO said of that id; under a third one it has not been judged. */
+function isKnownHistory(replid: string | null, asked: ResumePoint | null, facts: Pick<SourceFacts, "replid">): boolean {
+  return replid === null || replid === asked?.replid || replid === facts.replid;
 }

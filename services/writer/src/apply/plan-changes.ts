@@ -87,7 +87,7 @@ export class ChangePlanner {
 
   #select(db: number): void {
     if (db === this.#db) return;
-    this.#request.addCommand(["SELECT", db]);
+    this.#request.select(db);
     this.#db = db;
   }
 

@@ -10,6 +10,7 @@ const CHUNK_BYTES = 256 * 1024;
  */
 export class Request {
   readonly #buffers: Buffer[] = [];
+  readonly #databases = new Set<number>();
   #chunk: Buffer | null = null;
   #used = 0;
   #begun = 0;
@@ -29,6 +30,16 @@ export class Request {
   addRaw(raw: Buffer, commands: number): void {
     this.#commands += commands;
     this.#addPiece(raw);
+  }
+
+  /** Databases that the request selects. */
+  get databases(): ReadonlySet<number> {
+    return this.#databases;
+  }
+
+  select(db: number): void {
+    this.#databases.add(db);
+    this.addCommand(["SELECT", db]);
   }
 
   addCommand(args: readonly CommandArgument[]): void {

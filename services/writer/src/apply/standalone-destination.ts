@@ -1,12 +1,15 @@
 import { Connection, ConnectionLost, ReplyError, type Endpoint } from "@sluice/redis";
 import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
 import { formatMark, MarkError, parseMark, type Position } from "@sluice/wire";
-import { Request } from "./request.ts";
+import { isOwn } from "./own-key.ts";
+import type { Request } from "./request.ts";
 import { verdictOf } from "./verdict.ts";
 import { WatchedTransaction, type CommandError } from "./watched-transaction.ts";
 
 /** Nothing heard for so long with a transaction under way: the connection is dead, or the server is. */
 const SILENCE_LIMIT_MS = 30_000;
+/** Up to so many keys are looked at one by one to tell whether all of them are Sluice's own. */
+const MOST_OWN_KEYS = 100;
 
 /** A group that the destination would not take for a reason that lies in one of its commands; nothing of it was applied. */
 export class GroupRefused extends Error {
@@ -28,6 +31,8 @@ export class StandaloneDestination {
   readonly version: number;
   readonly connection: Connection;
   readonly #transaction: WatchedTransaction;
+  /** Databases that the server is known to have. */
+  readonly #databases = new Set([0]);
 
   private constructor(name: string, version: number, connection: Connection, transaction: WatchedTransaction) {
     this.name = name;
@@ -69,6 +74,7 @@ export class StandaloneDestination {
    * commands ran into an error: the mark has moved then.
    */
   async apply(expected: Position | null, group: Request, next: Position): Promise<void> {
+    for (const db of group.databases) if (!this.#databases.has(db)) await this.#requireDatabase(db);
     const result = await this.#transaction
       .apply(expected === null ? null : formatMark(expected), group, formatMark(next))
       .catch((cause: unknown) => {
@@ -80,8 +86,38 @@ export class StandaloneDestination {
     else if (result.errors.length > 0) throw this.#diverged(result.errors);
   }
 
+  /** Whether the server holds nothing but keys of Sluice itself. */
+  async isEmpty(): Promise<boolean> {
+    try {
+      const keyspace = await this.connection.call(["INFO", "keyspace"]);
+      const databases = [...String(keyspace).matchAll(/^db(\d+):keys=(\d+)/gm)].map(([, db, keys]) => [
+        Number(db),
+        Number(keys),
+      ]);
+      if (databases.length === 0) return true;
+      const [only] = databases;
+      if (databases.length > 1 || only?.[0] !== 0 || (only[1] ?? 0) > MOST_OWN_KEYS) return false;
+      const keys = await this.connection.call(["KEYS", "*"]);
+      return Array.isArray(keys) && keys.every((key) => Buffer.isBuffer(key) && isOwn(key));
+    } catch (cause) {
+      throw destinationFault(this.name, cause);
+    }
+  }
+
   close(): void {
     this.connection.close();
+  }
+
+  /** Inside a transaction a SELECT that fails would let what follows run in another database. */
+  async #requireDatabase(db: number): Promise<void> {
+    try {
+      await this.connection.call(["SELECT", db]);
+      await this.connection.call(["SELECT", 0]);
+    } catch (cause) {
+      if (!(cause instanceof ReplyError)) throw destinationFault(this.name, cause);
+      throw new Halt("DST-010", `${this.name} has no database ${db}: ${printable(cause.message)}`, { cause });
+    }
+    this.#databases.add(db);
   }
 
   #refused(error: string): never {

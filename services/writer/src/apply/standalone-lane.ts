@@ -20,6 +20,8 @@ export interface StandaloneLaneOptions {
   readonly shift: (expireAtMs: number) => number;
   /** Whether a key belongs to this lane. */
   readonly owns: (key: Buffer) => boolean;
+  /** The lane has all slots: what belongs to no slot is its own, too. */
+  readonly isSole: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -56,11 +58,15 @@ export class StandaloneLane implements LaneDestination {
     }
   }
 
+  async isEmpty(): Promise<boolean> {
+    return this.#options.isSole && (await this.#target.isEmpty());
+  }
+
   async claim(target: Position, isClean: boolean): Promise<void> {
     // Claimed before, and a part of the copy written: a restart goes on there.
     if (this.#position?.epoch === target.epoch && this.#position.phase === "snap") return;
     const request = new Request();
-    if (!isClean && this.#target.version >= FUNCTIONS_SINCE) request.addCommand(["FUNCTION", "FLUSH"]);
+    if (!isClean && this.#options.isSole && this.#target.version >= FUNCTIONS_SINCE) request.addCommand(["FUNCTION", "FLUSH"]);
     await this.#applyCopy(request, target);
   }
 
@@ -70,7 +76,7 @@ export class StandaloneLane implements LaneDestination {
     let selected = 0;
     for (const value of values) {
       const db = isLoose(value.rows, value.row) ? selected : (value.rows.dbs[value.row] as number);
-      if (db !== selected) request.addCommand(["SELECT", db]);
+      if (db !== selected) request.select(db);
       selected = db;
       for (const { before, pieces, after } of valueCommands(value, options)) {
         if (pieces.length === 0) request.addCommand([...before, ...after]);
@@ -86,7 +92,7 @@ export class StandaloneLane implements LaneDestination {
     let swept = 0;
     for await (const { db, keys } of staleKeys(this.name, endpoint, held, owns, signal)) {
       const request = new Request();
-      request.addCommand(["SELECT", db]);
+      request.select(db);
       request.addCommand([remove, ...keys]);
       await this.#applyCopy(request, this.#standing);
       swept += keys.length;

@@ -4,7 +4,7 @@ import { formatMark, type Position, type SlotSet } from "@sluice/wire";
 import { readVersion, StaleMark } from "../apply/standalone-destination.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "../lane-destination.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
-import { isOwn } from "../snapshot/sweep.ts";
+import { isOwn } from "../apply/own-key.ts";
 import { isLoose, valueCommands, type ValueCommand } from "../snapshot/value-commands.ts";
 import { APPLY_SCRIPT, MOST_SCRIPT_ARGUMENTS, SlotGroup } from "./apply-script.ts";
 import { ClusterMarks, slotMark, watermark, type MarkNames } from "./cluster-marks.ts";
@@ -71,7 +71,7 @@ export class ClusterLane implements LaneDestination {
     const pool = new NodePool(group, endpoint, seeds, signal);
     try {
       const map = await pool.slotMap(slots);
-      const sender = new GroupSender(group, pool, map, clock, signal);
+      const sender = new GroupSender(group, pool, map, slots, clock, signal);
       const marks = new ClusterMarks(slots);
       let version = Infinity;
       for (const node of map.nodes) {
@@ -117,6 +117,11 @@ export class ClusterLane implements LaneDestination {
     return groups.bytes;
   }
 
+  async isEmpty(): Promise<boolean> {
+    const held = await Promise.all([...this.#options.slots].map(async (slot) => this.#keysIn(slot)));
+    return held.every((keys) => keys.length === 0);
+  }
+
   async claim(target: Position): Promise<void> {
     const next = formatMark(target);
     const groups: SlotGroup[] = [];
@@ -157,7 +162,7 @@ export class ClusterLane implements LaneDestination {
         const standing = this.#copyingMark(slot);
         if (standing !== null) swept += await this.#sweepSlot(slot, standing, held);
       }
-      await this.#sender.refresh(this.#options.slots);
+      await this.#sender.refresh();
       // Keys of a slot that moved meanwhile may have been on the way from one node to the other.
       if (this.#sender.map.equals(map)) return swept;
     }
@@ -188,13 +193,7 @@ export class ClusterLane implements LaneDestination {
   }
 
   async #sweepSlot(slot: number, standing: Position, held: KeySet): Promise<number> {
-    const node = this.#sender.map.ownerOf(slot);
-    if (node === null) return 0;
-    const count = Number(await this.#pool.call(node, ["CLUSTER", "COUNTKEYSINSLOT", slot]));
-    if (count === 0) return 0;
-    const reply = await this.#pool.call(node, ["CLUSTER", "GETKEYSINSLOT", slot, count]);
-    const keys = (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key));
-    const stale = keys.filter((key) => !isOwn(key) && !held.has(0, key));
+    const stale = (await this.#keysIn(slot)).filter((key) => !held.has(0, key));
     for (let at = 0; at < stale.length; at += SWEEP_KEYS) {
       const some = stale.slice(at, at + SWEEP_KEYS);
       const groups = new GroupBook(this.#options, this.#marks);
@@ -203,6 +202,16 @@ export class ClusterLane implements LaneDestination {
       await this.#send(groups.all);
     }
     return stale.length;
+  }
+
+  /** The keys of a slot on the node that serves it, without Sluice's own. */
+  async #keysIn(slot: number): Promise<Buffer[]> {
+    const node = this.#sender.map.ownerOf(slot);
+    if (node === null) return [];
+    const count = Number(await this.#pool.call(node, ["CLUSTER", "COUNTKEYSINSLOT", slot]));
+    if (count === 0) return [];
+    const reply = await this.#pool.call(node, ["CLUSTER", "GETKEYSINSLOT", slot, count]);
+    return (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key) && !isOwn(key));
   }
 
   /** What belongs to no slot goes to every primary, as it is: it may be repeated. */

@@ -2,6 +2,7 @@ import { decodeReply, ReplyError, ReplyType, type ReplyFramer } from "@sluice/re
 import { Halt, printable, Retryable, type Clock } from "@sluice/runtime";
 import { Request } from "../apply/request.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
+import type { SlotSet } from "@sluice/wire";
 import { verdictOf } from "../apply/verdict.ts";
 import { WatchedTransaction } from "../apply/watched-transaction.ts";
 import { APPLY_SCRIPT, type SlotGroup } from "./apply-script.ts";
@@ -45,14 +46,20 @@ export class GroupSender {
   readonly #pool: NodePool;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  readonly #slots: SlotSet;
   #map: SlotMap;
+  /** As the last node that was asked told it. */
+  #known: SlotMap;
   /** Nodes to ask for a slot that is on its way to them. */
   readonly #asking = new Map<number, ClusterNode>();
 
-  constructor(name: string, pool: NodePool, map: SlotMap, clock: Clock, signal: AbortSignal) {
+  /** `slots`: the lane's. */
+  constructor(name: string, pool: NodePool, map: SlotMap, slots: SlotSet, clock: Clock, signal: AbortSignal) {
     this.#name = name;
     this.#pool = pool;
     this.#map = map;
+    this.#known = map;
+    this.#slots = slots;
     this.#clock = clock;
     this.#signal = signal;
   }
@@ -61,9 +68,22 @@ export class GroupSender {
     return this.#map;
   }
 
-  /** Learns the slot map anew. */
-  async refresh(slots: Iterable<number>): Promise<void> {
-    this.#map = await this.#pool.slotMap(slots, this.#map.nodes);
+  /**
+   * Learns the slot map anew. Throws `Retryable` DST-001 when a node that served some of the lane's slots serves none of them any
+   * more: another may have taken its place without its last writes, so the lane must ask again where it stands (H10, H11).
+   */
+  async refresh(): Promise<void> {
+    const map = await this.#pool.slotMap(this.#slots, this.#map.nodes);
+    const gone = this.#known.nodesOf(this.#slots).find((name) => !map.nodesOf(this.#slots).includes(name));
+    if (gone !== undefined) {
+      throw new Retryable(
+        "DST-001",
+        `destination ${this.#name}`,
+        `${gone} of ${this.#name} does not serve the lane any more: its marks are read anew`,
+      );
+    }
+    this.#map = map;
+    this.#known = map;
   }
 
   /**
@@ -81,7 +101,7 @@ export class GroupSender {
         throw new Retryable("DST-003", `destination ${this.#name}`, `destination ${this.#name} answered ${printable(reason)}`);
       }
       if (left.length > 0) {
-        if (isMoved) await this.refresh(left.map(({ slot }) => slot));
+        if (isMoved) await this.refresh();
         if (reason !== "") {
           await this.#clock.sleep(isMoved ? FIRST_PAUSE_MS : pauseMs, this.#signal);
           pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);

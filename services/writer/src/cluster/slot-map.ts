@@ -60,6 +60,11 @@ export class SlotMap {
     return true;
   }
 
+  /** Names of the nodes that serve any of `slots`. */
+  nodesOf(slots: Iterable<number>): string[] {
+    return this.lowestOnEach(slots).flatMap((slot) => this.ownerOf(slot)?.name ?? []);
+  }
+
   /** The lowest of `slots` on each node that serves any of them. */
   lowestOnEach(slots: Iterable<number>): number[] {
     const lowest = new Map<number, number>();

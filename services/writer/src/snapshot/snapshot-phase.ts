@@ -70,11 +70,10 @@ export class SnapshotPhase {
   async #claim(): Promise<void> {
     const { position, options } = this.#session;
     const { existing } = options;
-    // A destination that was empty when its first copy began holds nothing stale.
-    const isFirst = position === null && existing === "refuse";
-    if (existing !== "overwrite" && !isFirst) this.#held = new KeySet();
+    const isEmpty = position === null && (await this.#session.destination.isEmpty());
+    if (existing !== "overwrite" && !isEmpty) this.#held = new KeySet();
     if (position !== null && position.epoch === this.#target.epoch && position.phase === "snap") this.#target = position;
-    await this.#session.claim(this.#target, isFirst || existing === "overwrite");
+    await this.#session.claim(this.#target, isEmpty || existing === "overwrite");
   }
 
   #add(batch: Batch, sequence: number): void {

@@ -1,5 +1,5 @@
 import { Connection, type Endpoint, type Reply } from "@sluice/redis";
-import { OWN_KEY_PREFIX } from "@sluice/wire";
+import { isOwn } from "../apply/own-key.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
 import type { KeySet } from "./key-set.ts";
 
@@ -41,13 +41,6 @@ export async function* staleKeys(
   } finally {
     connection?.close();
   }
-}
-
-const OWN_PREFIX = Buffer.from(OWN_KEY_PREFIX);
-
-/** Keys of Sluice itself. */
-export function isOwn(key: Buffer): boolean {
-  return key.length >= OWN_PREFIX.length && key.compare(OWN_PREFIX, 0, OWN_PREFIX.length, 0, OWN_PREFIX.length) === 0;
 }
 
 function databasesIn(info: Reply): number[] {
