@@ -19,7 +19,7 @@ const isSynchronizing = ({ state }: PipelineStatus): boolean => state === "synch
 test("destination: slots move and shards fail over while data flows", async () => {
   await using pair = await Pair.start(evenCluster, { kind: "cluster", cluster: { layout: EVEN_LAYOUT, replicas: 1 } });
   await pair.preload(5_000, 51);
-  const load = pair.load(52, RATE, { counters: 40, lists: 30 });
+  const load = await pair.load(52, RATE, { counters: 40, lists: 30 });
   await using run = await Run.start(pair.pipeline("orders"));
   await run.status.until("orders", "synchronizing", isSynchronizing);
   const destination = clusterOf(pair.destination);
@@ -30,13 +30,13 @@ test("destination: slots move and shards fail over while data flows", async () =
   await run.status.drained("orders");
   await destination.failover(first);
   await run.status.drained("orders");
-  await expectIdentical("orders", pair, run.status, load);
+  await expectIdentical("orders", pair, run.status, load, { expiryMayBeLaterByMs: 1_000 });
 });
 
 test("source: slots move under load; it ends identical by itself and says what happened", async () => {
   await using pair = await Pair.start(evenCluster, otherCluster);
   await pair.preload(5_000, 61);
-  const load = pair.load(62, RATE);
+  const load = await pair.load(62, RATE);
   await using run = await Run.start(pair.pipeline("orders"));
   await run.status.until("orders", "synchronizing", isSynchronizing);
   const source = clusterOf(pair.source);
@@ -49,14 +49,14 @@ test("source: slots move under load; it ends identical by itself and says what h
     "both shards begin a new epoch and are in step again",
     (status) => isSynchronizing(status) && status.shards.filter(({ epoch }) => epoch > Math.max(...before)).length === 2,
   );
-  expect(after.events.map(({ text }) => text).join("\n")).toMatch(/300 slots/);
+  expect(after.events.map(({ text }) => text).join("\n")).toContain("slots moved: 0-299 from s0 to s1");
   await expectIdentical("orders", pair, run.status, load);
 });
 
 test("source: slots move under load, and the destination is one server", async () => {
   await using pair = await Pair.start(evenCluster, { kind: "standalone" });
   await pair.preload(5_000, 63);
-  const load = pair.load(64, RATE);
+  const load = await pair.load(64, RATE);
   await using run = await Run.start(pair.pipeline("orders"));
   await run.status.until("orders", "synchronizing", isSynchronizing);
   const source = clusterOf(pair.source);
@@ -76,7 +76,7 @@ test("three writers and two ingests share the work; one is killed and one is add
   await using nats = await NatsServer.start();
   await using pair = await Pair.start(evenCluster, otherCluster);
   await pair.preload(5_000, 71);
-  const load = pair.load(72, RATE);
+  const load = await pair.load(72, RATE);
   await using services = await Services.start(nats.url, { ingests: 2, writers: 3 });
   const { status } = services;
   await status.create(pair.pipeline("orders"));
@@ -109,7 +109,7 @@ test("converges: a forced second full copy over a destination with 10 000 stale 
   const source = clusterOf(pair.source).client();
   for (let list = 0; list < 20; list++)
     await source.rpush(`long:${list}`, ...Array.from({ length: 5_000 }, (_, index) => `${list}:${index}`));
-  const load = pair.load(82, 1_000);
+  const load = await pair.load(82, 1_000);
   await using run = await Run.start(pair.pipeline("orders", { existing: "replace" }));
   await run.status.until("orders", "synchronizing", isSynchronizing);
   const before = (await run.status.get("orders")).shards.map(({ epoch }) => epoch);

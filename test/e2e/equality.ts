@@ -1,15 +1,22 @@
-import { compareDeployments, RedisServer, verifyCounters, type Workload } from "@sluice/testkit";
+import { compareDeployments, RedisServer, verifyCounters, type CompareOptions, type Workload } from "@sluice/testkit";
 import { expiryWithGrace } from "@sluice/wire";
 import { expect } from "vitest";
 import type { StatusClient } from "./deployment.ts";
 import type { Pair } from "./pair.ts";
 
 /** Stops the load, waits until the lanes have drained, and compares every key of the destination with replicas of the source. */
-export async function expectIdentical(name: string, pair: Pair, status: StatusClient, load: Workload): Promise<void> {
+export async function expectIdentical(
+  name: string,
+  pair: Pair,
+  status: StatusClient,
+  load: Workload,
+  options: Pick<CompareOptions, "expiryMayBeLaterByMs"> = {},
+): Promise<void> {
   const report = await load.stop();
   expect(report.errorSamples).toEqual([]);
   const { expiryGraceMs } = await status.drained(name);
   const comparison = await compareDeployments(await pair.oracle(), pair.destination, {
+    ...options,
     source: pair.source,
     expiryOf: (expireAtMs) => expiryWithGrace(expireAtMs, expiryGraceMs),
   });

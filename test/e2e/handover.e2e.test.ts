@@ -11,7 +11,7 @@ test("one-writer-per-lane: two of each share a deployment; what the killed one d
   await using nats = await NatsServer.start();
   await using pair = await Pair.start();
   await pair.preload(5_000, 41);
-  const load = pair.load(42, 2_000);
+  const load = await pair.load(42, 2_000);
   await using services = await Services.start(nats.url, { ingests: 2, writers: 2 });
   const { status } = services;
   await status.create(pair.pipeline(PIPELINE));

@@ -30,7 +30,7 @@ test.each(mixes)(
   async (_, source, destination) => {
     await using pair = await Pair.start(source, destination);
     await pair.preload(5_000, 11);
-    const load = pair.load(12, RATE);
+    const load = await pair.load(12, RATE);
     await using run = await Run.start(pair.pipeline("orders"));
     await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
     const epochs = (await run.status.get("orders")).shards.map(({ epoch }) => epoch);
@@ -59,7 +59,7 @@ test.each(mixes)(
     await pair.preload(20_000, 21);
     // The source takes so long for each key of an RDB, in µs, that every kill finds a copy under way.
     await pair.setOnSource("rdb-key-save-delay", pair.sourceNodes.length > 1 ? "600" : "200");
-    const load = pair.load(22, RATE);
+    const load = await pair.load(22, RATE);
     await using run = await Run.start(pair.pipeline("orders"));
     for (const victim of VICTIMS) {
       await run.status.until(
@@ -80,7 +80,7 @@ test.each(mixes)(
 test("Ctrl-C drains, and the same command resumes without another copy", async () => {
   await using pair = await Pair.start();
   await pair.preload(2_000, 31);
-  const load = pair.load(32, 1_000);
+  const load = await pair.load(32, 1_000);
   await using run = await Run.start(pair.pipeline("orders"));
   await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
   expect(await run.interrupt()).toBe(0);

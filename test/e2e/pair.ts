@@ -88,7 +88,7 @@ export class Pair implements AsyncDisposable {
   }
 
   /** A mixed load on the source, started. */
-  load(seed: number, ratePerSecond: number, weights: WorkloadOptions["weights"] = {}): Workload {
+  async load(seed: number, ratePerSecond: number, weights: WorkloadOptions["weights"] = {}): Promise<Workload> {
     const { source, isSlotted } = this;
     const place = source instanceof RedisCluster ? { url: source.url, urls: source.urls, cluster: true } : { url: source.url };
     const load = new Workload({
@@ -99,7 +99,7 @@ export class Pair implements AsyncDisposable {
       singleSlot: isSlotted,
       weights,
     });
-    load.start();
+    await load.start();
     return load;
   }
 

@@ -77,6 +77,7 @@ function addAsking(program: Command): void {
     .argument("[name]", "the pipeline")
     .option("--json", "for programs: one object, or one a line with --watch")
     .option("--watch", "again every second")
+    .option("--lanes", "with a line for every lane")
     .action(async (name: string | undefined, options: StatusOptions) => showStatus(name, options));
   asking("wait", "wait until a pipeline has reached a goal")
     .argument("<name>", "the pipeline")

@@ -1,7 +1,9 @@
 import { parseArgs } from "node:util";
 import { OperatorError } from "@sluice/cli";
+import { layouts, type Layout } from "./layout.ts";
 
 export interface DemoOptions {
+  readonly layout: Layout;
   /** Keys in the source before anything starts. */
   readonly keys: number;
   /** Commands per second of the load. */
@@ -16,9 +18,11 @@ export interface DemoOptions {
 
 export const USAGE = `Usage: sluice demo [options]
 
-Starts a source, a replica of it and a destination (redis-server), fills the source, and keeps the destination in step with it
-under load. Half-way a writer is killed. At the end every key is compared with the replica.
+Starts a source, replicas of it and a destination (redis-server), fills the source, and keeps the destination in step with it
+under load. Half-way a writer is killed. At the end every key is compared with the replicas.
 
+  --layout <what> cluster: three primaries to three primaries that cut the slots otherwise (default);
+                  standalone: one server to one server
   --keys <n>      keys beforehand (default 100000)
   --rate <n>      commands per second of the load (default 5000)
   --seconds <n>   how long the load goes on after the copy (default 20)
@@ -34,19 +38,26 @@ export function parseDemoOptions(args: readonly string[], newSeed: () => number)
   try {
     ({ values } = parseArgs({
       args: [...args],
-      options: { keys: text, rate: text, seconds: text, seed: text, keep: flag, help: { ...flag, short: "h" } },
+      options: { layout: { ...text, default: layouts[0] }, keys: text, rate: text, seconds: text, seed: text, keep: flag, help: { ...flag, short: "h" } },
     }));
   } catch (cause) {
     throw new OperatorError((cause as Error).message, USAGE, 2, { cause });
   }
   if (values.help) return null;
   return {
+    layout: layoutOf(values.layout),
     keys: whole(values.keys, "--keys", 100_000, 1, 10_000_000),
     rate: whole(values.rate, "--rate", 5_000, 1, 1_000_000),
     seconds: whole(values.seconds, "--seconds", 20, 2, 86_400),
     seed: whole(values.seed, "--seed", newSeed(), 0, 2 ** 31 - 1),
     keep: values.keep,
   };
+}
+
+function layoutOf(text: string): Layout {
+  const found = layouts.find((layout) => layout === text);
+  if (found !== undefined) return found;
+  throw new OperatorError(`--layout is ${JSON.stringify(text)}; expected ${layouts.join(" or ")}`, USAGE, 2);
 }
 
 function whole(text: string | undefined, option: string, fallback: number, least: number, most: number): number {

@@ -3,32 +3,44 @@ import {
   formatCount,
   formatMs,
   formatSeconds,
+  laneName,
   OperatorError,
   bar,
   pipelineFigures,
+  shardCopies,
   Screen,
   waitFor,
 } from "@sluice/cli";
-import { compareServers, preload, verifyCounters, Workload, type Comparison } from "@sluice/testkit";
+import { compareDeployments, preload, RedisCluster, verifyCounters, Workload, type Comparison } from "@sluice/testkit";
 import { expiryWithGrace, type PipelineStatus } from "@sluice/wire";
 import type { DemoOptions } from "./demo-options.ts";
 import type { Figures } from "./figures.ts";
 import { Follower } from "./follower.ts";
+import { busiestWriter, holdersOf } from "./lane-holders.ts";
 import { Probe } from "./probe.ts";
+import { probeKeys } from "./probe-keys.ts";
 import { SluiceRun } from "./sluice-run.ts";
+import { targetOf } from "./layout.ts";
 import { PIPELINE, type Stage } from "./stage.ts";
 import { verdict } from "./verdict.ts";
 
-const DATABASES = [0, 1];
 const COPY_LIMIT_MS = 120_000;
 const DRAIN_LIMIT_MS = 60_000;
 const RECOVERY_LIMIT_MS = 60_000;
 const PROBE_INTERVAL_MS = 100;
+const WRITERS = 2;
 
-/** How the demo ended: `faults` is empty where destination and replica are identical. */
+/** How the demo ended: `faults` is empty where destination and replicas are identical. */
 export interface DemoResult {
   readonly figures: Figures;
   readonly faults: readonly string[];
+}
+
+interface Killed {
+  readonly instance: string;
+  /** Names of the lanes that it had. */
+  readonly lanes: ReadonlySet<string>;
+  readonly recoverySeconds: number;
 }
 
 /** The acts of the demo, in their order. */
@@ -48,14 +60,16 @@ export class Demo {
     this.#screen = screen;
     this.#signal = signal;
     const { seed, rate } = options;
-    this.#load = new Workload({ url: stage.source.url, seed, ratePerSecond: rate, databases: DATABASES });
-    this.#probe = new Probe(stage.source, stage.destination);
+    const { deployment, databases, slots } = stage.source;
+    const place = deployment instanceof RedisCluster ? { cluster: true, urls: deployment.urls } : {};
+    this.#load = new Workload({ url: deployment.url, ...place, seed, ratePerSecond: rate, databases });
+    this.#probe = new Probe(deployment.client(), stage.destination.deployment.client(), probeKeys(slots, stage.lanes));
   }
 
   async perform(): Promise<DemoResult> {
     await this.#fill();
-    const run = (this.#run = new SluiceRun(this.#stage, ["--writers", "2", "--ingests", "1"]));
-    this.#screen.update("starting", "./sluice run demo.yaml --writers 2");
+    const run = (this.#run = new SluiceRun(this.#stage, ["--writers", String(WRITERS), "--ingests", "1"]));
+    this.#screen.update("starting", `./sluice run demo.yaml --writers ${WRITERS}`);
     const api = (this.#api = new ApiClient(await run.apiAddress(this.#signal)));
     const follower = new Follower(api, this.#screen, () => run.check());
     const copied = await this.#copy(follower);
@@ -63,7 +77,7 @@ export class Demo {
     const drained = await this.#drain(api);
     const compared = await this.#compare(drained.status.expiryGraceMs);
     const load = this.#load.report();
-    const wrong = await verifyCounters(this.#stage.destination.client(), load);
+    const wrong = await verifyCounters(targetOf(this.#stage.destination), load);
     const figures: Figures = {
       copiedKeys: copied.keys,
       copySeconds: copied.seconds,
@@ -74,8 +88,10 @@ export class Demo {
       peakLagSeconds: follower.peakLagSeconds,
       peakLagBytes: follower.peakLagBytes,
       killed: killed.instance,
+      killedLanes: killed.lanes.size,
+      lanes: drained.status.lanes.length,
       recoverySeconds: killed.recoverySeconds,
-      successor: drained.status.lanes[0]?.instance ?? "nobody",
+      successor: holdersOf(drained.status.lanes.filter((lane) => killed.lanes.has(laneName(lane)))),
       drainMs: drained.ms,
       streamBytes: drained.status.stream.bytes,
       comparedKeys: compared.comparison.keys,
@@ -103,13 +119,14 @@ export class Demo {
 
   async #fill(): Promise<void> {
     const { keys, seed, rate } = this.#options;
-    this.#screen.update("filling", `writing ${formatCount(keys)} keys of every type to databases ${DATABASES.join(" and ")}`);
-    const { seconds } = await preload(this.#stage.source.client(), { keys, seed, databases: DATABASES });
+    const { source } = this.#stage;
+    const where = source.databases.length === 1 ? "" : ` in databases ${source.databases.join(" and ")}`;
+    const what = `${formatCount(keys)} keys of every type${where}`;
+    this.#screen.update("filling", `writing ${what}`);
+    const { seconds } = await preload(targetOf(source), { keys, seed, databases: source.databases });
     await this.#load.start();
     this.#screen.clear();
-    this.#screen.print(
-      `source filled: ${formatCount(keys)} keys of every type in databases ${DATABASES.join(" and ")}, in ${formatSeconds(seconds)}`,
-    );
+    this.#screen.print(`source filled: ${what}, in ${formatSeconds(seconds)}`);
     this.#screen.print(`load started: ${formatCount(rate)} commands/s`);
   }
 
@@ -124,12 +141,14 @@ export class Demo {
     const seconds = (performance.now() - (sinceMs ?? startMs)) / 1000;
     const { keys } = pipelineFigures(status);
     this.#screen.clear();
-    this.#screen.print(`copied: ${formatCount(keys)} keys in ${formatSeconds(seconds)}, while the load went on`);
+    const copies = shardCopies(status);
+    const shares = copies.length < 2 ? "" : ` (${copies.map((copy) => `${copy.id} ${formatCount(copy.keys)}`).join(", ")})`;
+    this.#screen.print(`copied: ${formatCount(keys)} keys${shares} in ${formatSeconds(seconds)}, while the load went on`);
     return { keys, seconds };
   }
 
-  /** Lets the load go on; half-way the writer that has the lane is killed. */
-  async #live(follower: Follower, api: ApiClient, run: SluiceRun): Promise<{ instance: string; recoverySeconds: number }> {
+  /** Lets the load go on; half-way the writer that has most lanes is killed. */
+  async #live(follower: Follower, api: ApiClient, run: SluiceRun): Promise<Killed> {
     const halfSeconds = this.#options.seconds / 2;
     const half = new AbortController();
     const probing = this.#probe.repeat(PROBE_INTERVAL_MS, AbortSignal.any([half.signal, this.#signal]));
@@ -139,17 +158,19 @@ export class Demo {
       half.abort();
       await probing;
     }
-    const instance = (await api.status(PIPELINE)).lanes[0]?.instance;
-    if (instance === undefined || instance === null) throw new OperatorError("no writer has the lane");
+    const { lanes } = await api.status(PIPELINE);
+    const instance = busiestWriter(lanes);
+    if (instance === null) throw new OperatorError("no writer has a lane");
+    const own = new Set(lanes.filter((lane) => lane.instance === instance).map(laneName));
     const pid = await run.pidOf(instance);
     process.kill(pid, "SIGKILL");
-    this.#screen.print(`kill -9 ${pid}: that was ${instance}, which had the lane`);
-    const recovering = this.#probe.measure(AbortSignal.any([AbortSignal.timeout(RECOVERY_LIMIT_MS), this.#signal]));
+    this.#screen.print(`kill -9 ${pid}: that was ${instance}, which had ${own.size} of ${lanes.length} lanes`);
+    const recovering = this.#probe.measureAll(AbortSignal.any([AbortSignal.timeout(RECOVERY_LIMIT_MS), this.#signal]));
     const [recoveryMs] = await Promise.all([recovering, follower.during(halfSeconds, this.#signal)]);
     if (recoveryMs === null)
-      throw new OperatorError(`nothing arrives since ${instance} was killed, ${RECOVERY_LIMIT_MS / 1000} s ago`);
-    this.#screen.print(`changes arrived again ${formatSeconds(recoveryMs / 1000)} after ${instance} was killed`);
-    return { instance, recoverySeconds: recoveryMs / 1000 };
+      throw new OperatorError(`not every lane goes on since ${instance} was killed, ${RECOVERY_LIMIT_MS / 1000} s ago`);
+    this.#screen.print(`changes of all lanes arrived again ${formatSeconds(recoveryMs / 1000)} after ${instance} was killed`);
+    return { instance, lanes: own, recoverySeconds: recoveryMs / 1000 };
   }
 
   async #drain(api: ApiClient): Promise<{ status: PipelineStatus; ms: number }> {
@@ -157,7 +178,7 @@ export class Demo {
     this.#screen.update("draining", "the load has stopped; draining");
     const limit = AbortSignal.any([AbortSignal.timeout(DRAIN_LIMIT_MS), this.#signal]);
     const [lastMs, status] = await Promise.all([
-      this.#probe.measure(limit),
+      this.#probe.measureAll(limit),
       waitFor(api, PIPELINE, { goal: "drained", timeoutMs: DRAIN_LIMIT_MS, signal: this.#signal }),
     ]);
     const ms = lastMs ?? DRAIN_LIMIT_MS;
@@ -168,11 +189,11 @@ export class Demo {
 
   async #compare(graceMs: number): Promise<{ comparison: Comparison; seconds: number }> {
     const { source, oracle, destination } = this.#stage;
-    await oracle.waitForSync();
+    const replicas = await oracle.sync();
     const startMs = performance.now();
-    const comparison = await compareServers(oracle, destination, {
+    const comparison = await compareDeployments(replicas, destination.deployment, {
       expiryOf: (expiryMs) => expiryWithGrace(expiryMs, graceMs),
-      source,
+      source: source.deployment,
       onProgress: ({ done, total }) => {
         this.#screen.update(
           "comparing",
@@ -183,7 +204,7 @@ export class Demo {
     const seconds = (performance.now() - startMs) / 1000;
     this.#screen.clear();
     this.#screen.print(
-      `compared ${formatCount(comparison.keys)} keys with a replica of the source in ${formatSeconds(seconds)}`,
+      `compared ${formatCount(comparison.keys)} keys with ${replicas.length === 1 ? "a replica" : "replicas"} of the source in ${formatSeconds(seconds)}`,
     );
     return { comparison, seconds };
   }

@@ -11,9 +11,12 @@ export interface Figures {
   readonly peakLagSeconds: number;
   readonly peakLagBytes: number;
   readonly killed: string;
-  /** How long until a change written after the kill was in the destination. */
+  /** How many lanes it had, of how many. */
+  readonly killedLanes: number;
+  readonly lanes: number;
+  /** How long until changes written after the kill, one in every lane, were in the destination. */
   readonly recoverySeconds: number;
-  /** Who applies the lane since. */
+  /** Who applies its lanes since. */
   readonly successor: string;
   readonly drainMs: number;
   readonly streamBytes: number;
@@ -36,7 +39,7 @@ export function figuresTable(figures: Figures): string {
     ],
     ["delay", delayMs === null ? "not measured" : `${formatMs(delayMs)} from source to destination (median of ${probes})`],
     ["peak lag", `${formatSeconds(figures.peakLagSeconds)}, ${formatBytes(figures.peakLagBytes)}`],
-    [`${killed} killed`, `changes arrived again after ${formatSeconds(figures.recoverySeconds)}, through ${successor}`],
+    [`${killed} killed`, `with ${figures.killedLanes} of ${figures.lanes} lanes: changes of all arrived again after ${formatSeconds(figures.recoverySeconds)}, its own through ${successor}`],
     ["drained", `${formatMs(figures.drainMs)} after the load had stopped`],
     ["stream", formatBytes(figures.streamBytes)],
     [

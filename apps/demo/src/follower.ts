@@ -3,7 +3,8 @@ import type { PipelineStatus } from "@sluice/wire";
 import {
   ApiRefusal,
   ApiUnreachable,
-  LiveLine,
+  LiveView,
+  NewEvents,
   OperatorError,
   pipelineFigures,
   printable,
@@ -21,7 +22,8 @@ export class Follower {
   readonly #api: ApiClient;
   readonly #screen: Screen;
   readonly #check: () => Promise<void>;
-  readonly #line = new LiveLine();
+  readonly #view = new LiveView();
+  readonly #news = new NewEvents(Date.now());
   #heardAtMs = performance.now();
   peakLagSeconds = 0;
   peakLagBytes = 0;
@@ -75,7 +77,9 @@ export class Follower {
     const { lagSeconds, lagBytes } = pipelineFigures(status);
     this.peakLagSeconds = Math.max(this.peakLagSeconds, lagSeconds ?? 0);
     this.peakLagBytes = Math.max(this.peakLagBytes, lagBytes ?? 0);
-    this.#screen.update(status.state, this.#line.render(status, this.#heardAtMs, Date.now()));
+    for (const event of this.#news.take(status)) this.#screen.print(event);
+    const { heading, lines } = this.#view.render(status, this.#heardAtMs, Date.now());
+    this.#screen.update(heading, ...lines);
     return status;
   }
 }

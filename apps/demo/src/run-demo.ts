@@ -1,7 +1,9 @@
 import { formatSeconds, OperatorError, type Screen } from "@sluice/cli";
+import type { RedisServer } from "@sluice/testkit";
 import { Demo, type DemoResult } from "./demo.ts";
 import type { DemoOptions } from "./demo-options.ts";
 import { figuresTable } from "./figures.ts";
+import { serversOf } from "./layout.ts";
 import { PIPELINE, Stage } from "./stage.ts";
 
 /**
@@ -10,11 +12,12 @@ import { PIPELINE, Stage } from "./stage.ts";
  */
 export async function runDemo(options: DemoOptions, screen: Screen, interrupted: AbortSignal): Promise<0 | 1> {
   const startMs = performance.now();
-  screen.print(`sluice demo --seed ${options.seed} --keys ${options.keys} --rate ${options.rate} --seconds ${options.seconds}`);
-  const stage = await Stage.build();
-  screen.print(
-    `source ${stage.source.port}, its replica ${stage.oracle.port}, destination ${stage.destination.port} (redis-server)`,
-  );
+  const { layout, seed, keys, rate, seconds } = options;
+  screen.print(`sluice demo --layout ${layout} --seed ${seed} --keys ${keys} --rate ${rate} --seconds ${seconds}`);
+  screen.update("servers", "starting redis-server");
+  const stage = await Stage.build(layout);
+  screen.clear();
+  for (const line of stage.describe()) screen.print(line);
   const demo = new Demo(options, stage, screen, interrupted);
   let isIdentical = false;
   try {
@@ -49,13 +52,17 @@ function tell({ figures, faults }: DemoResult, stage: Stage, screen: Screen, sta
   else for (const line of [...faults, `logs: ${stage.dir}`, "NOT identical"]) screen.print(line);
 }
 
-function wayAround({ source, destination, oracle, dataDirectory, dir }: Stage): string {
+function wayAround({ layout, source, destination, oracle, dataDirectory, dir }: Stage): string {
+  const cli = (server: RedisServer | undefined, role: string): string => {
+    const command = layout === "cluster" ? "cluster nodes" : "info keyspace";
+    return `  redis-cli -p ${server?.port} ${command}        ${role}`;
+  };
   return [
     "",
     "Everything goes on running, under load, until Ctrl-C. To look around:",
-    `  redis-cli -p ${source.port} info keyspace        the source`,
-    `  redis-cli -p ${oracle.port} info keyspace        its replica`,
-    `  redis-cli -p ${destination.port} info keyspace        the destination`,
+    cli(serversOf(source)[0], "the source"),
+    cli(serversOf(destination)[0], "the destination"),
+    ...oracle.servers.map(({ port }) => `  redis-cli -p ${port} info keyspace        a replica of the source`),
     `  ./sluice status ${PIPELINE} --watch --data ${dataDirectory}`,
     `  ls ${dataDirectory}/log ${dir}`,
   ].join("\n");

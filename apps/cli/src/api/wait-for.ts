@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PipelineStatus } from "@sluice/wire";
 import { OperatorError } from "../operator-error.ts";
-import { haltOf } from "../view/live-line.ts";
+import { haltOf } from "../view/pipeline-figures.ts";
 import { printable } from "../view/printable.ts";
 import { ApiUnreachable, type ApiClient } from "./api-client.ts";
 import { DrainWatch } from "./drain-watch.ts";

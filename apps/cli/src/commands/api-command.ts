@@ -21,6 +21,7 @@ export interface ApiOptions {
 export interface StatusOptions extends ApiOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly lanes?: boolean;
 }
 
 /** Looks for the address at every request: a run that has been started meanwhile is found. */
@@ -30,25 +31,25 @@ function clientOf({ api, data }: ApiOptions): ApiClient {
 
 /** `sluice status`: one pipeline, or the list of all. With `watch` it goes on until it is interrupted. */
 export async function showStatus(pipeline: string | undefined, options: StatusOptions): Promise<void> {
-  const { json = false, watch = false } = options;
+  const { json = false, watch = false, lanes = false } = options;
   const interrupted = new AbortController();
   if (watch) for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupted.abort());
   const api = clientOf(options);
   do {
-    const text = await statusText(api, pipeline, json);
+    const text = await statusText(api, pipeline, json, lanes);
     const clear = watch && !json && process.stdout.isTTY ? CLEAR_SCREEN : "";
     process.stdout.write(`${clear}${text}\n`);
     if (watch) await delay(WATCH_MS, undefined, { signal: interrupted.signal }).catch(() => undefined);
   } while (watch && !interrupted.signal.aborted);
 }
 
-async function statusText(api: ApiClient, pipeline: string | undefined, json: boolean): Promise<string> {
+async function statusText(api: ApiClient, pipeline: string | undefined, json: boolean, lanes: boolean): Promise<string> {
   if (pipeline === undefined) {
     const list = await api.list();
     return json ? JSON.stringify(list) : listTable(list);
   }
   const status = await api.status(pipeline);
-  return json ? JSON.stringify(status) : statusTable(status, Date.now());
+  return json ? JSON.stringify(status) : statusTable(status, Date.now(), { lanes });
 }
 
 /** `sluice wait`. */

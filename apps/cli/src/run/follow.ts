@@ -2,7 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { PipelineStatus } from "@sluice/wire";
 import { ApiUnreachable, type ApiClient } from "../api/api-client.ts";
 import { failure } from "../api/wait-for.ts";
-import { haltOf, LiveLine, pipelineFigures } from "../view/live-line.ts";
+import { LiveView } from "../view/live-view.ts";
+import { NewEvents } from "../view/new-events.ts";
+import { haltOf, pipelineFigures } from "../view/pipeline-figures.ts";
 import { formatBytes, formatCount, formatSeconds } from "../view/quantity.ts";
 import type { Screen } from "../view/screen.ts";
 
@@ -39,8 +41,9 @@ export async function follow(
   screen: Screen,
   signal: AbortSignal,
 ): Promise<"stopped" | "interrupted"> {
-  const line = new LiveLine();
+  const view = new LiveView();
   const startedAt = Date.now();
+  const news = new NewEvents(startedAt);
   let copyingSinceMs: number | null = null;
   while (!signal.aborted) {
     const status = await statusOrNull(api, pipeline);
@@ -57,7 +60,9 @@ export async function follow(
         );
         copyingSinceMs = null;
       }
-      screen.update(status.state, line.render(status, atMs, Date.now()));
+      for (const event of news.take(status)) screen.print(event);
+      const { heading, lines } = view.render(status, atMs, Date.now());
+      screen.update(heading, ...lines);
     }
     await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
   }

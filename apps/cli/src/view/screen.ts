@@ -2,21 +2,23 @@
 export interface ScreenOutput {
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
   write(text: string): unknown;
 }
 
 const ERASE_LINE = "\r\u001b[2K";
+const ERASE_LINE_ABOVE = "\u001b[1A\u001b[2K";
 /** Without a terminal the state is written so often, and whenever its heading changes. */
 const PLAIN_INTERVAL_MS = 5_000;
 
 /**
- * Lines that stay, above one line that is rewritten in place.
- * Without a terminal there are no control characters: the line is printed anew every 5 s, and at once when `heading` changes.
+ * Lines that stay, above some lines that are rewritten in place.
+ * Without a terminal there are no control characters: the lines are printed anew every 5 s, and at once when `heading` changes.
  */
 export class Screen {
   readonly #output: ScreenOutput;
   readonly #nowMs: () => number;
-  #line = "";
+  #lines: readonly string[] = [];
   #heading = "";
   #printedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -27,29 +29,34 @@ export class Screen {
 
   /** Writes a line that stays. */
   print(text: string): void {
-    if (this.#isTerminal) this.#output.write(`${this.#line === "" ? "" : ERASE_LINE}${text}\n${this.#line}`);
-    else this.#output.write(`${text}\n`);
+    this.#output.write(`${this.#isTerminal ? this.#eraser : ""}${text}\n${this.#lines.join("\n")}`);
   }
 
-  /** Replaces the line at the bottom. `heading` says what it is about, such as the state of a pipeline. */
-  update(heading: string, line: string): void {
+  /** Replaces the lines at the bottom. `heading` says what they are about, such as the state of a pipeline. */
+  update(heading: string, ...lines: readonly string[]): void {
     if (this.#isTerminal) {
-      const columns = this.#output.columns ?? 0;
-      this.#line = line.slice(0, Math.max(20, (columns > 0 ? columns : 80) - 1)); // some terminals say 0
-      this.#output.write(ERASE_LINE + this.#line);
+      const eraser = this.#eraser || ERASE_LINE;
+      const width = (this.#output.columns || 80) - 1; // some terminals say 0
+      this.#lines = lines.slice(0, Math.max(1, (this.#output.rows || 24) - 1)).map((line) => line.slice(0, Math.max(20, width)));
+      this.#output.write(eraser + this.#lines.join("\n"));
       return;
     }
     if (heading === this.#heading && this.#nowMs() - this.#printedAtMs < PLAIN_INTERVAL_MS) return;
     this.#heading = heading;
     this.#printedAtMs = this.#nowMs();
-    this.#output.write(`${line}\n`);
+    this.#output.write(`${lines.join("\n")}\n`);
   }
 
-  /** Takes the line at the bottom away. */
+  /** Takes the lines at the bottom away. */
   clear(): void {
-    if (this.#isTerminal && this.#line !== "") this.#output.write(ERASE_LINE);
-    this.#line = "";
+    if (this.#lines.length > 0) this.#output.write(this.#eraser);
+    this.#lines = [];
     this.#heading = "";
+  }
+
+  /** Takes the lines at the bottom away, from the end of the last one to the beginning of the first one. */
+  get #eraser(): string {
+    return this.#lines.length === 0 ? "" : ERASE_LINE + ERASE_LINE_ABOVE.repeat(this.#lines.length - 1);
   }
 
   get #isTerminal(): boolean {

@@ -1,8 +1,18 @@
-import type { PipelineList, PipelineStatus } from "@sluice/wire";
-import { haltOf, laneName, retryOf } from "./live-line.ts";
+import type { LaneStatus, PipelineList, PipelineStatus } from "@sluice/wire";
+import { copyBars } from "./copy-bars.ts";
+import { waiting } from "./live-view.ts";
+import { haltOf, laneName, rangeOf, retryOf, shardCopies, sum } from "./pipeline-figures.ts";
 import { printable } from "./printable.ts";
 import { formatBytes, formatCount, formatSeconds } from "./quantity.ts";
 import { table } from "./table.ts";
+
+const SHOWN_WRITERS = 3;
+const SHOWN_EVENTS = 5;
+
+export interface StatusTableOptions {
+  /** A line for every lane too, and not only their summary. */
+  readonly lanes?: boolean;
+}
 
 /** The pipelines and their states. */
 export function listTable({ pipelines }: PipelineList): string {
@@ -11,7 +21,7 @@ export function listTable({ pipelines }: PipelineList): string {
 }
 
 /** Everything of one pipeline that an operator looks for, in lines of at most about 110 characters. */
-export function statusTable(status: PipelineStatus, nowMs: number): string {
+export function statusTable(status: PipelineStatus, nowMs: number, options: StatusTableOptions = {}): string {
   const { name, state, desired, since, reason, stream } = status;
   const wanted = desired === "stopped" && state !== "stopped" ? " (is to stop)" : "";
   const why = reason === "" ? "" : `: ${printable(reason)}`;
@@ -19,14 +29,13 @@ export function statusTable(status: PipelineStatus, nowMs: number): string {
     `${name}  ${state}${wanted} since ${formatSeconds(Math.max(0, nowMs - since) / 1000)}${why}`,
     `stream ${formatCount(stream.messages)} messages, ${formatBytes(stream.bytes)}`,
     shardTable(status),
-    laneTable(status),
+    copying(status),
+    summaryTable(status),
+    options.lanes === true ? laneTable(status) : "",
+    recentEvents(status, nowMs),
   ];
   const retry = retryOf(status);
-  if (retry !== null) {
-    parts.push(
-      `waits for ${printable(retry.endpoint)} since ${formatSeconds(Math.max(0, nowMs - retry.since) / 1000)}: ${printable(retry.reason)}`,
-    );
-  }
+  if (retry !== null) parts.push(waiting(retry, nowMs));
   const halt = haltOf(status);
   if (halt !== null)
     parts.push(`${halt.where} stopped with ${halt.code}: ${printable(halt.message)}\n${printable(halt.remedy)}`);
@@ -50,6 +59,46 @@ function shardTable({ shards }: PipelineStatus): string {
   return table([head, ...rows], [3, 4, 5, 6, 7, 8]);
 }
 
+function copying(status: PipelineStatus): string {
+  if (status.state !== "copying" || status.shards.length === 0) return "";
+  return ["COPY", ...copyBars(shardCopies(status))].join("\n");
+}
+
+/** A line for the lanes of each shard in each group. */
+function summaryTable({ lanes }: PipelineStatus): string {
+  if (lanes.length === 0) return "";
+  const parts = new Map<string, LaneStatus[]>();
+  for (const lane of lanes) {
+    const name = `${lane.group}.${lane.shard}`;
+    parts.set(name, [...(parts.get(name) ?? []), lane]);
+  }
+  const head = ["LANES OF", "LANES", "LIVE", "APPLIED", "LAG MIN", "", "LAG MAX", "", "UNITS", "KEYS", "WRITERS"];
+  const rows = [...parts].map(([name, own]) => {
+    const bytes = rangeOf(own.map((lane) => lane.lagBytes));
+    const seconds = rangeOf(own.map((lane) => lane.lagSeconds));
+    return [
+      name,
+      String(own.length),
+      String(own.filter(({ phase }) => phase === "live").length),
+      formatCount(rangeOf(own.map((lane) => lane.appliedOffset))?.least ?? 0),
+      bytes === null ? "?" : formatBytes(bytes.least),
+      seconds === null ? "" : formatSeconds(seconds.least),
+      bytes === null ? "?" : formatBytes(bytes.most),
+      seconds === null ? "" : formatSeconds(seconds.most),
+      formatCount(sum(own.map((lane) => lane.units))),
+      formatCount(sum(own.map((lane) => lane.keys))),
+      writersOf(own),
+    ];
+  });
+  return table([head, ...rows], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+function writersOf(lanes: readonly LaneStatus[]): string {
+  const names = [...new Set(lanes.map(({ instance }) => instance ?? "nobody"))].toSorted();
+  const more = names.length - SHOWN_WRITERS;
+  return more > 0 ? `${names.slice(0, SHOWN_WRITERS).join(", ")} and ${more} more` : names.join(", ");
+}
+
 function laneTable({ lanes }: PipelineStatus): string {
   if (lanes.length === 0) return "";
   const head = ["LANE", "INSTANCE", "PHASE", "EPOCH", "APPLIED", "LAG", "", "UNITS", "KEYS"];
@@ -65,4 +114,12 @@ function laneTable({ lanes }: PipelineStatus): string {
     formatCount(lane.keys),
   ]);
   return table([head, ...rows], [3, 4, 5, 6, 7, 8]);
+}
+
+function recentEvents({ events }: PipelineStatus, nowMs: number): string {
+  if (events.length === 0) return "";
+  const rows = events
+    .slice(-SHOWN_EVENTS)
+    .map(({ at, text }) => [`${formatSeconds(Math.max(0, nowMs - at) / 1000)} ago`, printable(text)]);
+  return `EVENTS\n${table(rows)}`;
 }

@@ -17,6 +17,11 @@ export interface CompareOptions {
   readonly graceMs?: number;
   /** Instead of `graceMs`: the destination's expiry for one of the source; must grow with its argument. */
   readonly expiryOf?: (expiryMs: number) => number;
+  /**
+   * Slots of the actual side were migrated meanwhile: MIGRATE sends the time that is left, so that every expiry it moves is later
+   * by as long as that took. Default 0.
+   */
+  readonly expiryMayBeLaterByMs?: number;
   /** The source's primary or cluster: it is asked for keys that have expired, which makes it delete them and replicate that. */
   readonly source?: Deployment;
   /** How long deletions of expired keys may take to arrive; default 15 000 ms. */
@@ -79,7 +84,7 @@ export async function compareDeployments(
   const rules: DiffRules = {
     ignore: new Set(["seenTime", "activeTime", "entriesRead", "emptyConsumers"]),
     expiryOf: options.expiryOf ?? (graceMs === undefined ? sameExpiry : graceExpiry(graceMs)),
-    expiryMayBeLaterByMs: 0,
+    expiryMayBeLaterByMs: options.expiryMayBeLaterByMs ?? 0,
   };
   const opened: { close(): void }[] = [];
   const open = async (deployment: Deployment): Promise<DeploymentSide> => {

@@ -1,11 +1,10 @@
 import type { Endpoint } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
-import type { Position } from "@sluice/wire";
+import type { ChangeRows, Position } from "@sluice/wire";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "../lane-destination.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
 import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
-import type { ChangeRows } from "@sluice/wire";
 import { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
 import { GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
@@ -54,7 +53,7 @@ export class StandaloneLane implements LaneDestination {
       return await this.#apply(planner.finish().request, target);
     } catch (cause) {
       if (!(cause instanceof GroupRefused)) throw cause;
-      return await this.#applyUnitByUnit(slices, cause, target);
+      return this.#applyUnitByUnit(slices, cause, target);
     }
   }
 

@@ -26,8 +26,8 @@ export class SlotMap {
     for (const range of Array.isArray(reply) ? reply : []) {
       if (!Array.isArray(range) || !Array.isArray(range[2])) continue;
       const [from, to, primary] = range;
-      const host = String((primary as Reply[])[0] ?? "") || asked;
-      const port = Number((primary as Reply[])[1]);
+      const host = String(primary[0] ?? "") || asked;
+      const port = Number(primary[1]);
       const name = endpointName({ host, port });
       let index = indexes.get(name);
       if (index === undefined) {

@@ -1,0 +1,89 @@
+import type { PipelineStatus, RetryRecord } from "@sluice/wire";
+import { copyBar, copyBars } from "./copy-bars.ts";
+import { fractionOf, pipelineFigures, rangeOf, retryOf, shardCopies, type PipelineFigures } from "./pipeline-figures.ts";
+import { printable } from "./printable.ts";
+import { formatBytes, formatCount, formatSeconds } from "./quantity.ts";
+import { RateMeter } from "./rate-meter.ts";
+
+/** Where lines are printed one below the other, a copy is shown at every such part of it. */
+const COPY_PARTS = 4;
+
+/** What a `Screen` shows. */
+export interface LiveFrame {
+  /** Says what the lines are about: it changes where they are worth to be seen at once. */
+  readonly heading: string;
+  readonly lines: readonly string[];
+}
+
+/** The lines that follow a running pipeline: a bar for each shard while it is copied, then rates and lag over all lanes. */
+export class LiveView {
+  readonly #commands = new RateMeter();
+  readonly #keys = new RateMeter();
+  readonly #shardKeys = new Map<string, RateMeter>();
+
+  /** `atMs`: when the status was fetched, on a clock that never goes back. `nowMs`: wall clock, for how long it waits. */
+  render(status: PipelineStatus, atMs: number, nowMs: number): LiveFrame {
+    const { state, reason } = status;
+    const figures = pipelineFigures(status);
+    this.#commands.add(atMs, figures.commands);
+    this.#keys.add(atMs, figures.keys);
+    for (const { id, keys } of shardCopies(status)) this.#meterOf(id).add(atMs, keys);
+    const retry = retryOf(status);
+    if (retry !== null) return { heading: state, lines: [`${state} · ${waiting(retry, nowMs)}`] };
+    switch (state) {
+      case "copying":
+        return this.#copying(status, figures);
+      case "catching-up":
+      case "synchronizing":
+        return { heading: state, lines: [this.#following(status, figures)] };
+      case "created":
+      case "retrying":
+      case "failed":
+      case "stopped":
+        return { heading: state, lines: [reason === "" ? state : `${state} · ${printable(reason)}`] };
+    }
+  }
+
+  #copying(status: PipelineStatus, figures: PipelineFigures): LiveFrame {
+    const { keys, expectedKeys, copyBytes: bytes, expectedCopyBytes: expectedBytes } = figures;
+    const fraction = fractionOf(keys, expectedKeys, bytes, expectedBytes);
+    if (fraction === null) return { heading: "copying", lines: ["copying · the source has not begun to send"] };
+    const whole = copyBar({ keys, expectedKeys, bytes, expectedBytes, fraction, isDone: false });
+    const rate = `${formatCount(this.#keys.perSecond)} keys/s`;
+    const copies = shardCopies(status);
+    const bars = copies.length < 2 ? [] : copyBars(copies, (id) => ` · ${formatCount(this.#meterOf(id).perSecond)} keys/s`);
+    return {
+      heading: `copying, part ${Math.floor(fraction * COPY_PARTS)}`,
+      lines: [`copying ${whole} · ${rate}`, ...bars],
+    };
+  }
+
+  #following(status: PipelineStatus, figures: PipelineFigures): string {
+    const { lagBytes, lagSeconds } = figures;
+    const live = status.lanes.filter(({ phase }) => phase === "live");
+    const lag = [
+      lagBytes === null ? null : formatBytes(lagBytes),
+      lagSeconds === null ? null : formatSeconds(lagSeconds),
+    ].filter((part) => part !== null);
+    const parts = [status.state, `${formatCount(this.#commands.perSecond)} commands/s`];
+    const among = live.length > 1 ? ` at most in ${live.length} lanes` : "";
+    if (lag.length > 0) parts.push(`lag ${lag.join(", ")}${among}`);
+    // Offsets of different shards have nothing to do with each other.
+    const applied = status.shards.length === 1 ? rangeOf(live.map((lane) => lane.appliedOffset)) : null;
+    if (applied !== null) parts.push(`applied ${formatCount(applied.least)}`);
+    parts.push(`stream ${formatBytes(status.stream.bytes)}`);
+    return parts.join(" · ");
+  }
+
+  #meterOf(shard: string): RateMeter {
+    const known = this.#shardKeys.get(shard) ?? new RateMeter();
+    this.#shardKeys.set(shard, known);
+    return known;
+  }
+}
+
+/** What is waited for, since when, and why. */
+export function waiting(retry: RetryRecord, nowMs: number): string {
+  const since = formatSeconds(Math.max(0, nowMs - retry.since) / 1000);
+  return `waits for ${printable(retry.endpoint)} since ${since}: ${printable(retry.reason)}`;
+}
