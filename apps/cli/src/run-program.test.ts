@@ -50,6 +50,9 @@ test("status in both forms", async () => {
   expect(JSON.parse(printed)).toEqual(status);
   printed = "";
   expect(await runProgram(["status", "orders", "--api", server.address])).toBe(0);
+  expect(printed).toContain("main.s0 ");
+  expect(printed).not.toContain("main.s0.0");
+  expect(await runProgram(["status", "orders", "--api", server.address, "--lanes"])).toBe(0);
   expect(printed).toContain("main.s0.0  writer-1");
 });
 

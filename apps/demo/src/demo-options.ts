@@ -38,7 +38,15 @@ export function parseDemoOptions(args: readonly string[], newSeed: () => number)
   try {
     ({ values } = parseArgs({
       args: [...args],
-      options: { layout: { ...text, default: layouts[0] }, keys: text, rate: text, seconds: text, seed: text, keep: flag, help: { ...flag, short: "h" } },
+      options: {
+        layout: { ...text, default: layouts[0] },
+        keys: text,
+        rate: text,
+        seconds: text,
+        seed: text,
+        keep: flag,
+        help: { ...flag, short: "h" },
+      },
     }));
   } catch (cause) {
     throw new OperatorError((cause as Error).message, USAGE, 2, { cause });

@@ -39,7 +39,10 @@ export function figuresTable(figures: Figures): string {
     ],
     ["delay", delayMs === null ? "not measured" : `${formatMs(delayMs)} from source to destination (median of ${probes})`],
     ["peak lag", `${formatSeconds(figures.peakLagSeconds)}, ${formatBytes(figures.peakLagBytes)}`],
-    [`${killed} killed`, `with ${figures.killedLanes} of ${figures.lanes} lanes: changes of all arrived again after ${formatSeconds(figures.recoverySeconds)}, its own through ${successor}`],
+    [
+      `${killed} killed`,
+      `with ${figures.killedLanes} of ${figures.lanes} lanes: changes of all arrived again after ${formatSeconds(figures.recoverySeconds)}, its own through ${successor}`,
+    ],
     ["drained", `${formatMs(figures.drainMs)} after the load had stopped`],
     ["stream", formatBytes(figures.streamBytes)],
     [

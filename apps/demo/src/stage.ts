@@ -55,13 +55,19 @@ export class Stage {
 
   /** Which servers there are, in lines for people. */
   describe(): string[] {
-    const ports = (side: Side): string => serversOf(side).map(({ port }) => port).join(" ");
+    const ports = (side: Side): string =>
+      serversOf(side)
+        .map(({ port }) => port)
+        .join(" ");
     const replicas = this.oracle.servers.map(({ port }) => port).join(" ");
     if (this.layout === "standalone") {
       const [source, destination] = [ports(this.source), ports(this.destination)];
       return [`source ${source}, its replica ${replicas}, destination ${destination} (redis-server)`];
     }
-    const cut = (side: Side): string => serversOf(side).map(({ port }, place) => `${port} ${side.slots[place]}`).join("  |  ");
+    const cut = (side: Side): string =>
+      serversOf(side)
+        .map(({ port }, place) => `${port} ${side.slots[place]}`)
+        .join("  |  ");
     return [
       `source, a cluster:       ${cut(this.source)}`,
       `destination, a cluster:  ${cut(this.destination)}`,

@@ -24,7 +24,6 @@ export function copyBars(copies: readonly ShardCopy[], more: (id: string) => str
   const width = Math.max(...shown.map(({ id }) => id.length));
   const lines = shown.map((copy) => `  ${copy.id.padEnd(width)}  ${copyBar(copy)}${copy.isDone ? "" : more(copy.id)}`);
   const hidden = copies.length - shown.length;
-  if (hidden > 0)
-    lines.push(`  and ${hidden} more shards, ${copies.length - running.length} of ${copies.length} are copied`);
+  if (hidden > 0) lines.push(`  and ${hidden} more shards, ${copies.length - running.length} of ${copies.length} are copied`);
   return lines;
 }

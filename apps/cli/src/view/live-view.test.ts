@@ -1,58 +1,84 @@
 import { describe, expect, test } from "vitest";
-import { LiveLine, pipelineFigures } from "./live-line.ts";
+import { LiveView } from "./live-view.ts";
 import { sampleLane, samplePipeline, sampleShard } from "./pipeline-status.sample.ts";
 
-test("figures are those of the group that is furthest behind", () => {
-  const lanes = [
-    sampleLane({ group: "near", keys: 900, appliedOffset: 5_100, lagBytes: 100, lagSeconds: 0.1 }),
-    sampleLane({ group: "far", lane: 0, keys: 300, appliedOffset: 4_000, lagBytes: 1_200, lagSeconds: 3 }),
-    sampleLane({ group: "far", lane: 1, keys: 200, phase: "snap", appliedOffset: 0, lagBytes: null, lagSeconds: null }),
-  ];
-  expect(pipelineFigures(samplePipeline({ lanes }))).toMatchObject({
-    keys: 500,
-    lagBytes: 1_200,
-    lagSeconds: 3,
-    appliedOffset: 4_000,
-  });
-});
-
-describe("the line", () => {
+describe("the view", () => {
   test("while copying: a bar, keys of expected, bytes, rate", () => {
-    const line = new LiveLine();
+    const view = new LiveView();
     const at = (keys: number) =>
       samplePipeline({
         state: "copying",
         lanes: [sampleLane({ phase: "snap", keys, lagBytes: null, lagSeconds: null })],
         shards: [sampleShard({ copied: { keys: 700, expectedKeys: 1_000, bytes: 21_000, expectedBytes: 40_000 } })],
       });
-    line.render(at(0), 0, 0);
-    expect(line.render(at(500), 1_000, 0)).toBe(
-      "copying [############------------]  50 % · 500 of 1 000 keys · 21 kB of about 40 kB read · 500 keys/s",
-    );
+    view.render(at(0), 0, 0);
+    expect(view.render(at(500), 1_000, 0)).toEqual({
+      heading: "copying, part 2",
+      lines: ["copying [############------------]  50 % · 500 of 1 000 keys · 21 kB of about 40 kB read · 500 keys/s"],
+    });
   });
 
   test("while nobody knows how many keys there are, the bar goes by bytes", () => {
     const shards = [sampleShard({ copied: { keys: 7, expectedKeys: 0, bytes: 10, expectedBytes: 40 } })];
-    const text = new LiveLine().render(samplePipeline({ state: "copying", shards, lanes: [] }), 0, 0);
-    expect(text).toContain("25 % · 0 keys · 10 B of about 40 B read");
+    const { lines } = new LiveView().render(samplePipeline({ state: "copying", shards, lanes: [] }), 0, 0);
+    expect(lines[0]).toContain("25 % · 0 keys · 10 B of about 40 B read");
   });
 
   test("before the source sends: no bar", () => {
     const shards = [sampleShard({ copied: { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 } })];
-    const text = new LiveLine().render(samplePipeline({ state: "copying", shards, lanes: [] }), 0, 0);
-    expect(text).toBe("copying · the source has not begun to send");
+    const { lines } = new LiveView().render(samplePipeline({ state: "copying", shards, lanes: [] }), 0, 0);
+    expect(lines).toEqual(["copying · the source has not begun to send"]);
   });
 
   test("while synchronizing: rate, lag, applied offset, stream", () => {
-    const line = new LiveLine();
-    line.render(samplePipeline(), 0, 0);
-    const text = line.render(samplePipeline({ shards: [sampleShard({ commands: 2_700 })] }), 1_000, 0);
-    expect(text).toBe("synchronizing · 2 000 commands/s · lag 200 B, 0.3 s · applied 5 000 · stream 34 kB");
+    const view = new LiveView();
+    view.render(samplePipeline(), 0, 0);
+    const { lines } = view.render(samplePipeline({ shards: [sampleShard({ commands: 2_700 })] }), 1_000, 0);
+    expect(lines).toEqual(["synchronizing · 2 000 commands/s · lag 200 B, 0.3 s · applied 5 000 · stream 34 kB"]);
+  });
+
+  test("many shards, while copying: a bar for each below that of all", () => {
+    const copied = (keys: number) => ({ keys, expectedKeys: 1_000, bytes: keys, expectedBytes: 0 });
+    const at = (keys: number) =>
+      samplePipeline({
+        state: "copying",
+        shards: [sampleShard({ copied: copied(1_000) }), sampleShard({ id: "s1", copied: copied(900), phase: "copying" })],
+        lanes: [
+          sampleLane({ keys: 990 }),
+          sampleLane({ shard: "s1", lane: 1, phase: "snap", keys }),
+          sampleLane({ shard: "s1", lane: 2, phase: "snap", keys: 0 }),
+        ],
+      });
+    const view = new LiveView();
+    view.render(at(100), 0, 0);
+    expect(view.render(at(510), 1_000, 0).lines).toEqual([
+      "copying [##################------]  75 % · 1 500 of 2 000 keys · 1.9 kB read · 410 keys/s",
+      "  s0  [########################] 100 % · 990 keys, copied",
+      "  s1  [############------------]  51 % · 510 of 1 000 keys · 900 B read · 410 keys/s",
+    ]);
+  });
+
+  test("many lanes, afterwards: one line with the largest lag; offsets of different shards are not compared", () => {
+    const status = samplePipeline({
+      shards: [sampleShard(), sampleShard({ id: "s1" })],
+      lanes: [sampleLane({ lagBytes: 900, lagSeconds: 0.1 }), sampleLane({ shard: "s1", lagBytes: 100, lagSeconds: 2 })],
+    });
+    expect(new LiveView().render(status, 0, 0)).toEqual({
+      heading: "synchronizing",
+      lines: ["synchronizing · 0 commands/s · lag 900 B, 2.0 s at most in 2 lanes · stream 34 kB"],
+    });
   });
 
   test("says what is waited for, since when and why, without control characters", () => {
     const retry = { endpoint: "destination main", since: 10_000, reason: "connection \u001b[31mrefused" };
-    const text = new LiveLine().render(samplePipeline({ state: "retrying", lanes: [sampleLane({ retry })] }), 0, 25_000);
-    expect(text).toBe("retrying · waits for destination main since 15 s: connection \\x1b[31mrefused");
+    const later = { endpoint: "source s0", since: 11_000, reason: "no route" };
+    const status = samplePipeline({
+      state: "retrying",
+      shards: [sampleShard({ retry: later })],
+      lanes: [sampleLane({ retry })],
+    });
+    expect(new LiveView().render(status, 0, 25_000).lines).toEqual([
+      "retrying · waits for destination main since 15 s: connection \\x1b[31mrefused",
+    ]);
   });
 });

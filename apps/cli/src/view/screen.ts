@@ -37,7 +37,9 @@ export class Screen {
     if (this.#isTerminal) {
       const eraser = this.#eraser || ERASE_LINE;
       const width = (this.#output.columns || 80) - 1; // some terminals say 0
-      this.#lines = lines.slice(0, Math.max(1, (this.#output.rows || 24) - 1)).map((line) => line.slice(0, Math.max(20, width)));
+      this.#lines = lines
+        .slice(0, Math.max(1, (this.#output.rows || 24) - 1))
+        .map((line) => line.slice(0, Math.max(20, width)));
       this.#output.write(eraser + this.#lines.join("\n"));
       return;
     }

@@ -2,8 +2,14 @@ import { expect, test } from "vitest";
 import { sampleLane, samplePipeline } from "./pipeline-status.sample.ts";
 import { listTable, statusTable } from "./status-table.ts";
 
-test("a pipeline: one line of state, a table of shards, a table of lanes", () => {
-  expect(statusTable(samplePipeline(), 61_000).split("\n")).toEqual([
+const ofLanes = [
+  sampleLane({ lagBytes: 300, lagSeconds: 0.3 }),
+  sampleLane({ lane: 1, instance: "writer-2", appliedOffset: 4_000, lagBytes: 1_200, lagSeconds: 3 }),
+  sampleLane({ lane: 2, phase: "snap", appliedOffset: 4_500, lagBytes: null, lagSeconds: null }),
+];
+
+test("a pipeline: one line of state, a table of shards, a summary of the lanes of each", () => {
+  expect(statusTable(samplePipeline({ lanes: ofLanes }), 61_000).split("\n")).toEqual([
     "orders  synchronizing since 1 min 0 s",
     "",
     "stream 12 messages, 34 kB",
@@ -11,9 +17,47 @@ test("a pipeline: one line of state, a table of shards, a table of lanes", () =>
     "SHARD  INSTANCE  PHASE      EPOCH  TERM  SOURCE AT  STORED  COMMANDS  COPIED KEYS",
     "s0     ingest-1  streaming      1     1      5 200   5 100       700        1 000",
     "",
-    "LANE       INSTANCE  PHASE  EPOCH  APPLIED    LAG         UNITS   KEYS",
-    "main.s0.0  writer-1  live       1    5 000  200 B  0.3 s    600  1 000",
+    "LANES OF  LANES  LIVE  APPLIED  LAG MIN         LAG MAX         UNITS   KEYS  WRITERS",
+    "main.s0       3     2    4 000    300 B  0.3 s   1.2 kB  3.0 s  1 800  3 000  writer-1, writer-2",
   ]);
+});
+
+test("on demand a line for every lane", () => {
+  const lines = statusTable(samplePipeline({ lanes: ofLanes }), 61_000, { lanes: true }).split("\n");
+  expect(lines.slice(-4)).toEqual([
+    "LANE       INSTANCE  PHASE  EPOCH  APPLIED     LAG         UNITS   KEYS",
+    "main.s0.0  writer-1  live       1    5 000   300 B  0.3 s    600  1 000",
+    "main.s0.1  writer-2  live       1    4 000  1.2 kB  3.0 s    600  1 000",
+    "main.s0.2  writer-1  snap       1    4 500       ?           600  1 000",
+  ]);
+});
+
+test("while copying: a bar for each shard", () => {
+  const text = statusTable(
+    samplePipeline({ state: "copying", lanes: ofLanes.map((lane) => ({ ...lane, keys: 100 })) }),
+    61_000,
+  );
+  expect(text).toContain(
+    "\n\nCOPY\n  s0  [#######-----------------]  30 % · 300 of 1 000 keys · 40 kB of about 40 kB read\n\n",
+  );
+});
+
+test("the last events, with their age", () => {
+  const events = Array.from({ length: 7 }, (_, second) => ({ at: second * 1_000, text: `event ${second}\n` }));
+  const lines = statusTable(samplePipeline({ events }), 61_000).split("\n");
+  expect(lines.slice(-6)).toEqual([
+    "EVENTS",
+    "59 s ago  event 2\\x0a",
+    "58 s ago  event 3\\x0a",
+    "57 s ago  event 4\\x0a",
+    "56 s ago  event 5\\x0a",
+    "55 s ago  event 6\\x0a",
+  ]);
+});
+
+test("many writers are counted", () => {
+  const lanes = ["writer-1", "writer-4", "writer-3", "writer-2", null].map((instance, lane) => sampleLane({ lane, instance }));
+  expect(statusTable(samplePipeline({ lanes }), 61_000)).toContain("nobody, writer-1, writer-2 and 2 more");
 });
 
 test("a failed pipeline says the code, the place, what happened and what to do", () => {
