@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DrainWatch } from "@sluice/cli";
 import { freePort, SpawnedProcess, waitUntil } from "@sluice/testkit";
 import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
 
@@ -56,8 +57,8 @@ export class StatusClient {
 
   /** Waits until all that the source has written before this call is applied. */
   async drained(name: string, timeoutMs = 60_000): Promise<PipelineStatus> {
-    const askedAt = Date.now();
-    return this.until(name, "drained", (status) => status.drained && status.sampledAt > askedAt, timeoutMs);
+    const watch = new DrainWatch();
+    return this.until(name, "drained", (status) => watch.see(status), timeoutMs);
   }
 }
 

@@ -1,5 +1,5 @@
 export { ApiClient, ApiRefusal, ApiUnreachable } from "./api/api-client.ts";
-export { waitFor, type WaitGoal, type WaitOptions } from "./api/wait-for.ts";
+export { DrainWatch } from "./api/drain-watch.ts";
 export { OperatorError } from "./operator-error.ts";
 export { readRunRecord, type RunRecord } from "./processes/run-record.ts";
 export { LiveView } from "./view/live-view.ts";

@@ -1,5 +1,6 @@
 import {
   ApiClient,
+  DrainWatch,
   formatCount,
   formatMs,
   formatSeconds,
@@ -9,11 +10,11 @@ import {
   pipelineFigures,
   shardCopies,
   Screen,
-  waitFor,
 } from "@sluice/cli";
 import { compareDeployments, preload, RedisCluster, verifyCounters, Workload, type Comparison } from "@sluice/testkit";
 import { expiryWithGrace, type PipelineStatus } from "@sluice/wire";
 import type { DemoOptions } from "./demo-options.ts";
+
 import type { Figures } from "./figures.ts";
 import { Follower } from "./follower.ts";
 import { busiestWriter, holdersOf } from "./lane-holders.ts";
@@ -74,7 +75,7 @@ export class Demo {
     const follower = new Follower(api, this.#screen, () => run.check());
     const copied = await this.#copy(follower);
     const killed = await this.#live(follower, api, run);
-    const drained = await this.#drain(api);
+    const drained = await this.#drain(follower);
     const compared = await this.#compare(drained.status.expiryGraceMs);
     const load = this.#load.report();
     const wrong = await verifyCounters(targetOf(this.#stage.destination), load);
@@ -140,7 +141,6 @@ export class Demo {
     const status = await follower.until("the end of the copy", COPY_LIMIT_MS, this.#signal, isCopied);
     const seconds = (performance.now() - (sinceMs ?? startMs)) / 1000;
     const { keys } = pipelineFigures(status);
-    this.#screen.clear();
     const copies = shardCopies(status);
     const shares = copies.length < 2 ? "" : ` (${copies.map((copy) => `${copy.id} ${formatCount(copy.keys)}`).join(", ")})`;
     this.#screen.print(`copied: ${formatCount(keys)} keys${shares} in ${formatSeconds(seconds)}, while the load went on`);
@@ -173,13 +173,14 @@ export class Demo {
     return { instance, lanes: own, recoverySeconds: recoveryMs / 1000 };
   }
 
-  async #drain(api: ApiClient): Promise<{ status: PipelineStatus; ms: number }> {
+  async #drain(follower: Follower): Promise<{ status: PipelineStatus; ms: number }> {
     await this.#load.pause();
     this.#screen.update("draining", "the load has stopped; draining");
     const limit = AbortSignal.any([AbortSignal.timeout(DRAIN_LIMIT_MS), this.#signal]);
+    const target = new DrainWatch();
     const [lastMs, status] = await Promise.all([
       this.#probe.measureAll(limit),
-      waitFor(api, PIPELINE, { goal: "drained", timeoutMs: DRAIN_LIMIT_MS, signal: this.#signal }),
+      follower.until("the end of the drain", DRAIN_LIMIT_MS, this.#signal, (seen) => target.see(seen)),
     ]);
     const ms = lastMs ?? DRAIN_LIMIT_MS;
     this.#screen.clear();

@@ -1,6 +1,6 @@
 import { ManualClock, readServiceConfig, silentLog, systemClock, type Actor } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
-import { assignmentRecord, memberRecord, recordKey } from "@sluice/wire";
+import { assignmentRecord, memberRecord, recordKey, specRecord } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { runAssignedWork } from "./assigned-work.ts";
@@ -11,7 +11,14 @@ const key = recordKey.assignment("p");
 
 async function open(server: NatsServer) {
   const bus = await Bus.connect({ url: server.url, name: "test", log: silentLog() });
+  for (const name of ["p", "q"]) await wish(bus, "running", name);
   return { bus, [Symbol.asyncDispose]: async () => bus.close() };
+}
+
+/** Writes the spec as a start or a stop does. */
+async function wish(bus: Bus, desired: "running" | "stopped", name = "p"): Promise<void> {
+  const pipeline = { name, source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
+  await bus.records.put(recordKey.spec(name), specRecord, { pipeline, desired, createdAt: 1 });
 }
 
 function start(bus: Bus, create?: (name: string) => Promise<Actor>) {
@@ -89,6 +96,36 @@ test("asks again for an actor that could not be made", async () => {
   await work.assign({ "main.s0.0": "me" });
   await waitUntil("it runs", () => work.running.size === 1);
   expect(asked).toBe(3);
+  work.stop.abort();
+  await work.ended;
+});
+
+test("every start of a pipeline makes its actors anew, a stop does not", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const made: string[] = [];
+  const work = start(held.bus, async (name) => {
+    made.push(name);
+    // As one that halted: it ended by itself, and is not run again while it stays wanted.
+    return Promise.resolve(name === "p/main.s0.0" ? { name, run: async () => Promise.resolve() } : work.actor(name));
+  });
+  const both = ["p/main.s0.0", "p/main.s0.1"];
+  await work.assign({ "main.s0.0": "me", "main.s0.1": "me" });
+  await waitUntil("both are made", () => made.length === 2);
+  await wish(held.bus, "stopped");
+  await work.assign({ "main.s0.0": "me", "main.s0.1": "me", "main.s0.2": "me" });
+  await waitUntil("the third is made", () => made.length > 2 && names(work.running) === "p/main.s0.1 p/main.s0.2");
+  expect(made).toEqual([...both, "p/main.s0.2"]);
+  await wish(held.bus, "running");
+  await waitUntil("all are made anew", () => made.length === 6);
+  expect(made.slice(3).toSorted()).toEqual([...both, "p/main.s0.2"]);
+  // A change that is told again, as after an outage of the bus, is none.
+  await server.restart("SIGKILL");
+  await waitUntil("more is assigned", async () =>
+    work.assign({ "main.s0.0": "me", "main.s0.1": "me", "main.s0.2": "me", "main.s0.3": "me" }),
+  );
+  await waitUntil("it runs", () => work.running.has("p/main.s0.3"));
+  expect(made.slice(6)).toEqual(["p/main.s0.3"]);
   work.stop.abort();
   await work.ended;
 });

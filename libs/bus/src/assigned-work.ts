@@ -3,6 +3,7 @@ import {
   assignmentRecord,
   recordFilter,
   recordKey,
+  specRecord,
   topologyRecord,
   type AssignmentRecord,
   type TopologyRecord,
@@ -14,6 +15,7 @@ import { beMember } from "./member.ts";
 const LOOK_MS = 1_000;
 const NOTHING = { success: true, data: { shards: {}, lanes: {} } } as const;
 const ASSIGNMENT_KEY = /^pipeline\.([a-z0-9-]{1,32})\.assignment$/;
+const SPEC_KEY = /^pipeline\.([a-z0-9-]{1,32})\.spec$/;
 const TOPOLOGY_KEY = /^pipeline\.([a-z0-9-]{1,32})\.topology$/;
 
 export interface AssignedWorkOptions {
@@ -24,7 +26,10 @@ export interface AssignedWorkOptions {
   readonly pick: (assignment: AssignmentRecord) => Readonly<Record<string, string>>;
   /** The actor for one piece of work. What it throws is logged, and it is asked again. */
   readonly create: (pipeline: string, work: string) => Promise<Actor>;
-  /** What of a source's topology one piece of work was made from: when it reads otherwise, the actor is made anew. */
+  /**
+   * What of a source's topology one piece of work was made from: when it reads otherwise, the actor is made anew. So it is at
+   * every start of its pipeline; a stop makes nothing anew, and what is being drained goes on.
+   */
   readonly madeFrom: (topology: TopologyRecord, work: string) => string;
 }
 
@@ -37,6 +42,8 @@ interface Work {
 interface WorkBook {
   readonly assigned: Map<string, readonly Work[]>;
   readonly topologies: Map<string, TopologyRecord>;
+  /** Revision of the spec when its pipeline was last started; 0 where only a stop of it was seen. */
+  readonly starts: Map<string, number>;
   readonly madeFrom: Map<string, string>;
 }
 
@@ -45,7 +52,7 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
   const { context, bus, service, pick } = options;
   const { config, clock, log, stopping } = context;
   const crew = new Crew(clock, log);
-  const book: WorkBook = { assigned: new Map(), topologies: new Map(), madeFrom: new Map() };
+  const book: WorkBook = { assigned: new Map(), topologies: new Map(), starts: new Map(), madeFrom: new Map() };
   let wake = (): void => undefined;
   const unwatch = bus.records.watch(recordFilter.assignments, ({ key, value }) => {
     const pipeline = ASSIGNMENT_KEY.exec(key)?.[1];
@@ -69,6 +76,13 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
     book.topologies.set(pipeline, record.data);
     wake();
   });
+  const unwatchSpecs = bus.records.watch(recordFilter.specs, ({ key, value, revision }) => {
+    const pipeline = SPEC_KEY.exec(key)?.[1];
+    const record = specRecord.safeParse(value);
+    if (pipeline === undefined || !record.success) return;
+    book.starts.set(pipeline, record.data.desired === "running" ? revision : (book.starts.get(pipeline) ?? 0));
+    wake();
+  });
   const member = beMember(bus.records, service, config.instance, clock, stopping);
   const asked = untilAborted(stopping);
   const looking = async (): Promise<void> => {
@@ -84,6 +98,7 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
   } finally {
     unwatch();
     unwatchTopologies();
+    unwatchSpecs();
     await crew.stop();
   }
   await member;
@@ -100,7 +115,10 @@ async function keepCrew(crew: Crew, book: WorkBook, { context, create, madeFrom 
   for (const { pipeline, work } of [...book.assigned.values()].flat()) {
     const name = `${pipeline}/${work}`;
     const topology = book.topologies.get(pipeline);
-    const from = topology === undefined ? "" : madeFrom(topology, work);
+    const start = book.starts.get(pipeline);
+    // What is made before its pipeline was seen would be made anew at once.
+    if (start === undefined) continue;
+    const from = `${start} ${topology === undefined ? "" : madeFrom(topology, work)}`;
     if (crew.names.includes(name)) {
       // It ends first; what is made from the new topology starts when it has.
       if (book.madeFrom.get(name) !== from) continue;

@@ -46,6 +46,7 @@ export class Bus {
         servers: url.split(",").map((server) => server.trim()),
         name,
         maxReconnectAttempts: -1,
+        ignoreAuthErrorAbort: true,
         reconnectTimeWait: RECONNECT_WAIT_MS,
         reconnectJitter: 50,
         pingInterval: 5_000,

@@ -103,8 +103,10 @@ export const codes = {
     remedy: "Nothing: the process that owns the lane goes on.",
   },
   "BUS-003": {
-    meaning: "A batch is missing in a lane: what it held can't be applied.",
-    remedy: "The stream was purged or lost its tail. Start the pipeline anew with `existing: replace`.",
+    meaning:
+      "Something is missing in a lane (a batch, a part of a copy, or what a mark names), so that it can't go on from there.",
+    remedy:
+      "Nothing, if the pipeline goes on: Sluice copies the source shard anew. If it happens again, check the disk of the nats-server; a stream that was made by hand must be deleted.",
   },
   "BUS-004": {
     meaning: "A message in a lane is damaged, or of another release.",

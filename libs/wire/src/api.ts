@@ -54,7 +54,7 @@ export const pipelineStatus = z.object({
   reason: z.string(),
   /** Wall clock of the newest sample of every source shard; 0 before there is one. */
   sampledAt: z.number(),
-  /** True when every lane had applied, by the newest positions, all that the source had written at `sampledAt`. */
+  /** True when every lane had applied, by the newest positions, all that the source had written at `sampledAt`, a few seconds ago at most. */
   drained: z.boolean(),
   expiryGraceMs: count,
   stream: z.object({ messages: count, bytes: count }),

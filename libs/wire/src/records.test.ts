@@ -44,6 +44,7 @@ describe("records as services write them", () => {
     ["shard", records.shardRecord, shard],
     ["lane", records.laneRecord, lane],
     ["state", records.stateRecord, { state: "catching-up", since: 1, reason: "" }],
+    ["router", records.routerRecord, { spec: 4, retry, halt: null, at: 9 }],
     ["epoch", records.epochRecord, { epoch: 0 }],
     ["assignment", records.assignmentRecord, { shards: { s0: "i" }, lanes: { "main.s0.0": "w" } }],
     ["checkpoint", records.checkpointRecord, { shards: { s0: { replid: "r", offset: 1, db: 0, epoch: 1 } }, lanes: {}, at: 3 }],

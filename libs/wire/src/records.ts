@@ -82,6 +82,16 @@ export const assignmentRecord = z.object({
 });
 export type AssignmentRecord = z.output<typeof assignmentRecord>;
 
+/** What keeps the router from watching a server of a pipeline; both null while nothing does. Written by the router only. */
+export const routerRecord = z.object({
+  /** Revision of the spec that the watch began with: of an earlier start it says nothing any more. */
+  spec: count,
+  retry: retryRecord.nullable(),
+  halt: haltRecord.nullable(),
+  at,
+});
+export type RouterRecord = z.output<typeof routerRecord>;
+
 /** Progress of a full copy; the expected figures are the source's own estimate when it began, 0 where unknown. */
 export const copyRecord = z.object({ keys: count, expectedKeys: count, bytes: count, expectedBytes: count });
 export type CopyRecord = z.output<typeof copyRecord>;
@@ -156,6 +166,8 @@ export const recordKey = {
   assignment: (pipeline: string) => `pipeline.${pipeline}.assignment`,
   checkpoint: (pipeline: string) => `pipeline.${pipeline}.checkpoint`,
   destination: (pipeline: string, group: string) => `pipeline.${pipeline}.slots.${group}`,
+  /** `watch`: `source`, or `destination.<group>`. */
+  router: (pipeline: string, watch: string) => `pipeline.${pipeline}.router.${watch}`,
   shard: (pipeline: string, shard: string) => `pipeline.${pipeline}.shard.${shard}`,
   lane: (pipeline: string, label: string) => `pipeline.${pipeline}.lane.${label}`,
   member: (service: string, instance: string) => `member.${service}.${instance}`,

@@ -1,5 +1,5 @@
 import type { Records } from "@sluice/bus";
-import { Retryable, Stopped } from "@sluice/runtime";
+import { Retryable } from "@sluice/runtime";
 import { recordKey, shardRecord, type ShardRecord } from "@sluice/wire";
 
 /** What a report says before anything is known. */
@@ -41,12 +41,13 @@ export class ShardReport {
     this.#revision = revision;
   }
 
-  /** Takes the next term of the shard for `instance`. */
+  /** Takes the next term of the shard for `instance`, above `above`: the lanes may hold later terms than a record that was lost (H5). */
   static async takeTerm(
     records: Records,
     pipeline: string,
     shard: string,
     instance: string,
+    above: number,
     nowMs: number,
   ): Promise<ShardReport> {
     const key = recordKey.shard(pipeline, shard);
@@ -55,7 +56,7 @@ export class ShardReport {
       const base = current?.value ?? BLANK;
       const record: ShardRecord = {
         ...base,
-        term: base.term + 1,
+        term: Math.max(base.term, above) + 1,
         instance,
         phase: "connecting",
         halt: null,
@@ -78,7 +79,7 @@ export class ShardReport {
     return this.#record.term;
   }
 
-  /** Writes what has changed. Throws `Stopped` when another ingest took the shard since. */
+  /** Writes what has changed. Throws `TermLost` when the record speaks of another term, or is gone. */
   async update(changes: Partial<ShardRecord>, nowMs: number): Promise<void> {
     this.#record = { ...this.#record, ...changes, at: nowMs };
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -89,10 +90,17 @@ export class ShardReport {
       }
       const current = await this.#records.get(this.#key, shardRecord);
       if (current?.value.term !== this.#record.term || current.value.instance !== this.#record.instance) {
-        throw new Stopped("BUS-002", `another ingest took term ${current?.value.term ?? "?"} of ${this.#key}`);
+        throw new TermLost(this.#key, this.#record.term, current?.value.term ?? null);
       }
       // Another write of this report was faster, or an earlier one was stored although its answer was lost.
       this.#revision = current.revision;
     }
+  }
+}
+
+/** The term is no longer this ingest's. It begins anew, under its lease: if another ingest has the shard, that waits. */
+export class TermLost extends Retryable {
+  constructor(key: string, own: number, found: number | null) {
+    super("BUS-002", "bus", `${key} speaks of ${found === null ? "no term" : `term ${found}`}, not of term ${own}`);
   }
 }

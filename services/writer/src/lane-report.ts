@@ -1,19 +1,26 @@
 import type { Records } from "@sluice/bus";
-import type { Clock } from "@sluice/runtime";
-import { laneRecord, recordKey, type LaneRecord } from "@sluice/wire";
+import { persist, type Clock, type Retryable } from "@sluice/runtime";
+import { laneRecord, recordKey, type HaltRecord, type LaneRecord } from "@sluice/wire";
 import type { LaneDestination } from "./lane-destination.ts";
+import { isBehindMark } from "./standing-halt.ts";
 
 const WRITE_MS = 1_000;
+/** Another writer of the same lane wrote in between so often: the next report comes soon. */
+const ATTEMPTS = 3;
 
 /**
- * What a lane's writer tells of itself, once a second and when something changes. Nothing is decided by it but what may be
- * trimmed, and that only from positions that were read back from the destination.
+ * What a lane's writer tells of itself, once a second and when something changes. Two things are decided by it: what may be
+ * trimmed, and that only from positions that were read back from the destination; and whether the lane has to stay halted. So
+ * nothing is written before `begin`, and no halt behind the mark that this writer did not know of is ever written over.
  */
 export class LaneReport {
   readonly #records: Records;
   readonly #key: string;
   readonly #clock: Clock;
   #record: LaneRecord;
+  /** Of the record as this writer read or wrote it last; null before the lane is known to go on. */
+  #revision: number | null = null;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(records: Records, pipeline: string, label: string, instance: string, clock: Clock) {
     this.#records = records;
@@ -64,14 +71,33 @@ export class LaneReport {
     this.#record.stale++;
   }
 
-  tell(changes: Pick<Partial<LaneRecord>, "retry" | "halt">): void {
+  /** The lane works from here on, and what its record said at `revision` (0: there is none) counts no more. */
+  begin(revision: number): void {
+    this.#revision = revision;
+    this.#record.halt = null;
+  }
+
+  tell(changes: Pick<Partial<LaneRecord>, "retry">): void {
     Object.assign(this.#record, changes);
     void this.write();
   }
 
+  /**
+   * Resolves when the halt is written: once tried, even after `signal` aborted, and repeated while the bus is away until it does.
+   * Rejects with `Stopped` when it did first. `waiting` is told of every failure.
+   */
+  async halted(halt: HaltRecord, signal: AbortSignal, waiting: (fault: Retryable | null) => void): Promise<void> {
+    this.#record.halt = halt;
+    const once = await this.#store().then(
+      () => true,
+      () => false,
+    );
+    if (!once) await persist(() => this.#store(), { clock: this.#clock, signal, onWaiting: waiting });
+  }
+
   /** Writes the record now. Never rejects: a report that can't be written is followed by the next one. */
   async write(): Promise<void> {
-    await this.#records.put(this.#key, laneRecord, { ...this.#record, at: this.#clock.nowMs() }).catch(() => undefined);
+    await this.#store().catch(() => undefined);
   }
 
   /** Writes the record once a second until `signal` aborts. */
@@ -79,6 +105,28 @@ export class LaneReport {
     while (!signal.aborted) {
       await this.write();
       await this.#clock.sleep(WRITE_MS, signal);
+    }
+  }
+
+  /** One write after the other: each names the revision that the one before it made. */
+  async #store(): Promise<void> {
+    const stored = this.#written.then(() => this.#compareAndSet());
+    this.#written = stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #compareAndSet(): Promise<void> {
+    for (let attempt = 0; attempt < ATTEMPTS && this.#revision !== null; attempt++) {
+      const record = { ...this.#record, at: this.#clock.nowMs() };
+      const revision = await this.#records.compareAndSet(this.#key, laneRecord, record, this.#revision);
+      if (revision !== null) {
+        this.#revision = revision;
+        return;
+      }
+      const current = await this.#records.get(this.#key, laneRecord);
+      // A writer that had the lane before halted behind its mark, and could not say so until now.
+      if (!isBehindMark(record.halt) && isBehindMark(current?.value.halt ?? null)) return;
+      this.#revision = current?.revision ?? 0;
     }
   }
 }

@@ -1,16 +1,20 @@
-import { Bus, type HeldLease, type Leases } from "@sluice/bus";
+import { Bus, type Leases } from "@sluice/bus";
 import { encodeCommand, slotTag } from "@sluice/redis";
 import { silentLog, systemClock } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey } from "@sluice/wire";
+import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey, topologyRecord } from "@sluice/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LaneWriter, type LaneWriterOptions } from "./lane-writer.ts";
 import { ScriptedLane, type Unit } from "./scripted-lane.sample.ts";
 
 const log = silentLog();
-const lease: HeldLease = { lost: new AbortController().signal, release: async () => Promise.resolve() };
-/** Granted at once and never lost: what keeps the data right must not be leases. */
-const leases = { acquire: async () => Promise.resolve(lease) } as unknown as Leases;
+/** Leases that are granted at once and never lost, unless `lost` aborts: what keeps the data right must not be leases. */
+function leasesUntil(lost: AbortSignal): Leases {
+  const always: Pick<Leases, "during"> = { during: async (_, stopping, work) => work(AbortSignal.any([stopping, lost])) };
+  return always as Leases;
+}
+
+const leases = leasesUntil(new AbortController().signal);
 const slots = "0-16383";
 
 let nats: NatsServer;
@@ -45,6 +49,19 @@ class Lane extends ScriptedLane {
 
   /** Runs one writer; resolves with the fault that ended it, or null. */
   async run(options: Partial<LaneWriterOptions> = {}): Promise<unknown> {
+    return this.runWriter(this.writer(options));
+  }
+
+  async runWriter(writer: LaneWriter): Promise<unknown> {
+    return writer
+      .run(this.#stop.signal, () => undefined)
+      .then(
+        () => null,
+        (fault: unknown) => fault,
+      );
+  }
+
+  writer(options: Partial<LaneWriterOptions> = {}): LaneWriter {
     const endpoint = { host: "127.0.0.1", port: redis.port };
     const own = {
       pipeline: this.pipeline,
@@ -62,7 +79,7 @@ class Lane extends ScriptedLane {
       shards: [{ id: "s0", host: "h", port: 1, slots, floor: 0 }],
       events: [],
     };
-    const writer = new LaneWriter({
+    return new LaneWriter({
       ...own,
       destination,
       topology,
@@ -73,12 +90,6 @@ class Lane extends ScriptedLane {
       log,
       ...options,
     });
-    return writer
-      .run(this.#stop.signal, () => undefined)
-      .then(
-        () => null,
-        (fault: unknown) => fault,
-      );
   }
 
   async mark(): Promise<string> {
@@ -95,8 +106,7 @@ class Lane extends ScriptedLane {
   /** Runs a writer until the mark stands there, and stops it. */
   async runTo(mark: string, options: Partial<LaneWriterOptions> = {}): Promise<void> {
     const stop = new AbortController();
-    const held = { ...lease, lost: stop.signal };
-    const ended = this.run({ ...options, leases: { acquire: async () => Promise.resolve(held) } as unknown as Leases });
+    const ended = this.run({ ...options, leases: leasesUntil(stop.signal) });
     await Promise.race([this.reaches(mark), ended.then((fault) => Promise.reject(fault as Error))]);
     stop.abort();
     await ended;
@@ -202,15 +212,34 @@ test("applied-once: batches that are published again, with other cuts, before an
   expect([await lane.client.get("n"), await lane.client.lrange("l", 0, -1)]).toEqual(["3", ["1", "2", "3", "4"]]);
 });
 
-test("loud: a gap halts the lane with everything before it applied", async () => {
+test("loud, converges: a gap ends the lane with everything before it applied, and asks for a new copy, which mends it", async () => {
   const lane = await Lane.open();
+  const shards = [{ id: "s0", host: "h", port: 1, slots, floor: 0 }];
+  await bus.records.put(recordKey.topology(lane.pipeline), topologyRecord, {
+    mode: "standalone",
+    lanes: 1,
+    shards,
+    events: [],
+  });
   await lane.live();
   await lane.changes(100, unit(110, "INCR n"));
   const ended = lane.run();
   await lane.reaches("1 live 110");
   await lane.changes(120, unit(130, "INCR n"));
-  expect(await ended).toMatchObject({ name: "Halt", code: "BUS-003", message: expect.stringContaining("110") as string });
+  expect(await ended).toMatchObject({ code: "BUS-003", epoch: 1, message: expect.stringContaining("110") as string });
   expect([await lane.mark(), await lane.client.get("n")]).toEqual(["1 live 110", "1"]);
+  const topology = (await bus.records.get(recordKey.topology(lane.pipeline), topologyRecord))?.value;
+  expect(topology?.shards[0]?.floor).toBe(1);
+  expect(topology?.events[0]?.text).toContain("copied anew: s0, because lane main.s0.0 stands at offset 110");
+  await lane.fence(2, 2, 200);
+  await lane.copied(0, { "0:n": "7" });
+  await lane.copyEnds(1);
+  const writer = lane.writer();
+  expect(await lane.runWriter(writer)).toMatchObject({ code: "BUS-003" });
+  void lane.runWriter(writer);
+  await lane.reaches("2 live 200");
+  expect(await lane.client.get("n")).toBe("7");
+  await lane.close();
 });
 
 test("loud: a damaged message halts the lane, in the log and at the mark", async () => {
@@ -296,6 +325,7 @@ test("loud: a claim that the destination refuses halts", async () => {
   const lane = await Lane.open();
   await lane.client.call("ACL", "SETUSER", lane.pipeline, "on", ">pw", "~*", "+@all", "-function");
   await lane.live();
+  await lane.client.set("stale", "1");
   const endpoint = { host: "127.0.0.1", port: redis.port, user: lane.pipeline, password: "pw" };
   expect(await lane.run({ endpoint, existing: "replace" })).toMatchObject({ name: "Halt", code: "DST-002" });
 });
@@ -324,9 +354,9 @@ test("loud: a mark of a later epoch than the pipeline's, or of a message that sa
   await lane.client.set(lane.markKey, "1|2|1|live|s0|110|3");
   expect(await lane.run()).toMatchObject({ name: "Halt", code: "DST-005" });
   await lane.client.set(lane.markKey, "1|1|1|live|s0|110|77");
-  expect(await lane.run()).toMatchObject({ name: "Halt", code: "BUS-003" });
+  expect(await lane.run()).toMatchObject({ code: "BUS-003", epoch: 1 });
   await lane.client.set(lane.markKey, "1|1|1|live|s0|110|1");
-  expect(await lane.run()).toMatchObject({ name: "Halt", code: "BUS-003" });
+  expect(await lane.run()).toMatchObject({ code: "BUS-003", epoch: 1 });
   expect(await lane.client.get(lane.markKey)).toBe("1|1|1|live|s0|110|1");
 });
 

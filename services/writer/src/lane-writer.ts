@@ -7,11 +7,13 @@ import {
   epochRecord,
   groupLaneLabel,
   laneMarkKey,
+  laneRecord,
   liveSubject,
   recordKey,
   SLOT_COUNT,
   SlotSet,
   slotsOfLane,
+  specRecord,
   type Batch,
   type DestinationRecord,
   type DestinationSpec,
@@ -24,11 +26,13 @@ import { StandaloneDestination } from "./apply/standalone-destination.ts";
 import { StandaloneLane } from "./apply/standalone-lane.ts";
 import { ClusterLane } from "./cluster/cluster-lane.ts";
 import type { LaneDestination } from "./lane-destination.ts";
+import { CopyNeeded, requestCopy } from "./copy-request.ts";
 import { LaneReport } from "./lane-report.ts";
 import { LaneSession } from "./lane-session.ts";
 import { LivePhase } from "./live-phase.ts";
 import { LaneLog } from "./progress/lane-log.ts";
 import { SnapshotPhase } from "./snapshot/snapshot-phase.ts";
+import { isBehindMark, standingHalt } from "./standing-halt.ts";
 
 export interface LaneWriterOptions {
   readonly pipeline: string;
@@ -49,17 +53,21 @@ export interface LaneWriterOptions {
 }
 
 /**
- * The writer of one lane of one group. Every run asks the destination where the lane stands and goes on from there; nothing
- * else is remembered, so it can be killed at any point and run anywhere else.
+ * The writer of one lane of one group. Every run asks the destination where the lane stands and goes on from there, so it can
+ * be killed at any point and run anywhere else. One thing the mark can't tell: that a unit before it failed inside its EXEC. That
+ * is in the lane's record, and the lane stays halted until the pipeline is started again.
  *
- *     lease ▶ connect ▶ mark ─┬─ live ──────────────▶ changes ─┐ fence of a new epoch
- *                             └─ snap, none ▶ fence ▶ copy ◀───┘
+ *     lease ▶ halted? ▶ connect ▶ mark ─┬─ live ──────────────▶ changes ─┐ fence of a new epoch
+ *                                       └─ snap, none ▶ fence ▶ copy ◀───┘
  */
 export class LaneWriter implements Actor {
   readonly name: string;
   readonly #options: LaneWriterOptions;
   readonly #label: string;
   readonly #report: LaneReport;
+  #stopping = new AbortController().signal;
+  /** Up to this epoch the lane can't be continued: only a later one's copy helps. */
+  #voidEpoch = -1;
 
   constructor(options: LaneWriterOptions) {
     const { pipeline, group, shard, lane, bus, instance, clock } = options;
@@ -70,8 +78,19 @@ export class LaneWriter implements Actor {
   }
 
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
-    const { leases, pipeline } = this.#options;
-    await leases.during(`writer.${pipeline}.${this.#label}`, stopping, (signal) => this.#work(signal, progress));
+    const { leases, pipeline, log } = this.#options;
+    this.#stopping = stopping;
+    await leases.during(`writer.${pipeline}.${this.#label}`, stopping, async (signal) => {
+      await this.#begin();
+      try {
+        await this.#work(signal, progress);
+      } catch (cause) {
+        // Under the lease: whoever has the lane next reads it before it reads the mark.
+        if (cause instanceof Halt && isBehindMark(cause)) await this.#tellHalt(cause);
+        if (cause instanceof Halt && stopping.aborted) log.error({ code: cause.code }, describeFault(cause));
+        throw cause;
+      }
+    });
   }
 
   retrying(fault: Fault, since: number): void {
@@ -80,15 +99,55 @@ export class LaneWriter implements Actor {
   }
 
   halted(fault: Fault): void {
-    const { clock } = this.#options;
-    this.#report.tell({ halt: { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() } });
+    void this.#tellHalt(fault);
   }
 
   recovered(): void {
     this.#report.tell({ retry: null });
   }
 
+  /** Throws the halt that the lane has to stay with. */
+  async #begin(): Promise<void> {
+    const { bus, pipeline, log } = this.#options;
+    const lane = await bus.records.get(recordKey.lane(pipeline, this.#label), laneRecord);
+    const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
+    const halt = standingHalt(lane, spec);
+    if (halt !== null) throw halt;
+    const lifted = lane?.value.halt ?? null;
+    if (lifted !== null && isBehindMark(lifted)) {
+      log.warn(
+        { code: lifted.code, halt: lifted.message },
+        "the pipeline was started again: going on behind a unit that failed",
+      );
+    }
+    this.#report.begin(lane?.revision ?? 0);
+  }
+
+  async #tellHalt(fault: Fault): Promise<void> {
+    const { clock, log } = this.#options;
+    const { code, remedy } = fault;
+    const message = describeFault(fault);
+    const waiting = (why: Fault | null): void => {
+      if (why !== null) log.error({ code, halt: message }, `halted, and the record can't say so yet: ${describeFault(why)}`);
+    };
+    await this.#report
+      .halted({ code, message, remedy, at: clock.nowMs() }, this.#stopping, waiting)
+      .catch((cause: unknown) => log.error({ code, halt: message }, `halted, and no record says so: ${describeFault(cause)}`));
+  }
+
   async #work(signal: AbortSignal, progress: () => void): Promise<void> {
+    try {
+      await this.#follow(signal, progress);
+    } catch (cause) {
+      if (!(cause instanceof CopyNeeded)) throw cause;
+      const { bus, pipeline, shard, clock } = this.#options;
+      this.#voidEpoch = Math.max(this.#voidEpoch, cause.epoch);
+      await requestCopy(bus.records, pipeline, shard, cause.epoch, cause.message, clock.nowMs());
+      throw cause;
+    }
+  }
+
+  async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
     const { bus, pipeline, shard, lane, existing, log } = this.#options;
     const destination = await this.#open(signal);
     this.#report.standsAt(destination);
@@ -110,7 +169,7 @@ export class LaneWriter implements Actor {
         progress,
         claimed: () => this.#gate(signal),
       });
-      await this.#follow(session, stream, signal);
+      await this.#read(session, stream, signal);
     } finally {
       destination.close();
       writing.abort();
@@ -148,15 +207,16 @@ export class LaneWriter implements Actor {
     return this.#options.topology.shards.find(({ id }) => id === this.#options.shard);
   }
 
-  async #follow(session: LaneSession, stream: LaneStream, signal: AbortSignal): Promise<void> {
+  async #read(session: LaneSession, stream: LaneStream, signal: AbortSignal): Promise<void> {
     const { pipeline, shard, lane, log } = this.#options;
     const { position } = session;
     // The message that brought the mark there may hold units behind it: where one of them was refused.
-    const from = position?.phase === "live" ? position.sequence : 1;
+    const isVoid = (position?.epoch ?? 0) <= this.#voidEpoch;
+    const from = position?.phase === "live" && !isVoid ? position.sequence : 1;
     log.info({ mark: position, from }, "lane opened");
     const changes = await LaneLog.open(stream, liveSubject(pipeline, shard, lane), from, signal);
     try {
-      let live = new LivePhase(session, changes);
+      let live = new LivePhase(session, changes, isVoid ? this.#voidEpoch : null);
       for (let fence = await live.run(); fence !== null; fence = await live.run()) {
         const isLive = await new SnapshotPhase(session, fence).run();
         live = new LivePhase(session, changes, isLive ? null : fence.batch.epoch);
@@ -177,18 +237,21 @@ export class LaneWriter implements Actor {
         `the mark in ${group} is of epoch ${position.epoch}, pipeline ${pipeline} is at epoch ${epoch}`,
       );
     }
-    if (position.phase !== "live") return;
+    if (position.phase !== "live" || position.epoch <= this.#voidEpoch) return;
     const message = await stream.at(position.sequence);
-    if (message === null) {
-      const tail = await stream.tail(liveSubject(pipeline, shard, lane));
-      if (tail !== null && tail.sequence > position.sequence) return;
-    } else {
-      const batch = readAt(message.payload, position.sequence);
-      if (batch.epoch === position.epoch && batch.last >= position.offset && batch.previous <= position.offset) return;
+    const batch = message === null ? null : readAt(message.payload, position.sequence);
+    if (batch?.epoch === position.epoch && batch.last >= position.offset && batch.previous <= position.offset) return;
+    const tail = await stream.tail(liveSubject(pipeline, shard, lane));
+    const stored = tail === null ? null : readAt(tail.payload, tail.sequence).epoch;
+    if (message === null && tail !== null && tail.sequence > position.sequence && stored === position.epoch) return;
+    if (stored === null || stored > position.epoch) {
+      // The stream was made anew: a copy is on its way, or here.
+      this.#voidEpoch = position.epoch;
+      return;
     }
-    throw new Halt(
-      "BUS-003",
+    throw new CopyNeeded(
       `lane ${this.#label} stands behind message ${position.sequence}, which the stream does not hold any more`,
+      position.epoch,
     );
   }
 }

@@ -1,6 +1,6 @@
-import { Halt } from "@sluice/runtime";
 import { BatchKind, ChangeFlag, ChangeRows, type Batch, type Position } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
+import { CopyNeeded } from "./copy-request.ts";
 import type { ChangeGroup } from "./lane-destination.ts";
 import type { LaneSession } from "./lane-session.ts";
 import { LaneChain } from "./progress/lane-chain.ts";
@@ -55,7 +55,8 @@ export class LivePhase {
       if (batch.kind === BatchKind.fence) this.#parts.clear();
       const step = this.#chain.next(batch);
       if (step.kind === "newEpoch") return { group, fence: next };
-      if (step.kind === "gap") throw this.#gap(step.expected, step.found, sequence);
+      if (step.kind === "regress") throw this.#regress(batch, step.term, sequence);
+      if (step.kind === "gap") throw this.#gap(batch, step.expected, sequence);
       if (step.kind === "skip") continue;
       const slice = this.#sliceOf(batch);
       if (slice === null) continue;
@@ -86,15 +87,26 @@ export class LivePhase {
     const parts = this.#parts.add(batch);
     if (parts === null) {
       if (batch.part.final)
-        throw new Halt("BUS-003", `unit ${batch.part.id} of lane ${this.#session.label} lacks parts before its last one`);
+        throw new CopyNeeded(
+          `unit ${batch.part.id} of lane ${this.#session.label} lacks parts before its last one`,
+          batch.epoch,
+        );
       return null;
     }
     return joinParts(parts);
   }
 
-  #gap(expected: number, found: number, sequence: number): Halt {
+  #regress(batch: Batch, term: number, sequence: number): CopyNeeded {
     const { label } = this.#session;
-    return new Halt("BUS-003", `lane ${label} stands at offset ${expected}, and message ${sequence} continues from ${found}`);
+    return new CopyNeeded(`message ${sequence} of lane ${label} begins term ${batch.term} behind term ${term}`, batch.epoch);
+  }
+
+  #gap(batch: Batch, expected: number, sequence: number): CopyNeeded {
+    const { label } = this.#session;
+    return new CopyNeeded(
+      `lane ${label} stands at offset ${expected}, and message ${sequence} continues from ${batch.previous}`,
+      batch.epoch,
+    );
   }
 
   get #standing(): Position {

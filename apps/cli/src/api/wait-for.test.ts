@@ -18,7 +18,8 @@ test("synchronizing", async () => {
 });
 
 test("drained needs a sample that was taken since", async () => {
-  const drained = [1, 2, 3].map((sampledAt) => samplePipeline({ sampledAt, drained: true }));
+  const lanes = [sampleLane({ appliedOffset: 5_200 })];
+  const drained = [1, 2, 3].map((sampledAt) => samplePipeline({ sampledAt, lanes }));
   expect(await waitThrough(drained, "drained")).toBe(3);
 });
 

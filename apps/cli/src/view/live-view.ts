@@ -29,7 +29,13 @@ export class LiveView {
     this.#keys.add(atMs, figures.keys);
     for (const { id, keys } of shardCopies(status)) this.#meterOf(id).add(atMs, keys);
     const retry = retryOf(status);
-    if (retry !== null) return { heading: state, lines: [`${state} · ${waiting(retry, nowMs)}`] };
+    if (retry !== null) {
+      const isSending = status.shards.some(({ phase }) => phase === "copying");
+      return {
+        heading: "waiting",
+        lines: [`${state} · ${waiting(retry, nowMs)}`, ...(isSending ? this.#bars(status) : [])],
+      };
+    }
     switch (state) {
       case "copying":
         return this.#copying(status, figures);
@@ -50,12 +56,15 @@ export class LiveView {
     if (fraction === null) return { heading: "copying", lines: ["copying · the source has not begun to send"] };
     const whole = copyBar({ keys, expectedKeys, bytes, expectedBytes, fraction, isDone: false });
     const rate = `${formatCount(this.#keys.perSecond)} keys/s`;
-    const copies = shardCopies(status);
-    const bars = copies.length < 2 ? [] : copyBars(copies, (id) => ` · ${formatCount(this.#meterOf(id).perSecond)} keys/s`);
     return {
       heading: `copying, part ${Math.floor(fraction * COPY_PARTS)}`,
-      lines: [`copying ${whole} · ${rate}`, ...bars],
+      lines: [`copying ${whole} · ${rate}`, ...this.#bars(status)],
     };
+  }
+
+  #bars(status: PipelineStatus): string[] {
+    const copies = shardCopies(status);
+    return copies.length < 2 ? [] : copyBars(copies, (id) => ` · ${formatCount(this.#meterOf(id).perSecond)} keys/s`);
   }
 
   #following(status: PipelineStatus, figures: PipelineFigures): string {

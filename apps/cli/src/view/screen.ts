@@ -36,10 +36,9 @@ export class Screen {
   update(heading: string, ...lines: readonly string[]): void {
     if (this.#isTerminal) {
       const eraser = this.#eraser || ERASE_LINE;
-      const width = (this.#output.columns || 80) - 1; // some terminals say 0
-      this.#lines = lines
-        .slice(0, Math.max(1, (this.#output.rows || 24) - 1))
-        .map((line) => line.slice(0, Math.max(20, width)));
+      const { columns = 0, rows = 0 } = this.#output; // some terminals say 0
+      const width = (columns > 0 ? columns : 80) - 1;
+      this.#lines = lines.slice(0, Math.max(1, (rows > 0 ? rows : 24) - 1)).map((line) => line.slice(0, Math.max(20, width)));
       this.#output.write(eraser + this.#lines.join("\n"));
       return;
     }

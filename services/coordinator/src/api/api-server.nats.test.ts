@@ -12,6 +12,7 @@ import {
   pipelineList,
   pipelineStatus,
   recordKey,
+  routerRecord,
   shardRecord,
   specRecord,
   stateRecord,
@@ -217,14 +218,42 @@ describe("the life of a pipeline through the API", () => {
     await lane({ halt: { code: "DST-004", message: "INCR failed", remedy: "…", at: 1 } });
     const failed = await statusWhere("it failed", ({ state }) => state === "failed");
     expect(failed.reason).toBe("lane main.s0.0: DST-004 INCR failed");
-    const seen: number[] = [];
-    const unwatch = bus.records.watch(recordKey.assignment("p"), ({ value }) => {
-      seen.push(Object.keys(assignmentRecord.parse(value).lanes).length);
-    });
+    const seen: string[] = [];
+    const unwatch = bus.records.watch(recordKey.spec("p"), ({ value }) => seen.push(specRecord.parse(value).desired));
     stops.push(() => Promise.resolve(unwatch()));
+    const halted = await bus.records.get(recordKey.lane("p", "main.s0.0"), laneRecord);
     expect((await post(body)).statusCode).toBe(200);
     await statusWhere("the old halt counts no more", ({ state }) => state !== "failed" && state !== "stopped");
-    expect(seen).toContain(0);
+    // A start is one write of the spec, above the halt: by its revision lanes know that they may go on, and instances that they start anew.
+    const spec = await bus.records.get(recordKey.spec("p"), specRecord);
+    expect(spec?.value.desired).toBe("running");
+    expect(spec?.revision).toBeGreaterThan(halted!.revision);
+    expect(seen).not.toContain("stopped");
+  });
+
+  test("what the router can't look at is shown before there is a topology, until it can; and such a one can be stopped", async () => {
+    const [source, destination] = [await redis(), await redis()];
+    await post(bodyOf({ url: source.url }, { url: destination.url }));
+    const { revision } = (await bus.records.get(recordKey.spec("p"), specRecord))!;
+    const say = (watch: string, trouble: object) =>
+      bus.records.put(recordKey.router("p", watch), routerRecord, {
+        spec: revision,
+        retry: null,
+        halt: null,
+        at: 1,
+        ...trouble,
+      });
+    await say("source", { retry: { endpoint: "source p", since: 1, reason: "ECONNREFUSED" } });
+    const waiting = await statusWhere("it waits", ({ state }) => state === "retrying");
+    expect(waiting.reason).toBe("router waits for source p: ECONNREFUSED");
+    await say("destination.main", { halt: { code: "PIP-008", message: "it is a cluster now", remedy: "Do this.", at: 1 } });
+    const failed = await statusWhere("it failed", ({ state }) => state === "failed");
+    expect(failed.reason).toBe("router: PIP-008 it is a cluster now. Do this.");
+    await say("destination.main", {});
+    await say("source", {});
+    await statusWhere("nothing is wrong any more", ({ state }) => state === "created");
+    await api.inject({ method: "POST", url: "/api/v1/pipelines/p/stop" });
+    await statusWhere("it is stopped", ({ state }) => state === "stopped");
   });
 
   test("another coordinator takes over where the first one ended", async () => {

@@ -16,6 +16,7 @@ export function statusOf(
   const shards = shardStatusesOf(known, sources);
   const lanes = laneStatusesOf(known, sources);
   const sampled = shards.map(({ id }) => sources.get(id)?.newest?.atMs ?? 0);
+  const isEveryShardFresh = shards.every(({ id }) => sources.get(id)?.newest?.isFresh === true);
   return {
     name: known.name,
     state: known.state?.value.state ?? "created",
@@ -23,7 +24,7 @@ export function statusOf(
     since: known.state?.value.since ?? spec.createdAt,
     reason: known.state?.value.reason ?? "accepted; no instance has taken it up yet",
     sampledAt: sampled.length === 0 ? 0 : Math.min(...sampled),
-    drained: lanes.length > 0 && lanes.every(({ isDrained }) => isDrained),
+    drained: isEveryShardFresh && lanes.length > 0 && lanes.every(({ isDrained }) => isDrained),
     expiryGraceMs: expiryGraceMs(spec.pipeline),
     stream: { messages: stream?.messages ?? 0, bytes: stream?.bytes ?? 0 },
     events: known.topology?.value.events ?? [],

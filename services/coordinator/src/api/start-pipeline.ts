@@ -1,14 +1,12 @@
 import type { LaneStream, Records, Stored } from "@sluice/bus";
 import { codes, sealSecret, type Clock, type Logger } from "@sluice/runtime";
 import {
-  assignmentRecord,
   epochRecord,
   expiryGraceMs,
   parseRedisUrl,
   pipelineSchema,
   recordKey,
   specRecord,
-  stateRecord,
   writtenSpec,
   type Pipeline,
   type WrittenSpec,
@@ -35,9 +33,6 @@ export interface Started {
 
 /** Another request changed the same record in between so often. */
 const ATTEMPTS = 5;
-/** How long a failed pipeline may take to give its work up before it is started again. */
-const GIVE_UP_MS = 5_000;
-const LOOK_EVERY_MS = 100;
 
 /**
  * Starts the pipeline of a request: creates it after its checks, or, where one of the name with the same endpoints exists,
@@ -93,23 +88,11 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
 }
 
 async function resume(posted: PostedPipeline, existing: Stored<WrittenSpec>, deps: DeskDeps): Promise<boolean> {
-  const { records, clock } = deps;
   const { name } = posted.pipeline;
   refuseOther(posted.pipeline, pipelineSchema.parse(existing.value.pipeline));
-  const spec = { ...existing.value, pipeline: sealed(posted.written, deps.secretKey) };
-  let { revision } = existing;
-  const state = await records.get(recordKey.state(name), stateRecord);
-  if (existing.value.desired === "running" && state?.value.state === "failed") {
-    // Actors that halted start only after they were dismissed.
-    const stopped = await records.compareAndSet(recordKey.spec(name), specRecord, { ...spec, desired: "stopped" }, revision);
-    if (stopped === null) return false;
-    revision = stopped;
-    for (const sinceMs = clock.monotonicMs(); clock.monotonicMs() - sinceMs < GIVE_UP_MS; await clock.sleep(LOOK_EVERY_MS)) {
-      const assignment = (await records.get(recordKey.assignment(name), assignmentRecord))?.value;
-      if (Object.keys({ ...assignment?.shards, ...assignment?.lanes }).length === 0) break;
-    }
-  }
-  return (await records.compareAndSet(recordKey.spec(name), specRecord, { ...spec, desired: "running" }, revision)) !== null;
+  // Every instance makes its actors anew when it sees this record, those that halted among them.
+  const spec = { ...existing.value, pipeline: sealed(posted.written, deps.secretKey), desired: "running" as const };
+  return (await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, existing.revision)) !== null;
 }
 
 function refuseFindings(facts: PrecheckFacts): void {

@@ -44,6 +44,11 @@ describe("laneLag", () => {
     expect(laneLag(null, shard, source(0))).toEqual(unknown);
   });
 
+  test("nothing is drained by a sample that is not fresh; how far behind a lane is by it is told all the same", () => {
+    const stale: SourceView = { ...source(100), newest: { offset: 100, replid: "r", atMs: 1, isFresh: false } };
+    expect(laneLag(lane, shard, stale)).toEqual({ bytes: 20, seconds: 0, isDrained: false });
+  });
+
   test("a sample of another history says nothing; one of a source that names none is believed", () => {
     expect(laneLag(lane, shard, source(0, "other"))).toEqual({ bytes: 20, seconds: null, isDrained: false });
     expect(laneLag(lane, shard, source(100, null)).isDrained).toBe(true);

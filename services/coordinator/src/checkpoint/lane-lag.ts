@@ -12,7 +12,7 @@ export interface LaneLag {
   readonly bytes: number | null;
   /** See `OffsetRing`; null before a sample of the same history is applied. */
   readonly seconds: number | null;
-  /** The lane has applied all that the source had written at the newest sample. */
+  /** The lane has applied all that the source had written at the newest sample, and that one is fresh. */
   readonly isDrained: boolean;
 }
 
@@ -31,6 +31,6 @@ export function laneLag(lane: LaneRecord | null, shard: ShardRecord | null, sour
   return {
     bytes: Math.max(0, Math.max(sample.offset, shard.storedOffset) - lane.offset),
     seconds: source.lagSeconds(lane.offset),
-    isDrained: lane.offset >= sample.offset,
+    isDrained: sample.isFresh && lane.offset >= sample.offset,
   };
 }

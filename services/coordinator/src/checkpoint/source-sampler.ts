@@ -5,6 +5,14 @@ import { controlClient } from "../endpoint/control-client.ts";
 import { OffsetRing } from "./offset-ring.ts";
 
 const SAMPLE_EVERY_MS = 1_000;
+/** Longest age of a sample that counts as what the source says now. */
+const FRESH_MS = 3_000;
+
+/** When an answer was asked for: the source had written no less than it names by then. */
+export interface AskedAt {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
 
 /** The newest look at a source shard. */
 export interface SourceSample {
@@ -12,22 +20,28 @@ export interface SourceSample {
   readonly offset: number;
   /** History that the offset belongs to; null where the source does not say (before Redis 4.0). */
   readonly replid: string | null;
-  /** Wall clock of this process, for people. */
+  /** Wall clock of this process when it was asked for, for people. */
   readonly atMs: number;
-  /** False when the source did not answer since. */
+  /** The primary itself said it less than 3 s ago, and no question failed since. */
   readonly isFresh: boolean;
+}
+
+interface KeptSample extends Omit<SourceSample, "isFresh"> {
+  readonly askedAtMs: number;
+  readonly isOfPrimary: boolean;
 }
 
 /**
  * Asks one source shard for its offset once a second (INFO replication). A source that is away costs nothing but the samples: it
  * is asked again, and what was sampled before stays known. A replica is asked for its primary, and that one for its offset; where
- * the primary can't be reached the replica's own offset stands in, which is what it has received.
+ * the primary can't be reached the replica's own offset stands in, which is what it has received: it tells a lag and is never fresh.
  */
 export class SourceSampler {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #ring = new OffsetRing();
-  #newest: SourceSample | null = null;
+  #newest: KeptSample | null = null;
+  #isAnswering = false;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -35,7 +49,11 @@ export class SourceSampler {
   }
 
   get newest(): SourceSample | null {
-    return this.#newest;
+    const kept = this.#newest;
+    if (kept === null) return null;
+    const { offset, replid, atMs, askedAtMs, isOfPrimary } = kept;
+    const isFresh = this.#isAnswering && isOfPrimary && this.#clock.monotonicMs() - askedAtMs < FRESH_MS;
+    return { offset, replid, atMs, isFresh };
   }
 
   /** Age in seconds of the newest sample whose offset is at or below `appliedOffset`; null before there is one. */
@@ -52,18 +70,22 @@ export class SourceSampler {
       primary?.client.disconnect();
     };
     signal.addEventListener("abort", disconnect, { once: true });
+    // What another server said before says nothing of this one.
+    this.#isAnswering = false;
     let isAway = false;
     while (!signal.aborted) {
       try {
+        let askedAt = this.ask();
         const own = await linked.info("replication");
         const found = primaryOf(endpoint, own);
         if (primary?.address !== (found === null ? undefined : endpointName(found))) {
           primary?.client.disconnect();
           primary = found === null ? null : { address: endpointName(found), client: lastingClient(found) };
         }
+        if (primary !== null) askedAt = this.ask();
         const answer = primary === null ? own : await primary.client.info("replication").catch(() => own);
         if (signal.aborted) break;
-        this.take(answer);
+        this.take(answer, askedAt);
         if (isAway) this.#log.info("source answers again");
         isAway = false;
       } catch (cause) {
@@ -71,7 +93,7 @@ export class SourceSampler {
         if (!isAway && linked.status !== "connecting")
           this.#log.info({ cause: describeFault(cause) }, "source can't be asked for its offset");
         isAway = linked.status !== "connecting";
-        if (this.#newest !== null) this.#newest = { ...this.#newest, isFresh: false };
+        this.#isAnswering = false;
       }
       await this.#clock.sleep(linked.status === "connecting" ? SAMPLE_EVERY_MS / 10 : SAMPLE_EVERY_MS, signal);
     }
@@ -79,15 +101,22 @@ export class SourceSampler {
     disconnect();
   }
 
+  /** The time of a question that is put now. */
+  ask(): AskedAt {
+    return { wallMs: this.#clock.nowMs(), monotonicMs: this.#clock.monotonicMs() };
+  }
+
   /** Takes one answer of `INFO replication`. Throws when it names no offset. */
-  take(info: string): void {
+  take(info: string, { wallMs, monotonicMs }: AskedAt): void {
     const fields = infoFields(info);
     const offset = Number(fields.get("master_repl_offset") ?? "none");
     if (!Number.isSafeInteger(offset)) throw new Error("INFO replication names no master_repl_offset");
     const replid = fields.get("master_replid") ?? null;
     if (replid !== (this.#newest?.replid ?? replid)) this.#ring.clear();
-    this.#ring.add(offset, this.#clock.monotonicMs());
-    this.#newest = { offset, replid, atMs: this.#clock.nowMs(), isFresh: true };
+    this.#ring.add(offset, monotonicMs);
+    const isOfPrimary = fields.get("role") !== "slave";
+    this.#newest = { offset, replid, atMs: wallMs, askedAtMs: monotonicMs, isOfPrimary };
+    this.#isAnswering = true;
   }
 }
 

@@ -106,3 +106,34 @@ test("a lane that is gone keeps the last message of each subject, and is trimmed
   expect(await messages()).toBe(2);
   await bus.close();
 });
+
+test("a finished copy stays for keepApplied, which counts anew when a group falls back into it or the trimmer is another", async () => {
+  await using server = await NatsServer.start();
+  const bus = await Bus.connect({ url: server.url, name: "test", log });
+  const stream = bus.stream("p");
+  await stream.ensure();
+  for (const kind of [BatchKind.heartbeat, BatchKind.heartbeat, BatchKind.snapshotEnd]) {
+    await stream.append(snap, message(kind, 1), (await stream.tail(snap))?.sequence ?? 0);
+  }
+  let nowMs = 0;
+  const clock = { nowMs: () => 0, monotonicMs: () => nowMs, sleep: () => Promise.resolve() };
+  let trimmer = new StreamTrimmer("p", stream, 10_000, clock, log);
+  const messagesAt = async (atMs: number, phase: "snap" | "live"): Promise<number> => {
+    nowMs = atMs;
+    const record = { epoch: 1, copy: 1, phase, offset: 3, sequence: 3 } as LaneRecord;
+    const shard = { epoch: 1, copy: 1 } as ShardRecord;
+    await trimmer.trim([{ shardId: "s0", lane: 0, shard, groups: new Map([["main", record]]) }]);
+    return (await stream.size())!.messages;
+  };
+  expect(await messagesAt(1_000, "live")).toBe(3);
+  expect(await messagesAt(10_999, "live")).toBe(3);
+  // The destination was started from an older state: the copy is there to be read again.
+  expect(await messagesAt(11_000, "snap")).toBe(3);
+  expect(await messagesAt(12_000, "live")).toBe(3);
+  expect(await messagesAt(21_999, "live")).toBe(3);
+  trimmer = new StreamTrimmer("p", stream, 10_000, clock, log);
+  expect(await messagesAt(22_000, "live")).toBe(3);
+  expect(await messagesAt(31_999, "live")).toBe(3);
+  expect(await messagesAt(32_000, "live")).toBe(1);
+  await bus.close();
+});

@@ -11,7 +11,7 @@ import {
   type ShardRecord,
 } from "@sluice/wire";
 import type { AbandonedLane } from "./abandoned-lanes.ts";
-import { finishedCopy, LaneTrim } from "./trim.ts";
+import { CopyTrim, finishedCopy, LaneTrim } from "./trim.ts";
 
 /** One lane of a source shard with the records of every group that reads it. */
 export interface TrimmedLane {
@@ -21,7 +21,7 @@ export interface TrimmedLane {
   readonly groups: ReadonlyMap<string, LaneRecord | null>;
 }
 
-/** Removes from the stream of one pipeline what no group needs any more; what that is says `LaneTrim`. */
+/** Removes from the stream of one pipeline what no group needs any more; what that is say `LaneTrim` and `CopyTrim`. */
 export class StreamTrimmer {
   readonly #pipeline: string;
   readonly #stream: LaneStream;
@@ -29,6 +29,7 @@ export class StreamTrimmer {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #lanes = new Map<string, LaneTrim>();
+  readonly #copies = new Map<string, CopyTrim>();
   readonly #emptied = new Map<string, string>();
   readonly #left = new Set<string>();
 
@@ -78,6 +79,7 @@ export class StreamTrimmer {
     }
     this.#left.add(label);
     this.#lanes.delete(label);
+    this.#copies.delete(label);
     this.#emptied.delete(label);
     if (removed > 0) this.#log.info({ lane: label, removed }, "lane is gone; its messages are removed");
   }
@@ -87,9 +89,11 @@ export class StreamTrimmer {
    * the finished copy is removed, and only when the subject's last message is that end.
    */
   async #emptyCopy({ shardId, lane, shard, groups }: TrimmedLane): Promise<void> {
-    const finished = shard === null ? null : finishedCopy(shard, groups.values());
-    if (finished === null) return;
     const label = laneLabel(shardId, lane);
+    const trim = this.#copies.get(label) ?? new CopyTrim(this.#keepAppliedMs);
+    this.#copies.set(label, trim);
+    const finished = trim.due(this.#clock.monotonicMs(), shard === null ? null : finishedCopy(shard, groups.values()));
+    if (finished === null) return;
     const { epoch, copy } = finished;
     if (this.#emptied.get(label) === `${epoch}.${copy}`) return;
     const subject = snapSubject(this.#pipeline, copy, shardId, lane);

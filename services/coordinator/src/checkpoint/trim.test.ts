@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { finishedCopy, LaneTrim, type AppliedPosition } from "./trim.ts";
+import { CopyTrim, finishedCopy, LaneTrim, type AppliedPosition } from "./trim.ts";
 
 const MB = 1024 * 1024;
 const KEEP_MS = 600_000;
@@ -145,5 +145,28 @@ describe("finishedCopy", () => {
     expect(finishedCopy({ epoch: 1, copy: 1 }, [live(1, 1), { ...live(1, 1), phase: "snap" }])).toBeNull();
     expect(finishedCopy({ epoch: 2, copy: 1 }, [live(1, 1)])).toBeNull();
     expect(finishedCopy({ epoch: 1, copy: 2 }, [live(1, 1)])).toBeNull();
+  });
+});
+
+describe("CopyTrim", () => {
+  const copyOf = (epoch: number) => ({ epoch, copy: 1 });
+
+  test("a copy may go when it has been finished for keepApplied, and not a moment earlier", () => {
+    const trim = new CopyTrim(KEEP_MS);
+    expect(trim.due(5_000, copyOf(1))).toBeNull();
+    expect(trim.due(604_999, copyOf(1))).toBeNull();
+    expect(trim.due(605_000, copyOf(1))).toEqual(copyOf(1));
+    expect(new CopyTrim(0).due(5_000, copyOf(1))).toEqual(copyOf(1));
+  });
+
+  test("the time counts anew when a group is back in the copy, and for every epoch", () => {
+    const trim = new CopyTrim(KEEP_MS);
+    trim.due(0, copyOf(1));
+    expect(trim.due(599_000, null)).toBeNull();
+    expect(trim.due(601_000, copyOf(1))).toBeNull();
+    expect(trim.due(1_200_999, copyOf(1))).toBeNull();
+    expect(trim.due(1_201_000, copyOf(1))).toEqual(copyOf(1));
+    expect(trim.due(1_202_000, copyOf(2))).toBeNull();
+    expect(trim.due(1_802_000, copyOf(2))).toEqual(copyOf(2));
   });
 });

@@ -105,11 +105,40 @@ export class LaneTrim {
   }
 }
 
-/** The copy of a shard that every group has finished, so that its subject may be emptied but for the last message. */
+/** One full copy of a shard. */
+export interface CopyName {
+  readonly epoch: number;
+  readonly copy: number;
+}
+
+/**
+ * When the subject of a lane's finished copy may be emptied: once every group has been past the copy for `keepAppliedMs` without
+ * a break, on this process's monotonic clock. Until then a destination that comes back with an older state, its mark in the
+ * middle of the copy, finds the rest of it. A new process counts from its own first look: later than need be, never earlier.
+ */
+export class CopyTrim {
+  readonly #keepAppliedMs: number;
+  #finished: (CopyName & { readonly sinceMs: number }) | null = null;
+
+  constructor(keepAppliedMs: number) {
+    this.#keepAppliedMs = keepAppliedMs;
+  }
+
+  /** To be asked at every look, with the copy that every group has finished; null while there is none. */
+  due(nowMs: number, finished: CopyName | null): CopyName | null {
+    const known = this.#finished;
+    if (finished === null) this.#finished = null;
+    else if (known?.epoch !== finished.epoch || known.copy !== finished.copy) this.#finished = { ...finished, sinceMs: nowMs };
+    const isKept = this.#finished === null || nowMs - this.#finished.sinceMs < this.#keepAppliedMs;
+    return isKept ? null : finished;
+  }
+}
+
+/** The copy of a shard that every group has finished. */
 export function finishedCopy(
   shard: Pick<AppliedPosition, "epoch" | "copy">,
   groups: Iterable<AppliedPosition | null>,
-): { readonly epoch: number; readonly copy: number } | null {
+): CopyName | null {
   for (const position of groups) {
     if (position?.phase !== "live" || position.epoch !== shard.epoch || position.copy !== shard.copy) return null;
   }

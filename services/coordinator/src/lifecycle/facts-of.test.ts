@@ -23,6 +23,17 @@ test("a halt counts until the spec is written again, which every start does", ()
   expect(haltOf(bookWith(4, 5))).toBeNull();
 });
 
+test("what the router says counts for the start that it speaks of, however late it was written", () => {
+  const watchesOf = (start: number): unknown => {
+    const book = bookWith(6, 5);
+    const value = { spec: start, retry: null, halt: signs.halt, at: 1 };
+    book.take({ key: "pipeline.p.router.destination.main", value, revision: 9 });
+    return factsOf(book.get("p")!, new Map()).watches;
+  };
+  expect(watchesOf(5)).toEqual([{ retry: null, halt: signs.halt }]);
+  expect(watchesOf(4)).toEqual([]);
+});
+
 test("a shard or lane without a record or an owner is there all the same", () => {
   const { shards, lanes } = factsOf(bookWith(6, 5).get("p")!, new Map());
   expect(shards).toEqual([{ id: "s0", owner: null, floor: 0, seen: null }]);

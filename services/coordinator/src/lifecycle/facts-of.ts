@@ -2,18 +2,18 @@ import type { LaneRecord, ShardRecord } from "@sluice/wire";
 import type { Stored } from "@sluice/bus";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
 import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
-import type { LaneFacts, ShardFacts } from "./state.ts";
+import type { LaneFacts, ShardFacts, WatchFacts } from "./state.ts";
 
 /**
  * What the records of a pipeline say, as `observeState` wants it.
  *
  * A halt or a retry that was written before the spec is what an earlier start ended with, and counts no more: every start and
- * stop writes the spec, and revisions grow over all records of the bucket.
+ * stop writes the spec, and revisions grow over all records of the bucket. What the router says names the spec that it speaks of.
  */
 export function factsOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
-): { shards: ShardFacts[]; lanes: LaneFacts[] } {
+): { shards: ShardFacts[]; lanes: LaneFacts[]; watches: WatchFacts[] } {
   const since = known.spec?.revision ?? 0;
   const shards = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
     id,
@@ -31,7 +31,10 @@ export function factsOf(
       sources.get(shardId) ?? null,
     ).seconds,
   }));
-  return { shards, lanes };
+  const watches = [...known.watches.values()]
+    .filter(({ value }) => value.spec >= since)
+    .map(({ value: { retry, halt } }) => ({ retry, halt }));
+  return { shards, lanes, watches };
 }
 
 function sinceStart<T extends ShardRecord | LaneRecord>(record: Stored<T> | undefined, since: number): T | null {

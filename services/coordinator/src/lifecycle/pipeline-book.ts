@@ -5,6 +5,7 @@ import {
   groupLaneLabel,
   laneRecord,
   lanesOf,
+  routerRecord,
   shardRecord,
   SlotSet,
   specRecord,
@@ -13,6 +14,7 @@ import {
   type AssignmentRecord,
   type CheckpointRecord,
   type LaneRecord,
+  type RouterRecord,
   type ShardRecord,
   type SpecRecord,
   type StateRecord,
@@ -27,6 +29,8 @@ export interface KnownPipeline {
   topology: Stored<TopologyRecord> | null;
   assignment: Stored<AssignmentRecord> | null;
   checkpoint: Stored<CheckpointRecord> | null;
+  /** What the router says of its watches: by `source` and `destination.<group>`. */
+  readonly watches: Map<string, Stored<RouterRecord>>;
   /** By shard id. */
   readonly shards: Map<string, Stored<ShardRecord>>;
   /** By `group.shard.lane`. */
@@ -58,6 +62,7 @@ export class PipelineBook {
     else if (kind === "topology") known.topology = newer(known.topology, change, topologyRecord);
     else if (kind === "assignment") known.assignment = newer(known.assignment, change, assignmentRecord);
     else if (kind === "checkpoint") known.checkpoint = newer(known.checkpoint, change, checkpointRecord);
+    else if (kind === "router") takeInto(known.watches, label, change, routerRecord);
     else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
     else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
   }
@@ -115,6 +120,7 @@ function emptyPipeline(name: string): KnownPipeline {
     topology: null,
     assignment: null,
     checkpoint: null,
+    watches: new Map(),
     shards: new Map(),
     lanes: new Map(),
   };

@@ -1,7 +1,15 @@
 import type { LaneStream, Records } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
 import { describeFault, Halt, openSecret, type Actor, type Clock, type Logger } from "@sluice/runtime";
-import { checkpointRecord, groupLaneLabel, liveSubject, recordKey, stateRecord, type SpecRecord } from "@sluice/wire";
+import {
+  checkpointRecord,
+  groupLaneLabel,
+  liveSubject,
+  recordKey,
+  stateRecord,
+  type PipelineState,
+  type SpecRecord,
+} from "@sluice/wire";
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
 import { abandonedLanes } from "../checkpoint/abandoned-lanes.ts";
 import type { SourceSampler } from "../checkpoint/source-sampler.ts";
@@ -16,6 +24,8 @@ import { stopGate, type StoppingLane } from "./stop-gate.ts";
 const OBSERVE_EVERY_MS = 250;
 /** Checkpoint and trim at every so manieth look. */
 const KEEP_EVERY = 4;
+/** States that a pipeline reaches only with a topology. */
+const BEYOND_TOPOLOGY: ReadonlySet<PipelineState> = new Set(["copying", "catching-up", "synchronizing"]);
 
 export interface LifeDeps {
   readonly records: Records;
@@ -59,7 +69,7 @@ export class PipelineLife implements Actor {
       let trimmer: StreamTrimmer | null = null;
       for (let look = 0; !signal.aborted; look++) {
         const spec = this.#known.spec?.value;
-        if (spec !== undefined && this.#known.topology !== null) {
+        if (spec !== undefined && this.#isObservable(spec)) {
           trimmer ??= new StreamTrimmer(this.#known.name, stream, spec.pipeline.keepApplied, clock, log);
           this.#keepSampling(spec);
           await this.#writeState(spec);
@@ -74,6 +84,12 @@ export class PipelineLife implements Actor {
     } finally {
       await this.#samplers.stop();
     }
+  }
+
+  /** Without a topology only what comes before there is one: else it has not been told yet to a coordinator that takes over. */
+  #isObservable({ desired }: SpecRecord): boolean {
+    const { topology, state } = this.#known;
+    return topology !== null || desired === "stopped" || !BEYOND_TOPOLOGY.has(state?.value.state ?? "created");
   }
 
   /** Samples every shard where the topology says that it is served, with what the spec says of the source. */

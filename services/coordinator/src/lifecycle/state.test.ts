@@ -8,7 +8,7 @@ const lane: LaneFacts = {
   seen: { phase: "live", epoch: 1, retry: null, halt: null },
   lagSeconds: 0,
 };
-const facts: StateFacts = { stop: null, previous: null, shards: [shard], lanes: [lane] };
+const facts: StateFacts = { stop: null, previous: null, shards: [shard], lanes: [lane], watches: [] };
 const shardIn = (seen: Partial<NonNullable<ShardFacts["seen"]>>): ShardFacts => ({
   ...shard,
   seen: { ...shard.seen!, ...seen },
@@ -85,6 +85,33 @@ describe("observeState", () => {
     const halted = { lanes: [laneIn({ halt })], shards: [shardIn({ retry })] };
     expect(observeState({ ...facts, ...halted })).toEqual({ state: "failed", reason: "lane main.s0.0: DST-004 INCR failed" });
     expect(stateOf({ ...halted, stop: { isDone: true, reason: "stopped" } })).toBe("stopped");
+  });
+
+  test("what the router can't watch counts as well, also before there is a shard", () => {
+    const retry = { endpoint: "source p", since: 1, reason: "connect ECONNREFUSED" };
+    const halt = { code: "PIP-008", message: "the source is cluster now", remedy: "Make a new pipeline.", at: 1 };
+    const nothing = { ...facts, shards: [], lanes: [] };
+    expect(observeState({ ...nothing, watches: [{ retry, halt: null }] })).toEqual({
+      state: "retrying",
+      reason: "router waits for source p: connect ECONNREFUSED",
+    });
+    expect(
+      observeState({
+        ...facts,
+        previous: "synchronizing",
+        watches: [
+          { retry, halt: null },
+          { retry: null, halt },
+        ],
+      }),
+    ).toEqual({
+      state: "failed",
+      reason: "router: PIP-008 the source is cluster now. Make a new pipeline.",
+    });
+    expect(observeState({ ...nothing, watches: [{ retry: null, halt: null }] })).toEqual({
+      state: "created",
+      reason: "waiting for the router to look at the source",
+    });
   });
 
   test("while it is being stopped the state stays what it is and the reason says what it waits for", () => {

@@ -30,12 +30,19 @@ export interface ShardFacts {
   } | null;
 }
 
+/** What the router watches, the source or a destination, as it counts for the state of its pipeline. */
+export interface WatchFacts {
+  readonly retry: RetryRecord | null;
+  readonly halt: HaltRecord | null;
+}
+
 export interface StateFacts {
   /** Set while the pipeline is being stopped: whether that is done, and what it waits for. */
   readonly stop: { readonly isDone: boolean; readonly reason: string } | null;
   readonly previous: PipelineState | null;
   readonly shards: readonly ShardFacts[];
   readonly lanes: readonly LaneFacts[];
+  readonly watches: readonly WatchFacts[];
 }
 
 export interface ObservedState {
@@ -53,25 +60,21 @@ const LEFT_BEHIND_SECONDS = 10;
  * The state that a pipeline is seen in, by its records alone. The first line that holds decides:
  *
  *     stopped          it shall be, and nothing runs any more
- *     failed           a shard or lane halted
- *     retrying         a shard or lane waits for an endpoint
+ *     failed           a shard or lane halted, or the router's watch of a server
+ *     retrying         a shard or lane waits for an endpoint, or the router does
  *     created          no shard has reported yet
  *     copying          a shard sends, or a lane receives, a full copy, or has to: its slots changed, or it is new
  *     synchronizing    every lane is within 3 s of the source (once there: within 10 s)
  *     catching-up      otherwise
  */
 export function observeState(facts: StateFacts): ObservedState {
-  const { shards, lanes, stop, previous } = facts;
+  const { stop } = facts;
   if (stop?.isDone === true) return { state: "stopped", reason: stop.reason };
-  const observed = runningState(shards, lanes, previous);
+  const observed = runningState(facts);
   return stop === null ? observed : { ...observed, reason: stop.reason };
 }
 
-function runningState(
-  shards: readonly ShardFacts[],
-  lanes: readonly LaneFacts[],
-  previous: PipelineState | null,
-): ObservedState {
+function runningState({ shards, lanes, watches, previous }: StateFacts): ObservedState {
   const parts = [
     ...shards.map(({ id, seen }) => ({ what: `shard ${id}`, seen })),
     ...lanes.map(({ label, seen }) => ({ what: `lane ${label}`, seen })),
@@ -79,9 +82,15 @@ function runningState(
   for (const { what, seen } of parts) {
     if (seen?.halt) return { state: "failed", reason: `${what}: ${seen.halt.code} ${seen.halt.message}` };
   }
+  // Nothing else shows what an operator can do about these.
+  const halt = watches.find((watch) => watch.halt !== null)?.halt;
+  if (halt) return { state: "failed", reason: `router: ${halt.code} ${halt.message}. ${halt.remedy}` };
   for (const { what, seen } of parts) {
     if (seen?.retry) return { state: "retrying", reason: `${what} waits for ${seen.retry.endpoint}: ${seen.retry.reason}` };
   }
+  const retry = watches.find((watch) => watch.retry !== null)?.retry;
+  if (retry) return { state: "retrying", reason: `router waits for ${retry.endpoint}: ${retry.reason}` };
+  if (shards.length === 0) return { state: "created", reason: "waiting for the router to look at the source" };
   const missing = missingOwner(shards, lanes);
   if (shards.every(({ seen }) => seen === null)) {
     return { state: "created", reason: missing ?? "waiting for ingest to begin" };

@@ -1,5 +1,5 @@
 import type { AppendResult, StoredMessage } from "@sluice/bus";
-import { Halt, persist, Retryable, type Clock } from "@sluice/runtime";
+import { persist, Retryable, type Clock } from "@sluice/runtime";
 import type { BatchQueue } from "../lanes/lane-batch.ts";
 
 /** The part of a stream that publishing needs. */
@@ -89,7 +89,8 @@ export async function publishOne(
       }
       const found = await findTail(log, subject, message, sequence);
       if (found !== null) return found;
-      throw new Halt("BUS-002", `${subject} refused a batch although its tail is the expected one, ${sequence}`);
+      // An earlier try that nobody answered is still on its way to a quorum: it will be the tail, or will not have been.
+      throw new Retryable("BUS-001", "bus", `${subject} refused a batch although its tail is the expected one, ${sequence}`);
     },
     { clock, signal, onWaiting },
   );

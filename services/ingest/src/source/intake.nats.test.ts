@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { Bus, Leases, type HeldLease } from "@sluice/bus";
+import { Bus, Leases } from "@sluice/bus";
 import { encodeCommand } from "@sluice/redis";
 import { silentLog, supervise, systemClock } from "@sluice/runtime";
 import { freePort, NatsServer, rdbPath, RecordedPrimary, waitUntil } from "@sluice/testkit";
@@ -263,9 +263,8 @@ test("one-writer-per-lane: once another intake has taken the term, the former on
   const bus = await Bus.connect({ url: nats.url, name: "zombie", log });
   await putTopology(bus);
   // A lease that is never lost: an instance that was suspended and knows nothing.
-  const lease: HeldLease = { lost: new AbortController().signal, release: async () => Promise.resolve() };
-  const leases = { acquire: async () => Promise.resolve(lease) } as unknown as Leases;
-  const ended = intakeOf(bus, leases, primary.port, "zombie").run(new AbortController().signal, () => undefined);
+  const leases: Pick<Leases, "during"> = { during: async (_, stopping, work) => work(stopping) };
+  const ended = intakeOf(bus, leases as Leases, primary.port, "zombie").run(new AbortController().signal, () => undefined);
   const zombie = ended.catch((fault: unknown) => fault);
   await storedUpTo(bus, primary.finalOffset);
   const before = primary.finalOffset;

@@ -1,6 +1,6 @@
 import type { Bus, Leases } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
-import { describeFault, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { describeFault, persist, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import { lanesOf, type SlotSet } from "@sluice/wire";
 import { readTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
@@ -34,13 +34,14 @@ export interface IntakeOptions {
  * Every run takes a new term, looks at the lanes' tails, fences them, and asks the source for what follows. What is stored in
  * the lanes is all that it builds on: it can be killed at any point and run anywhere else.
  *
- *     lease ▶ term ▶ tails ▶ fences ▶ PSYNC ─┬─ +CONTINUE ──────────────────────────────▶ changes
+ *     lease ▶ tails ▶ term ▶ fences ▶ PSYNC ─┬─ +CONTINUE ──────────────────────────────▶ changes
  *                                           └─ +FULLRESYNC ▶ epoch ▶ fences ▶ full copy ▶ changes
  */
 export class SourceIntake implements Actor {
   readonly name: string;
   readonly #options: IntakeOptions;
   #report: ShardReport | null = null;
+  #stopping = new AbortController().signal;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -49,6 +50,7 @@ export class SourceIntake implements Actor {
 
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
     const { leases, pipeline, shard } = this.#options;
+    this.#stopping = stopping;
     await leases.during(`ingest.${pipeline}.${shard}`, stopping, (signal) => this.#follow(signal, progress));
   }
 
@@ -58,21 +60,24 @@ export class SourceIntake implements Actor {
   }
 
   halted(fault: Fault): void {
-    const { clock } = this.#options;
-    this.#tell({
-      phase: "connecting",
-      halt: { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() },
-    });
+    const { clock, log } = this.#options;
+    const halt = { code: fault.code, message: describeFault(fault), remedy: fault.remedy, at: clock.nowMs() };
+    const write = async (): Promise<void> => this.#report?.update({ phase: "connecting", halt }, clock.nowMs());
+    // Nothing is written after it that would make up for it.
+    persist(write, { clock, signal: this.#stopping }).catch((cause: unknown) =>
+      log.warn({ cause: describeFault(cause) }, "the record does not say that the shard halted"),
+    );
   }
 
   async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
     const { bus, clock, pipeline, shard, cut, slots, floor, instance, endpoint, log } = this.#options;
-    const report = await ShardReport.takeTerm(bus.records, pipeline, shard, instance, clock.nowMs());
-    this.#report = report;
     const stream = bus.stream(pipeline);
     await stream.ensure();
     const lanes = lanesOf(slots, cut);
     const tails = await readTails(stream, pipeline, shard, FIRST_COPY, lanes);
+    const stored = Math.max(0, ...tails.map(({ live, snap }) => Math.max(live?.term ?? 0, snap?.term ?? 0)));
+    const report = await ShardReport.takeTerm(bus.records, pipeline, shard, instance, stored, clock.nowMs());
+    this.#report = report;
     const found = resumePoint(tails);
     const point = found !== null && found.epoch > floor ? found : null;
     const session = new LinkSession({ ...this.#options, stream, report, copy: FIRST_COPY, lanes, tails, signal, progress });

@@ -11,7 +11,7 @@ import type { ResumePoint } from "../lanes/resume-point.ts";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { storedOffset } from "../lanes/stored-offset.ts";
 import { nextEpoch } from "../epoch.ts";
-import type { ShardReport } from "../shard-report.ts";
+import { TermLost, type ShardReport } from "../shard-report.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { FullCopy } from "./full-copy.ts";
 import type { IntakeOptions } from "./intake.ts";
@@ -270,7 +270,7 @@ export class LinkSession {
       const retry = this.#copy === null && report.record.retry !== null && this.#isBusUp ? { retry: null } : {};
       await report.update({ ...changes, ...retry }, clock.nowMs());
     } catch (cause) {
-      if (!(cause instanceof Retryable)) this.#fail(cause);
+      if (!(cause instanceof Retryable) || cause instanceof TermLost) this.#fail(cause);
     }
   }
 

@@ -36,7 +36,7 @@ export class ReplicaLink {
   static async open(shard: string, endpoint: Endpoint, signal: AbortSignal): Promise<ReplicaLink> {
     let connection: Connection | null = null;
     try {
-      connection = await Connection.open(endpoint, { signal });
+      connection = await Connection.open(endpoint, { signal, idleTimeoutMs: SILENCE_LIMIT_MS });
       await connection.call(["PING"]);
       // One option each: a server refuses those it does not know, and the whole line with them. What it refuses it can do without.
       for (const option of [

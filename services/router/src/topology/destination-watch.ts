@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { ClusterConnections, slotsWithoutOwner, type Deployment, type Endpoint } from "@sluice/redis";
-import { Halt, Retryable, type Actor } from "@sluice/runtime";
+import { Halt, Retryable, type Actor, type Fault } from "@sluice/runtime";
 import { destinationRecord, recordKey, type DestinationRecord } from "@sluice/wire";
 import type { RoutedPipeline } from "../routed-pipeline.ts";
 import { LOOK_TIMEOUT_MS, type WatchDeps } from "./source-watch.ts";
+import { WatchReport } from "./watch-report.ts";
 
 /** Writers follow redirects by themselves: this record is where they begin. */
 const LOOK_EVERY_MS = 2_000;
@@ -15,6 +16,7 @@ export class DestinationWatch implements Actor {
   readonly #group: string;
   readonly #known: RoutedPipeline;
   readonly #deps: WatchDeps;
+  readonly #report: WatchReport;
   #nodes: DestinationRecord["nodes"] = [];
 
   /** `known` is kept up to date by the caller, but for our own writes. */
@@ -24,11 +26,13 @@ export class DestinationWatch implements Actor {
     this.#group = group;
     this.#known = known;
     this.#deps = deps;
+    this.#report = new WatchReport(pipeline, `destination.${group}`, known.spec?.revision ?? 0, deps);
   }
 
   async run(signal: AbortSignal, progress: () => void): Promise<void> {
     const spec = this.#known.spec?.value.pipeline.destinations.find(({ group }) => group === this.#group);
     if (spec === undefined) return;
+    this.#report.begin(signal);
     const endpoint = this.#deps.open(spec);
     const connections = new ClusterConnections(endpoint, LOOK_TIMEOUT_MS);
     const close = (): void => connections.close();
@@ -42,12 +46,22 @@ export class DestinationWatch implements Actor {
           throw new Retryable("DST-011", this.name, seen.trouble ?? `nobody owns the slots ${missing}`);
         }
         progress();
+        this.#report.clear();
         await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
       }
+      this.#report.clear();
     } finally {
       signal.removeEventListener("abort", close);
       close();
     }
+  }
+
+  retrying(fault: Fault, since: number): void {
+    this.#report.retrying(fault, since);
+  }
+
+  halted(fault: Fault): void {
+    this.#report.halted(fault);
   }
 
   get #stored() {

@@ -1,6 +1,6 @@
 import { Bus } from "@sluice/bus";
 import { lookAtDeployment, type Address, type ClusterConnections, type Deployment } from "@sluice/redis";
-import { silentLog, supervise, systemClock, type Actor } from "@sluice/runtime";
+import { Retryable, silentLog, supervise, systemClock, type Actor } from "@sluice/runtime";
 import { NatsServer, RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
 import {
   destinationRecord,
@@ -8,8 +8,10 @@ import {
   epochRecord,
   pipelineSchema,
   recordKey,
+  routerRecord,
   topologyRecord,
   type EndpointSpec,
+  type RouterRecord,
   type TopologyRecord,
 } from "@sluice/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -175,5 +177,98 @@ describe("SourceWatch", () => {
       const found = await bus.records.get(recordKey.destination("p", "main"), destinationRecord);
       return found?.value.nodes.some(({ port, slots }) => port === second!.port && slots.startsWith("0-1,")) === true;
     });
+  });
+});
+
+describe("what a watch tells the operator", () => {
+  const reportWhere = async (watch: string, what: string, holds: (report: RouterRecord) => boolean): Promise<RouterRecord> => {
+    let last: unknown = null;
+    return waitUntil(
+      what,
+      async () => {
+        const found = await bus.records.get(recordKey.router("p", watch), routerRecord);
+        last = found?.value;
+        return found !== null && holds(found.value) ? found.value : null;
+      },
+      { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+    );
+  };
+  const isClear = ({ retry, halt }: RouterRecord): boolean => retry === null && halt === null;
+  const deployment = (mode: Deployment["mode"], movingSlots: number[] = []): Deployment => {
+    const primary = { id: "a", host: "127.0.0.1", port: 1, slots: "0-16383", replicas: [] };
+    return { mode, primaries: [primary], nodeIds: ["a"], movingSlots, trouble: null };
+  };
+
+  test("a server that can't be looked at is told of, by the start that it keeps, until it can", async () => {
+    await using source = await RedisServer.start();
+    await using destination = await RedisServer.start();
+    await source.kill();
+    await destination.kill();
+    specify({ url: source.url }, destination.url);
+    run(new SourceWatch("p", known, deps));
+    run(new DestinationWatch("p", "main", known, deps));
+    const waiting = await reportWhere("source", "the source is waited for", ({ retry }) => retry !== null);
+    expect(waiting).toMatchObject({ spec: 1, halt: null, retry: { endpoint: "source p" } });
+    expect(waiting.retry?.reason).toMatch(/^SRC-001 .*ECONNREFUSED/);
+    const other = await reportWhere("destination.main", "the destination is waited for", ({ retry }) => retry !== null);
+    expect(other.retry?.reason).toMatch(/^DST-001 .*ECONNREFUSED/);
+    await source.restart();
+    await destination.restart();
+    await reportWhere("source", "the source is there", isClear);
+    await reportWhere("destination.main", "the destination is there", isClear);
+  });
+
+  test("a server of another kind than before is a halt with its code; the next start takes it back", async () => {
+    specify({ url: "redis://127.0.0.1:1" }, "redis://127.0.0.1:2");
+    let mode: Deployment["mode"] = "cluster";
+    const look = (): Promise<Deployment> => Promise.resolve(deployment(mode));
+    run(new SourceWatch("p", known, { ...deps, look }));
+    run(new DestinationWatch("p", "main", known, { ...deps, look }));
+    await topologyWhere("the topology is written", () => true);
+    await waitUntil("the destination is known", () => known.destinations.get("main"));
+    mode = "standalone";
+    for (const watch of ["source", "destination.main"]) {
+      const { halt } = await reportWhere(watch, `the halt of ${watch} is told`, (report) => report.halt !== null);
+      expect(halt).toMatchObject({ code: "PIP-008", message: expect.stringContaining("is standalone now") as string });
+      expect(halt?.remedy).not.toBe("");
+    }
+    mode = "cluster";
+    known.spec = { ...known.spec!, revision: 2 };
+    run(new SourceWatch("p", known, { ...deps, look }));
+    run(new DestinationWatch("p", "main", known, { ...deps, look }));
+    for (const watch of ["source", "destination.main"]) {
+      expect((await reportWhere(watch, `${watch} is watched again`, isClear)).spec).toBe(2);
+    }
+  });
+
+  test("a source whose first look shows nothing to decide by is told of", async () => {
+    specify({ url: "redis://127.0.0.1:1" }, "redis://127.0.0.1:2");
+    let movingSlots = [7];
+    const look = (): Promise<Deployment> => Promise.resolve(deployment("cluster", movingSlots));
+    run(new SourceWatch("p", known, { ...deps, look }));
+    const waiting = await reportWhere("source", "it waits", ({ retry }) => retry !== null);
+    expect(waiting.retry?.reason).toBe("SRC-008 slots 7 are on their way");
+    movingSlots = [];
+    await topologyWhere("the topology is written", () => true);
+    await reportWhere("source", "nothing is wrong any more", isClear);
+  });
+
+  test("a halt that the bus can't take is told when it is back", async () => {
+    known.topology = {
+      revision: 1,
+      value: { mode: "cluster", lanes: 4, shards: [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }], events: [] },
+    };
+    specify({ url: "redis://127.0.0.1:1" }, "redis://127.0.0.1:2");
+    let refusals = 0;
+    const records: WatchDeps["records"] = {
+      get: (key, schema) => bus.records.get(key, schema),
+      compareAndSet: async (key, schema, value, revision) => {
+        if (key === recordKey.router("p", "source") && refusals++ === 0) throw new Retryable("BUS-001", "bus", "away");
+        return bus.records.compareAndSet(key, schema, value, revision);
+      },
+    };
+    run(new SourceWatch("p", known, { ...deps, records, look: () => Promise.resolve(deployment("standalone")) }));
+    const told = await reportWhere("source", "the halt is told", ({ halt }) => halt !== null);
+    expect([told.halt?.code, refusals]).toEqual(["PIP-008", 2]);
   });
 });

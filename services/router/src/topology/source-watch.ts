@@ -1,6 +1,6 @@
 import type { Records } from "@sluice/bus";
 import { ClusterConnections, isHealthyReplica, type Address, type Deployment, type Endpoint } from "@sluice/redis";
-import { Halt, Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
+import { Halt, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import {
   epochRecord,
   recordKey,
@@ -14,6 +14,7 @@ import type { RoutedPipeline } from "../routed-pipeline.ts";
 import { nextTopology, numberOf, raiseFloors } from "./next-topology.ts";
 import { obstacleOf, SettledLook } from "./settled-look.ts";
 import { laneCount } from "./lane-count.ts";
+import { WatchReport } from "./watch-report.ts";
 
 /** How long connecting to a server and each of its answers may take. */
 export const LOOK_TIMEOUT_MS = 3_000;
@@ -43,6 +44,7 @@ export class SourceWatch implements Actor {
   readonly #pipeline: string;
   readonly #known: RoutedPipeline;
   readonly #deps: WatchDeps;
+  readonly #report: WatchReport;
   readonly #settled = new SettledLook();
   #seen: Deployment | null = null;
   #obstacle: string | null = null;
@@ -53,11 +55,13 @@ export class SourceWatch implements Actor {
     this.#pipeline = pipeline;
     this.#known = known;
     this.#deps = { ...deps, log: deps.log.child({ pipeline }) };
+    this.#report = new WatchReport(pipeline, "source", known.spec?.revision ?? 0, deps);
   }
 
   async run(signal: AbortSignal, progress: () => void): Promise<void> {
     const source = this.#known.spec?.value.pipeline.source;
     if (source === undefined) return;
+    this.#report.begin(signal);
     const endpoint = this.#deps.open(source);
     const connections = new ClusterConnections(endpoint, LOOK_TIMEOUT_MS);
     const close = (): void => connections.close();
@@ -66,12 +70,22 @@ export class SourceWatch implements Actor {
       while (!signal.aborted && !this.#isDone(source.read)) {
         await this.#follow(connections, endpoint, source.read);
         progress();
+        this.#report.clear();
         await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
       }
+      this.#report.clear();
     } finally {
       signal.removeEventListener("abort", close);
       close();
     }
+  }
+
+  retrying(fault: Fault, since: number): void {
+    this.#report.retrying(fault, since);
+  }
+
+  halted(fault: Fault): void {
+    this.#report.halted(fault);
   }
 
   #isDone(read: "primary" | "replica"): boolean {
@@ -86,7 +100,12 @@ export class SourceWatch implements Actor {
     }
     const obstacle = obstacleOf(deployment, current);
     this.#tell(obstacle);
-    if (obstacle !== null) return this.#settled.forget();
+    if (obstacle !== null) {
+      this.#settled.forget();
+      // Nothing can begin before the first topology: whoever waits for it is told why.
+      if (current === null) throw new Retryable("SRC-008", `source ${this.#pipeline}`, obstacle);
+      return;
+    }
     const seen = read === "replica" ? await withHealthyReplicas(connections, deployment) : withoutReplicas(deployment);
     if (!this.#settled.confirm(seen, current === null)) return;
     await this.#take(seen);

@@ -3,7 +3,7 @@ import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
 import { formatMark, MarkError, parseMark, type Position } from "@sluice/wire";
 import { isOwn } from "./own-key.ts";
 import type { Request } from "./request.ts";
-import { verdictOf } from "./verdict.ts";
+import { quotable, verdictOf } from "./verdict.ts";
 import { WatchedTransaction, type CommandError } from "./watched-transaction.ts";
 
 /** Nothing heard for so long with a transaction under way: the connection is dead, or the server is. */
@@ -14,9 +14,10 @@ const MOST_OWN_KEYS = 100;
 /** A group that the destination would not take for a reason that lies in one of its commands; nothing of it was applied. */
 export class GroupRefused extends Error {
   override readonly name = "GroupRefused";
+  /** The whole reply: for verdicts, not for people. */
   readonly error: string;
   constructor(error: string) {
-    super(`refused: ${error}`);
+    super(`refused: ${quotable(error)}`);
     this.error = error;
   }
 }
@@ -88,20 +89,15 @@ export class StandaloneDestination {
 
   /** Whether the server holds nothing but keys of Sluice itself. */
   async isEmpty(): Promise<boolean> {
-    try {
-      const keyspace = await this.connection.call(["INFO", "keyspace"]);
-      const databases = [...String(keyspace).matchAll(/^db(\d+):keys=(\d+)/gm)].map(([, db, keys]) => [
-        Number(db),
-        Number(keys),
-      ]);
-      if (databases.length === 0) return true;
-      const [only] = databases;
-      if (databases.length > 1 || only?.[0] !== 0 || (only[1] ?? 0) > MOST_OWN_KEYS) return false;
-      const keys = await this.connection.call(["KEYS", "*"]);
+    return this.#aside(async (connection) => {
+      const keyspace = String(await connection.call(["INFO", "keyspace"]));
+      const databases = [...keyspace.matchAll(/^db(\d+):keys=(\d+)/gm)].map(([, db, keys]) => [Number(db), Number(keys)]);
+      const [first] = databases;
+      if (first === undefined) return true;
+      if (databases.length > 1 || first[0] !== 0 || (first[1] ?? 0) > MOST_OWN_KEYS) return false;
+      const keys = await connection.call(["KEYS", "*"]);
       return Array.isArray(keys) && keys.every((key) => Buffer.isBuffer(key) && isOwn(key));
-    } catch (cause) {
-      throw destinationFault(this.name, cause);
-    }
+    });
   }
 
   close(): void {
@@ -110,19 +106,36 @@ export class StandaloneDestination {
 
   /** Inside a transaction a SELECT that fails would let what follows run in another database. */
   async #requireDatabase(db: number): Promise<void> {
-    try {
-      await this.connection.call(["SELECT", db]);
-      await this.connection.call(["SELECT", 0]);
-    } catch (cause) {
-      if (!(cause instanceof ReplyError)) throw destinationFault(this.name, cause);
-      throw new Halt("DST-010", `${this.name} has no database ${db}: ${printable(cause.message)}`, { cause });
-    }
+    const error = await this.#aside(async (connection) =>
+      connection.call(["SELECT", db]).then(
+        () => null,
+        (cause: unknown) => {
+          if (cause instanceof ReplyError) return cause;
+          throw cause;
+        },
+      ),
+    );
+    if (error !== null)
+      throw new Halt("DST-010", `${this.name} has no database ${db}: ${printable(error.message)}`, { cause: error });
     this.#databases.add(db);
+  }
+
+  /** Asks something on a connection of its own: the one for transactions stands inside the next one already. */
+  async #aside<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.open(this.connection.endpoint, { name: "sluice-aside", idleTimeoutMs: SILENCE_LIMIT_MS });
+      return await ask(connection);
+    } catch (cause) {
+      throw destinationFault(this.name, cause);
+    } finally {
+      connection?.close();
+    }
   }
 
   #refused(error: string): never {
     if (verdictOf(error) === "wait") {
-      throw new Retryable("DST-003", `destination ${this.name}`, `destination ${this.name} answered ${printable(error)}`);
+      throw new Retryable("DST-003", `destination ${this.name}`, `destination ${this.name} answered ${quotable(error)}`);
     }
     throw new GroupRefused(error);
   }
@@ -131,7 +144,7 @@ export class StandaloneDestination {
     const first = errors[0]?.error ?? "";
     const others = errors.length > 1 ? ` and ${errors.length - 1} more` : "";
     const code = verdictOf(first) === "diverged" ? "DST-004" : "DST-007";
-    return new Halt(code, `a command failed in ${this.name} inside its transaction: ${printable(first)}${others}`);
+    return new Halt(code, `a command failed in ${this.name} inside its transaction: ${quotable(first)}${others}`);
   }
 }
 
@@ -150,9 +163,9 @@ export function destinationFault(name: string, cause: unknown): Fault {
   if (cause instanceof ConnectionLost)
     return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
   if (!(cause instanceof ReplyError)) return new Retryable("SLU-001", endpoint, `${endpoint}: failed`, { cause });
-  const message = `${endpoint} answered ${printable(cause.message.slice(0, 200))}`;
-  if (verdictOf(cause.message) === "wait") return new Retryable("DST-003", endpoint, message, { cause });
-  return new Halt("DST-002", message, { cause });
+  // Without its cause, whose message is told with it: that is the whole reply.
+  const message = `${endpoint} answered ${quotable(cause.message)}`;
+  return verdictOf(cause.message) === "wait" ? new Retryable("DST-003", endpoint, message) : new Halt("DST-002", message);
 }
 
 /** `major * 10000 + minor * 100 + patch` of INFO's redis_version. */

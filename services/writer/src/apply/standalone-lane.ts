@@ -1,5 +1,5 @@
 import type { Endpoint } from "@sluice/redis";
-import { Halt, printable } from "@sluice/runtime";
+import { Halt } from "@sluice/runtime";
 import type { ChangeRows, Position } from "@sluice/wire";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "../lane-destination.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
@@ -8,6 +8,7 @@ import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
 import { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
 import { GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
+import { quotable } from "./verdict.ts";
 
 const UNLINK_SINCE = 40_000;
 const FUNCTIONS_SINCE = 70_000;
@@ -119,7 +120,7 @@ export class StandaloneLane implements LaneDestination {
       return await this.#apply(request, next);
     } catch (cause) {
       if (!(cause instanceof GroupRefused)) throw cause;
-      throw new Halt("DST-002", `${this.name} refuses a part of the copy: ${printable(cause.error)}`, { cause });
+      throw new Halt("DST-002", `${this.name} refuses a part of the copy: ${quotable(cause.error)}`, { cause });
     }
   }
 
@@ -150,7 +151,7 @@ export class StandaloneLane implements LaneDestination {
     const { label } = this.#options;
     return new Halt(
       "DST-002",
-      `${this.name} refuses the unit of lane ${label} that ends at offset ${end}: ${printable(refusal.error)}`,
+      `${this.name} refuses the unit of lane ${label} that ends at offset ${end}: ${quotable(refusal.error)}`,
     );
   }
 

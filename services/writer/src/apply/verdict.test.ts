@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { verdictOf, type Verdict } from "./verdict.ts";
+import { quotable, verdictOf, type Verdict } from "./verdict.ts";
 
 test.each<readonly [string, Verdict]>([
   ["LOADING Redis is loading the dataset in memory", "wait"],
@@ -38,4 +38,17 @@ test.each<readonly [string, Verdict]>([
   ["", "halt"],
 ])("%s means %s", (error, verdict) => {
   expect(verdictOf(error)).toBe(verdict);
+});
+
+test.each([
+  ["ERR unknown command 'HSETEX', with args beginning with: 'user:7' 'alice' ", "ERR unknown command 'HSETEX'"],
+  ["ERR unknown command `HSETEX`, with args beginning with: `user:7`, ", "ERR unknown command `HSETEX`"],
+  [
+    "EXECABORT Transaction discarded because of: ERR unknown command 'X', with args beginning with: 'user:7'",
+    "EXECABORT Transaction discarded because of: ERR unknown command 'X'",
+  ],
+  ["WRONGTYPE Operation against a key\r\n", "WRONGTYPE Operation against a key\\x0d\\x0a"],
+  [`ERR ${"x".repeat(300)}`, `ERR ${"x".repeat(196)}`],
+])("%s is quoted without the user's data", (error, quoted) => {
+  expect(quotable(error)).toBe(quoted);
 });

@@ -1,3 +1,5 @@
+import { printable } from "@sluice/runtime";
+
 /**
  * What an error reply of a destination means for the unit behind it.
  *
@@ -64,4 +66,17 @@ export function verdictOf(error: string): Verdict {
   if (known !== undefined) return known;
   if (code === "ERR" && STATE_ERRORS.some((beginning) => error.startsWith(beginning, 4))) return "diverged";
   return "halt";
+}
+
+/** Longer than any error of a server that says what is wrong. */
+const MOST_QUOTED = 200;
+
+/**
+ * An error reply as it may stand in logs, records and answers: control characters escaped, at most 200 characters of it, and
+ * without the arguments that servers quote for a command they don't know (Redis server.c, `with args beginning with:`): they
+ * are the user's data.
+ */
+export function quotable(error: string): string {
+  const args = error.indexOf(", with args beginning with");
+  return printable((args < 0 ? error : error.slice(0, args)).slice(0, MOST_QUOTED));
 }

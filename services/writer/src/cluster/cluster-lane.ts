@@ -104,6 +104,8 @@ export class ClusterLane implements LaneDestination {
     const groups = new GroupBook(this.#options, this.#marks);
     for (const { slice, batch } of slices) {
       this.#planner.each(slice, (unit) => {
+        // A slot that the shard gave away meanwhile: a later history, with a copy of its own, has it.
+        if (!this.#options.slots.has(unit.slot)) return;
         // A unit in parts has no distance: it ends where its last part does.
         const end = batch.part === null ? batch.previous + unit.end : batch.last;
         if (end > this.#marks.appliedIn(unit.slot)) groups.add(unit, { ...target, offset: end });

@@ -1,9 +1,9 @@
 import { decodeReply, ReplyError, ReplyType, type ReplyFramer } from "@sluice/redis";
-import { Halt, printable, Retryable, type Clock } from "@sluice/runtime";
+import { Halt, Retryable, type Clock } from "@sluice/runtime";
 import { Request } from "../apply/request.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
 import type { SlotSet } from "@sluice/wire";
-import { verdictOf } from "../apply/verdict.ts";
+import { quotable, verdictOf } from "../apply/verdict.ts";
 import { WatchedTransaction } from "../apply/watched-transaction.ts";
 import { APPLY_SCRIPT, type SlotGroup } from "./apply-script.ts";
 import type { NodePool } from "./node-pool.ts";
@@ -98,7 +98,7 @@ export class GroupSender {
       const answers = await this.#wave(pending);
       const { left, reason, isMoved } = this.#settle(pending, answers);
       if (left.length === pending.length && !isMoved && this.#clock.monotonicMs() - startedAtMs > PATIENCE_MS) {
-        throw new Retryable("DST-003", `destination ${this.#name}`, `destination ${this.#name} answered ${printable(reason)}`);
+        throw new Retryable("DST-003", `destination ${this.#name}`, `destination ${this.#name} answered ${quotable(reason)}`);
       }
       if (left.length > 0) {
         if (isMoved) await this.refresh();
@@ -146,7 +146,7 @@ export class GroupSender {
       // Where a slot is half on its way, its owner is asked first again: it knows whether it still is.
       this.#asking.delete(group.slot);
       if (verdict === "wait" || verdict === "redirect") return false;
-      throw new Halt("DST-002", `${this.#name} refuses a group of slot ${group.slot}: ${printable(error)}`);
+      throw new Halt("DST-002", `${this.#name} refuses a group of slot ${group.slot}: ${quotable(error)}`);
     }
     const [, kind, host, port] = fields;
     const owner = this.#map.ownerOf(group.slot);
@@ -162,7 +162,7 @@ export class GroupSender {
 
   #diverged(group: SlotGroup, error: string): Halt {
     const code = verdictOf(error) === "diverged" ? "DST-004" : "DST-007";
-    return new Halt(code, `a command on slot ${group.slot} failed in ${this.#name} behind its mark: ${printable(error)}`);
+    return new Halt(code, `a command on slot ${group.slot} failed in ${this.#name} behind its mark: ${quotable(error)}`);
   }
 
   async #wave(groups: readonly SlotGroup[]): Promise<Answer[]> {

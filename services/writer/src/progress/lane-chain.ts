@@ -8,6 +8,8 @@ export type Step =
   | { readonly kind: "apply" }
   /** Another history begins here: its full copy comes first. */
   | { readonly kind: "newEpoch" }
+  /** A lower term begins behind a higher one: what counts terms has lost its memory, and nothing tells whose batches count. */
+  | { readonly kind: "regress"; readonly term: number; readonly found: number }
   /** What stands between the position and this batch is missing. */
   | { readonly kind: "gap"; readonly expected: number; readonly found: number };
 
@@ -35,6 +37,9 @@ export class LaneChain {
 
   /** Judges the next batch of the lane, in the order of the stream. */
   next(batch: Batch): Step {
+    if (batch.kind === BatchKind.fence && batch.epoch === this.#epoch && batch.term < this.#term) {
+      return { kind: "regress", term: this.#term, found: batch.term };
+    }
     if (batch.epoch < this.#epoch || (batch.epoch === this.#epoch && batch.term < this.#term)) return SKIP;
     if (batch.epoch > this.#epoch) {
       if (batch.kind === BatchKind.fence) return { kind: "newEpoch" };

@@ -1,5 +1,5 @@
-import { Halt } from "@sluice/runtime";
 import { BatchKind, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
+import { CopyNeeded } from "../copy-request.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";
@@ -141,8 +141,8 @@ export class SnapshotPhase {
     await this.#session.goLive({ ...this.#target, phase: "live", offset: batch.last, sequence: fenceSequence });
   }
 
-  #incomplete(what: string): Halt {
-    return new Halt("BUS-003", `the copy of lane ${this.#session.label} is incomplete: ${what}`);
+  #incomplete(what: string): CopyNeeded {
+    return new CopyNeeded(`the copy of lane ${this.#session.label} is incomplete: ${what}`, this.#target.epoch);
   }
 }
 

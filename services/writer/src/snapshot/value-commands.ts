@@ -20,6 +20,9 @@ const RDB_VERSION_SINCE: readonly (readonly [since: number, rdbVersion: number])
   [0, 6],
 ];
 
+/** Hashes whose fields expire one by one: RESTORE would bring their times without the grace, and lose fields that are renewed (H19). */
+const FIELD_EXPIRIES: ReadonlySet<number> = new Set([22, 23, 24, 25]);
+
 /** A command with at most one argument that is given in pieces, which stands between the others. */
 export interface ValueCommand {
   readonly before: readonly CommandArgument[];
@@ -76,6 +79,12 @@ function restore(
   version: number,
 ): ValueCommand[] {
   requireType(type, version);
+  if (FIELD_EXPIRIES.has(type)) {
+    throw new Halt(
+      "DST-006",
+      `a ${rdbTypeName(type)} carries expiries of its fields inside its value, which this release can't shift by the grace`,
+    );
+  }
   const pieces = dumpOf(type, value);
   if (expireAtMs === NO_EXPIRY) return [{ before: ["RESTORE", key, 0], pieces, after: ["REPLACE", ...access] }];
   if (version >= RESTORE_ABSTTL_SINCE) {
