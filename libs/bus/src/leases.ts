@@ -5,9 +5,9 @@ import type { Records, Unwatch } from "./records.ts";
 import { withTimeLimit } from "./time-limit.ts";
 
 /** A holder renews so often … */
-export const LEASE_RENEW_MS = 1_000;
+const LEASE_RENEW_MS = 1_000;
 /** … and a lease that was not renewed for so long, on the observer's clock, may be taken by another. */
-export const LEASE_TIME_MS = 4_000;
+const LEASE_TIME_MS = 4_000;
 /** A holder that could not renew for so long stops by itself, before another may start. */
 const LEASE_GIVE_UP_MS = 3_000;
 const RETRY_MS = 200;

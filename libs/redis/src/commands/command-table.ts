@@ -21,7 +21,7 @@ function kindOf(definition: CommandDefinition): CommandKind {
  * Commands by a number from 0 on, found by their bytes. All columns are indexed by that number. The lookup hashes the name in capitals and compares bytes;
  * it makes no string. Numbers are those of this table and this build: never store them.
  */
-export class CommandTable {
+class CommandTable {
   /** In capitals. */
   readonly names: readonly string[];
   /** A {@link CommandKind}. */

@@ -5,7 +5,7 @@ import { REDIS_TYPES, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";
 import { ValueExtent } from "./value-extent.ts";
 
 /** RDB version (2 bytes, little endian) and CRC64 (8) behind the type byte and the value (Redis cluster.c, createDumpPayload). */
-export const DUMP_FOOTER_BYTES = 10;
+const DUMP_FOOTER_BYTES = 10;
 
 /**
  * The last ten bytes of a payload for RESTORE. `crc` must have taken in the type byte and the whole value, in order; it is used up.

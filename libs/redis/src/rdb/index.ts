@@ -1,8 +1,6 @@
 export { Crc64 } from "../crc64.ts";
-export { DUMP_FOOTER_BYTES, dumpFooter, readDumpPayload, restorePayload } from "./dump-payload.ts";
+export { dumpFooter, readDumpPayload } from "./dump-payload.ts";
 export type { DumpPayload } from "./dump-payload.ts";
-export { decompressLzf } from "./lzf.ts";
-export { moduleName } from "./module-name.ts";
 export { RdbEntry } from "./rdb-entry.ts";
 export { RdbError } from "./rdb-error.ts";
 export { RdbReader } from "./rdb-reader.ts";

@@ -1,9 +1,10 @@
-import { Connection, encodeCommand, type CommandArgument } from "@sluice/redis";
+import { Connection, encodeCommand, ReplyError, type CommandArgument } from "@sluice/redis";
+import { describeFault } from "@sluice/runtime";
 import { RedisServer, waitUntil } from "@sluice/testkit";
 import { formatMark, type Position } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { Request } from "./request.ts";
-import { StandaloneDestination } from "./standalone-destination.ts";
+import { destinationFault, StandaloneDestination } from "./standalone-destination.ts";
 import { WatchedTransaction } from "./watched-transaction.ts";
 
 const MARK = "sluice:{x}:p:main:s0.0";
@@ -135,6 +136,10 @@ test("a command that the server would not queue refuses the whole group, and the
   await target.apply(null, group(), at(10));
   const refused = await outcomeOf(target.apply(at(10), group(["SET", "a", "1"], ["NOSUCH", "x"], ["SET", "b", "1"]), at(20)));
   expect(refused).toMatchObject({ name: "GroupRefused", error: expect.stringContaining("unknown command 'NOSUCH'") as string });
+  // The server quotes the arguments: they stay out of what is told.
+  expect(describeFault(refused)).toBe("refused: ERR unknown command 'NOSUCH'");
+  const fault = destinationFault("main", new ReplyError("ERR unknown command 'X', with args beginning with: 'user:7' "));
+  expect(describeFault(fault)).toBe("destination main answered ERR unknown command 'X'");
   const client = server.client();
   expect([await client.keys("*"), target.position]).toEqual([[MARK], at(10)]);
   await target.apply(at(10), group(["SET", "a", "2"]), at(20));

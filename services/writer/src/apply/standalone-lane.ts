@@ -166,7 +166,7 @@ export class StandaloneLane implements LaneDestination {
 }
 
 /** The row behind the unit that begins at `from`. */
-export function endOfUnit(rows: ChangeRows, from: number): number {
+function endOfUnit(rows: ChangeRows, from: number): number {
   const end = rows.ends[from];
   let row = from + 1;
   while (row < rows.count && rows.ends[row] === end) row++;

@@ -1,1 +1,0 @@
-export { RouterService, type RouterDeps } from "./router-service.ts";
