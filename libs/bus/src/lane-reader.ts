@@ -6,6 +6,13 @@ import type { Link } from "./link.ts";
 
 /** Messages asked for or waiting in memory, together; each is at most one payload of the server's limit (1 MB by default). */
 const WINDOW_MESSAGES = 32;
+/**
+ * The same while messages are large, as they are when a backlog drains: a process reads many lanes over one connection, and what
+ * is on its way stands before everything else there, the answers that keep its leases included.
+ */
+const LARGE_WINDOW_MESSAGES = 4;
+/** A message of this size or more is large. */
+const LARGE_BYTES = 128 * 1024;
 const REQUEST_EXPIRES_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
 /** With requests open and not even a heartbeat for so long, the consumer is gone: it lives in memory, for one connection. */
@@ -19,7 +26,7 @@ const Status = { heartbeat: 100, notFound: 404, expired: 408, conflict: 409, noR
  * One subject read as a log, from a sequence on, for ever.
  *
  * A throw-away pull consumer without acknowledgements (H9) delivers it; messages are requested only as room is made in a
- * window of `WINDOW_MESSAGES`, so memory is bounded however slow the reader is. `next` rejects with `Retryable` BUS-001 when
+ * window of `WINDOW_MESSAGES` (fewer while they are large), so memory is bounded however slow the reader is. `next` rejects with `Retryable` BUS-001 when
  * the consumer is gone (the bus restarted, the connection broke): the owner then opens another where its own position is.
  * Whether anything is missing is not judged here but by the batches' own chain (H1).
  */
@@ -34,6 +41,8 @@ export class LaneReader {
   readonly #watchdog: NodeJS.Timeout;
   readonly #forgetLink: () => void;
   #requested = 0;
+  /** Size of the message that came last. */
+  #lastBytes = LARGE_BYTES;
   #heardAtMs = performance.now();
   #lookedAtMs = performance.now();
   #failure: Error | null = null;
@@ -107,8 +116,9 @@ export class LaneReader {
   }
 
   #request(): void {
-    const room = WINDOW_MESSAGES - this.#buffered.length - this.#requested;
-    if (room < WINDOW_MESSAGES / 2 || this.#closed || this.#failure !== null) return;
+    const window = this.#lastBytes < LARGE_BYTES ? WINDOW_MESSAGES : LARGE_WINDOW_MESSAGES;
+    const room = window - this.#buffered.length - this.#requested;
+    if (room < window / 2 || this.#closed || this.#failure !== null) return;
     // Nothing was due while nothing was asked for.
     if (this.#requested === 0) this.#heardAtMs = performance.now();
     this.#requested += room;
@@ -130,6 +140,7 @@ export class LaneReader {
       return;
     }
     this.#requested = Math.max(0, this.#requested - 1);
+    this.#lastBytes = message.data.length;
     this.#buffered.push({ sequence: sequenceOf(message.reply ?? ""), payload: message.data });
     this.#notify();
   }

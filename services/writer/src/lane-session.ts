@@ -4,6 +4,7 @@ import type { DestinationSpec, Position } from "@sluice/wire";
 import { StaleMark } from "./apply/standalone-destination.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destination.ts";
 import type { LaneReport } from "./lane-report.ts";
+import { turn } from "./progress/turn.ts";
 
 export interface LaneSessionOptions {
   readonly pipeline: string;
@@ -59,6 +60,7 @@ export class LaneSession {
 
   async #step(step: () => Promise<number | void>, units: number): Promise<void> {
     const { report, progress } = this.options;
+    await turn();
     try {
       const bytes = await step();
       report.applied(units, bytes ?? 0);

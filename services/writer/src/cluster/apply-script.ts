@@ -51,14 +51,16 @@ export interface GroupCommand {
 export class SlotGroup {
   readonly slot: number;
   readonly markKey: string;
-  readonly expected: string;
+  expected: string;
   next: string;
+  /** Where its last unit ends. */
+  offset = 0;
   readonly commands: GroupCommand[] = [];
   /** Extents of the keys: buffer, start, end. */
   readonly keys: Buffer[] = [];
   /** Must not go by the script, see `SlotGroup.mayFollow`. */
   isDelicate = false;
-  readonly #emptied = new Set<string>();
+  #emptied: Set<string> | null = null;
   #args = 0;
   #bytes = 0;
 
@@ -97,10 +99,13 @@ export class SlotGroup {
    * commands are judged together before any of them runs (Redis cluster.c, getNodeByQuery; script.c, scriptVerifyClusterState).
    */
   mayFollow(keys: readonly Buffer[]): boolean {
-    return !this.isDelicate && (this.#emptied.size === 0 || !keys.some((key) => this.#emptied.has(key.toString("latin1"))));
+    const emptied = this.#emptied;
+    return !this.isDelicate && (emptied === null || !keys.some((key) => emptied.has(key.toString("latin1"))));
   }
 
   addEmptied(keys: readonly string[]): void {
+    if (keys.length === 0) return;
+    this.#emptied ??= new Set();
     for (const key of keys) this.#emptied.add(key);
   }
 

@@ -108,10 +108,10 @@ export class ClusterLane implements LaneDestination {
         if (!this.#options.slots.has(unit.slot)) return;
         // A unit in parts has no distance: it ends where its last part does.
         const end = batch.part === null ? batch.previous + unit.end : batch.last;
-        if (end > this.#marks.appliedIn(unit.slot)) groups.add(unit, { ...target, offset: end });
+        if (end > this.#marks.appliedIn(unit.slot)) groups.add(unit, end);
       });
     }
-    await this.#send(groups.all);
+    await this.#send(groups.close(target));
     this.#position = target;
     const idle = groups.all.length === 0;
     if (this.#options.clock.monotonicMs() - this.#markedAtMs >= (idle ? IDLE_WATERMARK_MS : WATERMARK_MS))
@@ -141,6 +141,7 @@ export class ClusterLane implements LaneDestination {
   async applyValues(values: readonly SnapshotValue[]): Promise<number> {
     const groups = new GroupBook(this.#options, this.#marks);
     const options = { version: this.#version, shift: this.#options.shift };
+    let base: Position | null = null;
     for (const value of values) {
       const commands = valueCommands(value, options);
       if (isLoose(value.rows, value.row)) await this.#everywhere(commands);
@@ -149,10 +150,11 @@ export class ClusterLane implements LaneDestination {
         const standing = this.#copyingMark(slot);
         if (standing === null) continue;
         const unit = { slot, end: 0, commands: commands.map((command) => groupCommand(joined(command))), keys: [value.key] };
-        groups.add({ ...unit, emptied: [], isDelicate: false }, standing);
+        groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
+        base = standing;
       }
     }
-    await this.#send(groups.all);
+    if (base !== null) await this.#send(groups.close(base));
     return groups.bytes;
   }
 
@@ -200,8 +202,8 @@ export class ClusterLane implements LaneDestination {
       const some = stale.slice(at, at + SWEEP_KEYS);
       const groups = new GroupBook(this.#options, this.#marks);
       const unit = { slot, end: 0, commands: [groupCommand(encodeCommand(["DEL", ...some]))], keys: some };
-      groups.add({ ...unit, emptied: [], isDelicate: false }, standing);
-      await this.#send(groups.all);
+      groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
+      await this.#send(groups.close(standing));
     }
     return stale.length;
   }
@@ -260,8 +262,8 @@ class GroupBook {
     this.#marks = marks;
   }
 
-  /** Adds a unit whose application leaves the slot at `next`. */
-  add({ slot, commands, keys, emptied, isDelicate }: SlotUnit, next: Position): void {
+  /** Adds a unit whose application leaves the slot at `offset`. */
+  add({ slot, commands, keys, emptied, isDelicate }: SlotUnit, offset: number): void {
     let args = keys.length;
     let bytes = 0;
     for (const { argc, start, end } of commands) {
@@ -271,7 +273,7 @@ class GroupBook {
     let group = this.#open.get(slot);
     const isFull = group !== undefined && (group.args + args > MOST_SCRIPT_ARGUMENTS || group.bytes + bytes > GROUP_BYTES);
     if (group === undefined || isFull || isDelicate || !group.mayFollow(keys)) {
-      group = new SlotGroup(slot, slotMark(this.#names, slot), this.#marks.textOf(slot), "");
+      group = new SlotGroup(slot, slotMark(this.#names, slot), null, "");
       group.isDelicate = isDelicate;
       this.#open.set(slot, group);
       this.all.push(group);
@@ -279,9 +281,19 @@ class GroupBook {
     for (const command of commands) group.add(command);
     for (const key of keys) group.addKey(key);
     group.addEmptied(emptied);
-    group.next = formatMark(next);
+    group.offset = offset;
     this.bytes += bytes;
-    this.#marks.moved(slot, group.next, next);
+  }
+
+  /** The groups, chained: `base` is what all their marks have in common. Nothing may be added any more. */
+  close(base: Position): readonly SlotGroup[] {
+    for (const group of this.all) {
+      const next = { ...base, offset: group.offset };
+      group.expected = this.#marks.textOf(group.slot) ?? "";
+      group.next = formatMark(next);
+      this.#marks.moved(group.slot, group.next, next);
+    }
+    return this.all;
   }
 }
 
