@@ -215,6 +215,9 @@ describe("input that ends too early", () => {
   });
 });
 
+/** Every bit of the four digits in `REDIS0011`. */
+const VERSION_BITS = Array.from({ length: 32 }, (_, bit) => 5 * 8 + bit);
+
 describe("refused", () => {
   test.each(files.filter((name) => !name.includes("nocrc")))("%s: any other bit somewhere", (name) => {
     const bytes = Buffer.from(bytesOf.get(name)!);
@@ -223,16 +226,17 @@ describe("refused", () => {
         bytes[bit >> 3]! ^= 1 << (bit & 7);
         const reader = new RdbReader(new Transcript());
         try {
-          reader.push(bytes);
+          const taken = reader.push(bytes);
           reader.finish();
-          expect(bit).toBe("noticed");
+          // The version in the header made one from before checksums: the file then goes on behind the RDB, which its transfer refuses.
+          expect([reader.checksum, taken]).toEqual(["absent", bytes.length - 8]);
         } catch (error) {
           expect(error).toBeInstanceOf(RdbError);
         } finally {
           bytes[bit >> 3]! ^= 1 << (bit & 7);
         }
       }),
-      { numRuns: 50 },
+      { numRuns: 50, examples: VERSION_BITS.map((bit) => [bit]) },
     );
   });
 
