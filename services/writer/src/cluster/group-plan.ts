@@ -1,4 +1,4 @@
-import { CommandFramer, CommandId, CommandKind, commandTable, encodeCommand, keySlot, shiftExpiry } from "@sluice/redis";
+import { CommandFramer, CommandId, commandTable, encodeCommand, keySlot, shiftExpiry } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
 import { ChangeFlag, type ChangeRows } from "@sluice/wire";
 import type { ChangeSlice } from "../apply/plan-changes.ts";
@@ -77,7 +77,7 @@ export class SlotPlanner {
       slot = rowSlot;
       commands.push(this.#commandOf(framer, flags));
       keys.push(...found);
-      isDelicate ||= commandTable.noScript[id] === 1 || commandTable.kind[id] === CommandKind.script;
+      isDelicate ||= commandTable.noScript[id] === 1;
       isDelicate ||= emptied.length > 0 && found.some((key) => emptied.includes(key.toString("latin1")));
       if (!KEEPERS.has(id)) emptied.push(...found.map((key) => key.toString("latin1")));
       const isUnitEnd = (flags & ChangeFlag.last) !== 0 || row === rows.count - 1;

@@ -112,3 +112,13 @@ test("applied-once, marks-only-grow: whatever is published again, and however it
     }),
   );
 });
+
+test("a fence of a lower term behind a higher one is no overlap: what counts terms has lost its memory", () => {
+  const fence = { kind: BatchKind.fence, previous: 100, last: 100 };
+  expect(
+    steps({ epoch: 1, offset: 100 }, [
+      { ...fence, term: 4 },
+      { ...fence, term: 1 },
+    ]),
+  ).toEqual(["skip", "regress"]);
+});
