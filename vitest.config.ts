@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 const conditions = ["@sluice/source", "node"];
-const homes = ["libs/*/src", "services/*/src", "apps/*/src"];
+const homes = ["libs/*/src", "services/*/src", "apps/*/src", "test/simulate"];
 const realServers = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 1 } };
 
 /**

@@ -36,7 +36,12 @@ const rules: ArchitectureRules = {
   maxLines: 400,
   maxMainLines: 60,
   maxDecisionLines: 60,
-  testPlaces: [/^(libs|services|apps)\/[^/]+\/src\/.+\.test\.ts$/, /^test\/[^/]+\.test\.ts$/, /^test\/e2e\/.+\.e2e\.test\.ts$/],
+  testPlaces: [
+    /^(libs|services|apps)\/[^/]+\/src\/.+\.test\.ts$/,
+    /^test\/[^/]+\.test\.ts$/,
+    /^test\/simulate\/.+\.test\.ts$/,
+    /^test\/e2e\/.+\.e2e\.test\.ts$/,
+  ],
 };
 
 const ours = readSourceTree(resolve(import.meta.dirname, ".."));

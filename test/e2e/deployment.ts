@@ -9,8 +9,12 @@ import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
 const SLUICE = fileURLToPath(new URL("../../sluice", import.meta.url));
 
 /** One of our processes, started as an operator would start it. */
-export async function startSluice(args: readonly string[], env: Record<string, string> = {}): Promise<SpawnedProcess> {
-  return SpawnedProcess.start({ command: SLUICE, args, env });
+export async function startSluice(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  onOutput: (text: string) => void = () => undefined,
+): Promise<SpawnedProcess> {
+  return SpawnedProcess.start({ command: SLUICE, args, env, onOutput });
 }
 
 /** Asks an API for the status of pipelines. */
@@ -35,6 +39,16 @@ export class StatusClient {
       body: JSON.stringify(pipeline),
     });
     if (!response.ok) throw new Error(`create: ${response.status} ${await response.text()}`);
+  }
+
+  /** Asks for something to be done with a pipeline: `stop`, `cutover`. What was answered, whatever it is. */
+  async post(name: string, action: string, body: object = {}): Promise<{ code: number; answer: string }> {
+    const response = await fetch(`http://${this.#api}/api/v1/pipelines/${name}/${action}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return { code: response.status, answer: await response.text() };
   }
 
   /** Waits until the status is as wanted; a pipeline that failed ends the wait. */
@@ -153,15 +167,16 @@ export class Services implements AsyncDisposable {
     await services.add("coordinator", "coordinator-1", ["--listen", api]);
     for (let index = 1; index <= counts.ingests; index++) await services.add("ingest", `ingest-${index}`);
     for (let index = 1; index <= counts.writers; index++) await services.add("writer", `writer-${index}`);
-    await waitUntil("the API answers", async () => (await fetch(`http://${api}/readyz`)).ok, { timeoutMs: 30_000 });
+    await waitUntil("the API answers", async () => (await fetch(`http://${api}/readyz`)).ok, { timeoutMs: 90_000 });
     return services;
   }
 
-  async add(service: string, instance: string, args: readonly string[] = []): Promise<void> {
+  /** @param nats its own way to the bus, e.g. through a proxy */
+  async add(service: string, instance: string, args: readonly string[] = [], nats = this.#nats): Promise<void> {
     const output: string[] = [];
     const process = await SpawnedProcess.start({
       command: SLUICE,
-      args: ["service", service, "--nats", this.#nats, "--instance", instance, ...args],
+      args: ["service", service, "--nats", nats, "--instance", instance, ...args],
       env: { SLUICE_SECRET_KEY: "0".repeat(64) },
       onOutput: (text) => output.push(text),
     });

@@ -2,7 +2,12 @@ import { compareDeployments, RedisServer, verifyCounters, type CompareOptions, t
 import { expiryWithGrace } from "@sluice/wire";
 import { expect } from "vitest";
 import type { StatusClient } from "./deployment.ts";
-import type { Pair } from "./pair.ts";
+import type { Pair, Side } from "./pair.ts";
+
+export interface IdenticalOptions extends Pick<CompareOptions, "expiryMayBeLaterByMs"> {
+  /** Who has taken the place of the pair's destination. */
+  readonly destination?: Side;
+}
 
 /** Stops the load, waits until the lanes have drained, and compares every key of the destination with replicas of the source. */
 export async function expectIdentical(
@@ -10,12 +15,12 @@ export async function expectIdentical(
   pair: Pair,
   status: StatusClient,
   load: Workload,
-  options: Pick<CompareOptions, "expiryMayBeLaterByMs"> = {},
+  { destination = pair.destination, ...options }: IdenticalOptions = {},
 ): Promise<void> {
   const report = await load.stop();
   expect(report.errorSamples).toEqual([]);
   const { expiryGraceMs } = await status.drained(name);
-  const comparison = await compareDeployments(await pair.oracle(), pair.destination, {
+  const comparison = await compareDeployments(await pair.oracle(), destination, {
     ...options,
     source: pair.source,
     expiryOf: (expireAtMs) => expiryWithGrace(expireAtMs, expiryGraceMs),
@@ -23,6 +28,5 @@ export async function expectIdentical(
   expect(comparison.differences).toEqual([]);
   expect(comparison.identical).toBe(true);
   expect(comparison.keys).toBeGreaterThan(1000);
-  const { destination } = pair;
   expect(await verifyCounters(destination instanceof RedisServer ? destination.client() : destination, report)).toEqual([]);
 }

@@ -9,6 +9,7 @@ import {
   type ApiOptions,
   type StatusOptions,
 } from "./commands/api-command.ts";
+import { cutOver, settleFile, type CutoverOptions } from "./commands/cutover-command.ts";
 import { runDemo } from "./commands/demo-command.ts";
 import { runPipelineFile, type RunOptions } from "./commands/run-command.ts";
 import { runOneService, type ServiceOptions } from "./commands/service-command.ts";
@@ -93,6 +94,15 @@ function addAsking(program: Command): void {
   asking("stop", "stop a pipeline; what is stored is applied first")
     .argument("<name>", "the pipeline")
     .action(async (name: string, options: ApiOptions) => stopPipeline(name, options));
+  asking("cutover", "end a migration: wait for the source's clients to stop writing, drain, give expiries their true time")
+    .argument("<name>", "the pipeline")
+    .option("--force", "without asking the source: settle what the destinations hold, also of a stopped or failed pipeline")
+    .option("--no-wait", "only ask for it; `sluice status` shows it")
+    .action(async (name: string, options: CutoverOptions) => cutOver(name, options));
+  asking("settle", "give expiries their true time where Sluice's records of the pipeline are lost")
+    .argument("<file>", "the pipeline file that it was started with")
+    .option("--no-wait", "only ask for it; `sluice status` shows it")
+    .action(async (file: string, options: CutoverOptions) => settleFile(file, options));
 }
 
 function instances(text: string): number {

@@ -15,6 +15,7 @@ export interface WrittenPipeline {
 interface WrittenEndpoint {
   password?: Secret;
   tls?: { ca?: string; cert?: string; key?: string };
+  sentinel?: { password?: Secret };
 }
 
 /**
@@ -37,7 +38,8 @@ export async function readPipeline(path: string, environment: NodeJS.ProcessEnv)
 
 async function resolveEndpoint(endpoint: WrittenEndpoint, folder: string, environment: NodeJS.ProcessEnv): Promise<void> {
   if (endpoint.password !== undefined) endpoint.password = await resolveSecret(endpoint.password, folder, environment);
-  const { tls } = endpoint;
+  const { sentinel, tls } = endpoint;
+  if (sentinel?.password !== undefined) sentinel.password = await resolveSecret(sentinel.password, folder, environment);
   if (tls === undefined) return;
   for (const field of ["ca", "cert", "key"] as const) {
     if (tls[field] !== undefined) tls[field] = resolve(folder, tls[field]);

@@ -77,6 +77,67 @@ test("start posts the pipeline of a file, its password read where the command ru
   expect(printed).toBe("orders is started\n");
 });
 
+const settling = { isRemarked: false, slots: null, looked: 2_500, expected: 5_000, settled: 800, retry: null, halt: null };
+const cutover = { phase: "settling", isForced: false, reason: "settling …", since: 1, drainedAt: {} } as const;
+
+test("cutover asks for it, shows it and ends when it is done", async () => {
+  const requests: SampleRequest[] = [];
+  const underWay = samplePipeline({
+    state: "cutting-over",
+    cutover: { ...cutover, groups: { main: { ...settling, isDone: false } } },
+  });
+  const done = samplePipeline({
+    state: "cut-over",
+    desired: "cut-over",
+    cutover: { ...cutover, phase: "done", groups: { main: { ...settling, looked: 5_000, settled: 1_600, isDone: true } } },
+  });
+  await using server = await startSampleApi((request) => {
+    requests.push(request);
+    return [200, requests.length < 3 ? underWay : done];
+  });
+  expect(await runProgram(["cutover", "orders", "--api", server.address])).toBe(0);
+  expect(requests[0]).toEqual({ method: "POST", path: "/api/v1/pipelines/orders/cutover", body: { force: false } });
+  expect(printed).toMatch(/main 2.500 of 5.000 keys/);
+  expect(printed).toMatch(/orders is cut over: 1.600 expiries among 5.000 keys of main set right/);
+  expect(await runProgram(["status", "orders", "--api", server.address])).toBe(0);
+  expect(printed).toContain("CUT-OVER OF");
+});
+
+test("cutover by force, and without waiting; one that fails or is taken back: 1", async () => {
+  const requests: SampleRequest[] = [];
+  let status = samplePipeline({ state: "cutting-over", cutover: { ...cutover, groups: {} } });
+  await using server = await startSampleApi((request) => {
+    requests.push(request);
+    return [200, status];
+  });
+  expect(await runProgram(["cutover", "orders", "--force", "--no-wait", "--api", server.address])).toBe(0);
+  expect(requests.map(({ body }) => body)).toEqual([{ force: true }]);
+  status = samplePipeline({ state: "failed", reason: "cutting over: DST-013 slots moved" });
+  expect(await runProgram(["cutover", "orders", "--api", server.address])).toBe(1);
+  expect(complained).toContain("DST-013 slots moved");
+  status = samplePipeline({ cutover: { ...cutover, phase: "cancelled", groups: {} } });
+  expect(await runProgram(["cutover", "orders", "--api", server.address])).toBe(1);
+  expect(complained).toContain("was taken back");
+});
+
+test("settle posts the pipeline of a file", async () => {
+  const requests: SampleRequest[] = [];
+  await using server = await startSampleApi((request) => {
+    requests.push(request);
+    return [202, {}];
+  });
+  const folder = await mkdtemp(join(tmpdir(), "sluice-settle-"));
+  try {
+    const file = join(folder, "orders.yaml");
+    await writeFile(file, "name: orders\nsource: { url: redis://a:1 }\ndestinations: [{ url: redis://b:2 }]\n");
+    expect(await runProgram(["settle", file, "--no-wait", "--api", server.address])).toBe(0);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  const body = { name: "orders", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:2" }] };
+  expect(requests).toEqual([{ method: "POST", path: "/api/v1/settle", body }]);
+});
+
 test("a refusal: 1, with what to do and without a stack", async () => {
   await using server = await startSampleApi(() => [
     404,

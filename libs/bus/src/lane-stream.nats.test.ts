@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { jetstreamManager, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager, type JetStreamManager, type StreamConfig } from "@nats-io/jetstream";
 import { Halt, Retryable, silentLog } from "@sluice/runtime";
 import { freePort, NatsServer, releasePort, SpawnedProcess, waitUntil } from "@sluice/testkit";
 import { describe, expect, test } from "vitest";
@@ -28,6 +28,12 @@ async function operate<T>(url: string, act: (manager: JetStreamManager) => Promi
   }
 }
 
+async function publish(url: string, to: string, payload: Uint8Array): Promise<void> {
+  const connection = await connect({ servers: url });
+  await jetstream(connection).publish(to, payload);
+  await connection.close();
+}
+
 test("appends behind the expected message only, one subject independent of another", async () => {
   await using server = await NatsServer.start();
   await using held = await open(server.url);
@@ -36,7 +42,7 @@ test("appends behind the expected message only, one subject independent of anoth
   expect(await stream.tail(subject)).toBeNull();
   await stream.ensure();
   await stream.ensure();
-  expect(await stream.size()).toEqual({ messages: 0, bytes: 0 });
+  expect(await stream.size()).toEqual({ messages: 0, bytes: 0, limitBytes: null });
   expect(await stream.tail(subject)).toBeNull();
   expect(await stream.append(subject, bytes("a"), 0)).toEqual({ outcome: "stored", sequence: 1 });
   expect(await stream.append(subject, bytes("x"), 0)).toEqual({ outcome: "refused" });
@@ -118,6 +124,36 @@ describe("ensure refuses a stream that would not keep everything", () => {
   });
 });
 
+// Mutation: lane-stream.ts, `limit` without the update: nothing is refused.
+test("case 63: a limit makes the stream refuse and keep what it has; it can be moved, and taken away", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server.url);
+  const { stream } = held;
+  expect(await stream.limit(1_000_000)).toBeUndefined();
+  await stream.ensure();
+  expect(await stream.limit(1_000_000)).toBe(1_000_000);
+  expect(await stream.limit(1_000_000)).toBe(1_000_000);
+  await stream.ensure();
+  const full = await fill(server.url, 30);
+  expect(full).toMatchObject({ name: "Retryable", code: "BUS-005" });
+  const size = await stream.size();
+  expect(size).toMatchObject({ limitBytes: 1_000_000 });
+  expect(size?.bytes).toBeGreaterThan(900_000);
+  const tail = (await stream.tail(subject))?.sequence ?? 0;
+  expect([tail, size?.messages]).toEqual([9, 9]);
+  expect(await stream.limit(null)).toBeNull();
+  expect((await stream.size())?.limitBytes).toBeNull();
+  expect((await stream.append(subject, Buffer.alloc(100_000), tail)).outcome).toBe("stored");
+  // The server would remove the oldest messages: a limit that is too low for what is there comes when that has shrunk.
+  const storedBytes = (await stream.size())!.bytes;
+  expect(await stream.limit(500_000)).toBe(storedBytes);
+  expect(await stream.limit(500_000, 100_000)).toBe(storedBytes);
+  expect((await stream.size())?.messages).toBe(10);
+  await stream.trim(subject, 10);
+  expect(await stream.limit(500_000, 100_000)).toBe(500_000);
+  expect((await stream.size())?.messages).toBe(1);
+});
+
 /** Appends until it fails or `limit` batches are stored. */
 async function fill(url: string, limit: number): Promise<unknown> {
   await using held = await open(url);
@@ -144,13 +180,15 @@ describe("what is full is waited for as BUS-005", () => {
     expect(await fill(server.url, 30)).toMatchObject({ name: "Retryable", code: "BUS-005" });
   });
 
-  test.each([
-    ["the server", "jetstream { store_dir: 'DIR', max_file_store: 3MB }"],
+  // Mutation: lane-stream.ts, FULL without 10002 and 10023: such a refusal is taken for an answer that was lost.
+  test.each<[string, number | null, string]>([
+    ["the server", null, "jetstream { store_dir: 'DIR', max_file_store: 3MB }"],
     [
       "the account",
+      3 * 2 ** 20,
       "jetstream { store_dir: 'DIR' }\naccounts { A { jetstream { max_file: 3MB }, users: [{user: a, password: b}] } }\nno_auth_user: a",
     ],
-  ])("the storage of %s", async (_name, config) => {
+  ])("case 65: the storage of %s, until there is room", async (_name, limitBytes, config) => {
     const dir = await mkdtemp(join(tmpdir(), "sluice-full-"));
     const port = await freePort();
     const file = join(dir, "nats.conf");
@@ -166,7 +204,18 @@ describe("what is full is waited for as BUS-005", () => {
       await waitUntil("nats-server answers", async () => (await open(url))[Symbol.asyncDispose]().then(() => true), {
         details: () => server.logTail(),
       });
+      const subjects = ["other"];
+      await operate(url, async (manager) => manager.streams.add({ name: "other", subjects }));
+      await publish(url, "other", Buffer.alloc(1_000_000));
       expect(await fill(url, 60)).toMatchObject({ name: "Retryable", code: "BUS-005" });
+      await using held = await open(url);
+      const { stream } = held;
+      if (limitBytes === null) expect((await stream.size())?.limitBytes).toBeNull();
+      else expect((await stream.size())?.limitBytes).toBeLessThan(limitBytes - 1_000_000);
+      const tail = (await stream.tail(subject))?.sequence ?? 0;
+      await operate(url, async (manager) => manager.streams.delete("other"));
+      const stored = async () => (await stream.append(subject, Buffer.alloc(100_000), tail)).outcome === "stored";
+      await waitUntil("it goes on as soon as there is room", stored);
     } finally {
       await server.kill();
       releasePort(port);

@@ -28,6 +28,8 @@ export type AppendResult =
 export interface StreamSize {
   readonly messages: number;
   readonly bytes: number;
+  /** The least of what it and the account may hold; null where neither has a limit: then the server's disk is what ends. */
+  readonly limitBytes: number | null;
 }
 
 const PUBLISH_TIMEOUT_MS = 5_000;
@@ -64,7 +66,7 @@ export class LaneStream {
 
   /**
    * Creates the stream where there is none, and gives one that has fewer replicas those that it lacks. One that exists with
-   * another retention is refused: Halt BUS-003.
+   * another retention is refused: Halt BUS-003. Its limit stays what it is, see `limit`.
    */
   async ensure(): Promise<void> {
     const wanted = {
@@ -97,12 +99,40 @@ export class LaneStream {
     });
   }
 
-  /** Stored messages and their bytes; null when there is no stream. */
+  /**
+   * Lets the stream hold so many bytes at most (null: without a limit of its own); what is beyond is refused. The limit that holds
+   * then; undefined where there is no stream. It is never set below what is stored and `headroomBytes`, since the server makes a
+   * stream smaller by removing its oldest messages, whatever `discard` says (seen on 2.9.10): who wants it lower asks again when
+   * the stream has shrunk. Throws `Retryable` BUS-001.
+   */
+  async limit(limitBytes: number | null, headroomBytes = 0): Promise<number | null | undefined> {
+    return this.#asked(async () => {
+      try {
+        const { config, state } = await this.#manager.streams.info(this.name);
+        const held = limitOf(config.max_bytes);
+        const next = limitBytes === null ? null : Math.max(limitBytes, state.bytes + headroomBytes);
+        if (held === next || (held !== null && next !== null && next > (limitBytes ?? 0) && held < next)) return held;
+        await this.#manager.streams.update(this.name, { ...config, max_bytes: next ?? -1 });
+        return next;
+      } catch (cause) {
+        if (codeOf(cause) === STREAM_NOT_FOUND) return undefined;
+        throw cause;
+      }
+    });
+  }
+
+  /** Stored messages, their bytes as the server counts them, and what may be there; null when there is no stream. */
   async size(): Promise<StreamSize | null> {
     return this.#asked(async () => {
       try {
-        const { state } = await this.#manager.streams.info(this.name);
-        return { messages: state.messages, bytes: state.bytes };
+        const { state, config } = await this.#manager.streams.info(this.name);
+        const { limits, storage } = await this.#manager.getAccountInfo();
+        const accountBytes = limitOf(limits.max_storage);
+        // What other streams of the account hold is lost to this one.
+        const accountShare = accountBytes === null ? null : Math.max(0, accountBytes - Math.max(0, storage - state.bytes));
+        const known = [limitOf(config.max_bytes), accountShare].filter((bytes) => bytes !== null);
+        const limitBytes = known.length === 0 ? null : Math.min(...known);
+        return { messages: state.messages, bytes: state.bytes, limitBytes };
       } catch (cause) {
         if (codeOf(cause) === STREAM_NOT_FOUND) return null;
         throw cause;
@@ -150,7 +180,10 @@ export class LaneStream {
     return this.#asked(() => LaneReader.open(this.#link, this.#manager, this.name, subject, fromSequence));
   }
 
-  /** Removes messages of a subject below `sequence`. The caller sees to it that one remains: the tail is what a resume needs. */
+  /**
+   * Removes messages of a subject below `sequence`. The caller sees to it that one remains: the tail is what a resume needs.
+   * nats-server 2.9 gives the room back to the stream's own limit, and to the account's only when it is started again.
+   */
   async trim(subject: string, sequence: number): Promise<number> {
     return this.#asked(async () => (await this.#manager.streams.purge(this.name, { filter: subject, seq: sequence })).purged);
   }
@@ -188,6 +221,11 @@ export class LaneStream {
       }
     });
   }
+}
+
+/** NATS writes -1, and for an account 0 too, where there is no limit. */
+function limitOf(bytes: number): number | null {
+  return bytes > 0 ? bytes : null;
 }
 
 function codeOf(cause: unknown): number {

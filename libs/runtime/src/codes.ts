@@ -14,7 +14,7 @@ export const codes = {
   "SRC-002": {
     meaning: "The source refuses the credentials or the permission to replicate.",
     remedy:
-      "Set `user` and `password` of the source; the user needs +psync +replconf +ping +info +select, in a cluster +cluster too.",
+      "Set `user` and `password` of the source; the user needs +psync +replconf +ping +info +select, in a cluster +cluster too, and for `onDivergence: repair` +multi +exec +dump +pttl +pexpiretime +time on all keys.",
   },
   "SRC-003": {
     meaning: "The source is not ready to be replicated from: it is loading, or it has no link to its own primary.",
@@ -43,6 +43,21 @@ export const codes = {
       "The source cluster is not whole: slots that nobody serves, a state other than ok, or a primary that can't be used.",
     remedy: "Mend it: `redis-cli --cluster check` names what is wrong. Every primary takes the same credentials.",
   },
+  "SRC-009": {
+    meaning: "A server that is to be read as a primary says that it is a replica.",
+    remedy:
+      "Nothing while a failover is under way: where a cluster or Sentinels lead to the source, Sluice follows to the new primary. A source that is named by its own address is waited for until it is a primary again; name it as sentinel://… to have it followed, or say `read: replica`.",
+  },
+  "SRC-010": {
+    meaning: "The source closed the link in the middle of a full copy, several times in a row.",
+    remedy:
+      'See the source\'s log. Most often what clients write during the copy exceeds `client-output-buffer-limit replica`: raise it (`CONFIG SET client-output-buffer-limit "replica 0 0 0"` while the copy runs), or copy when less is written. Sluice tries again in growing intervals; stopping and starting the pipeline tries at once.',
+  },
+  "SRC-011": {
+    meaning:
+      "Keys that differ in a destination are to be taken from the source again, and its primary does not stand in the lane's history for now.",
+    remedy: "Nothing: after a failover or a restart of the source it is tried again, or a new copy makes it needless.",
+  },
   "DST-001": {
     meaning: "The destination can't be reached, or it closed the connection.",
     remedy:
@@ -60,12 +75,12 @@ export const codes = {
   "DST-004": {
     meaning: "A command that the source ran failed in the destination: the two hold different data for its key.",
     remedy:
-      "Something else writes to the destination, or it lacks a feature of the source. Stop the other writer and copy anew.",
+      "Something else writes to the destination, or it lacks a feature of the source. Stop the other writer, then start the pipeline again with `onDivergence: repair`, which takes such keys from the source; or copy anew.",
   },
   "DST-005": {
-    meaning: "A mark in the destination is missing, damaged, or from a later history than the pipeline's own.",
+    meaning: "A mark in the destination is damaged, or from a later history than the pipeline's own.",
     remedy:
-      "Make sure that no other pipeline of this name writes there. Delete the pipeline's keys `sluice:{…` there and start it anew with `existing: replace`.",
+      "Make sure that no other pipeline of this name writes there. Delete the key that the message names, or all of the pipeline's keys `sluice:{…` there, and start the pipeline again: it copies anew what is missing.",
   },
   "DST-006": {
     meaning: "The destination can't read a value of this type: its version is older than the source's.",
@@ -76,8 +91,10 @@ export const codes = {
     remedy: "Report the answer. Restarting the pipeline reads the mark again and goes on from there.",
   },
   "DST-008": {
-    meaning: "Another writer moved this lane's mark: this one had lost the lane without knowing. Nothing was applied twice.",
-    remedy: "Nothing: the lane goes on where the mark stands.",
+    meaning:
+      "This lane's mark is not the one that its writer set: another writer moved it, or the destination went back to an older state or lost its data. Nothing was applied twice.",
+    remedy:
+      "Nothing: the lane goes on from what the destination holds, and copies anew what it lost. If data was lost, see to its persistence and replicas.",
   },
   "DST-009": {
     meaning: "The destination is not empty, and the pipeline says `existing: refuse`.",
@@ -93,6 +110,21 @@ export const codes = {
       "The source holds changes in a database other than 0, and the destination is a cluster, which has only database 0.",
     remedy:
       "Keep clients on database 0 of the source, or choose a destination that is no cluster; then start the pipeline anew.",
+  },
+  "DST-012": {
+    meaning: "The destination's version is too old for its expiries to be settled: that needs 3.2.",
+    remedy:
+      "Its keys are right, and expire later than at the source by the grace that the status shows. Set the expiries that matter by hand.",
+  },
+  "DST-013": {
+    meaning:
+      "Slots of the destination moved while its expiries were being settled. A move changes an expiry by what it takes, so that in these slots nobody can tell a settled one from one that is not.",
+    remedy:
+      "Ask for the cut-over again with --force to settle the rest. In the slots that moved an expiry may then end up too late, or too early, by the grace: set those that matter by hand.",
+  },
+  "DST-014": {
+    meaning: "A command failed in the destination, and which keys it concerns can't be told, so that they can't be repaired.",
+    remedy: "Set the keys right by hand and start the pipeline again, which goes on behind the command; or copy anew.",
   },
   "BUS-001": {
     meaning: "NATS can't be reached, or JetStream does not answer.",
@@ -116,6 +148,11 @@ export const codes = {
   "BUS-005": {
     meaning: "The stream is full or JetStream has no room left.",
     remedy: "Give JetStream more storage, or bring the slowest destination back; Sluice goes on by itself.",
+  },
+  "BUS-006": {
+    meaning: "The stream was full before a full copy was complete. What is stored of a copy stays until the copy is applied.",
+    remedy:
+      "Raise `limits.streamBytes` in the pipeline file, or the account's storage, and start the pipeline again with it: it goes on by itself as soon as there is room.",
   },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
@@ -145,6 +182,15 @@ export const codes = {
   "PIP-007": {
     meaning: "A destination is the source itself.",
     remedy: "Name another server as the destination.",
+  },
+  "PIP-009": {
+    meaning: "The pipeline is cut over, or is being cut over: expiries in its destinations are true ones again.",
+    remedy:
+      "Nothing, if the destinations are in use. To copy once more, start a pipeline under another name; with `existing: replace` it deletes what was written there since.",
+  },
+  "PIP-010": {
+    meaning: "The pipeline does not run, so that a cut-over could not tell whether its destinations hold what the source holds.",
+    remedy: "Start it and cut over then. With --force what the destinations hold is settled as it is, without the source.",
   },
   "PIP-008": {
     meaning: "A server of the pipeline changed its kind: standalone became a cluster, or the other way round.",

@@ -1,10 +1,12 @@
 export { freePort, releasePort } from "./servers/free-port.ts";
 export { NatsServer, type NatsServerOptions } from "./servers/nats-server.ts";
+export { TcpProxy, type TcpProxyOptions } from "./proxy/tcp-proxy.ts";
 export { keySlot, parseSlots } from "./servers/key-slot.ts";
 export { openClient } from "./servers/open-client.ts";
 export { RedisCluster, type ClusterEndpoint, type HalfMove, type RedisClusterOptions } from "./servers/redis-cluster.ts";
 export { OracleReplicas, replicasOf } from "./servers/oracle-replicas.ts";
 export { RedisServer, type RedisServerOptions } from "./servers/redis-server.ts";
+export { SentinelServer, type SentinelServerOptions } from "./servers/sentinel-server.ts";
 export { SpawnedProcess, type Exit, type SpawnOptions } from "./servers/spawned-process.ts";
 export { waitUntil, type WaitOptions } from "./servers/wait-until.ts";
 

@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { checkpointRecord, copyRecord, haltRecord, pipelineState, retryRecord } from "./records.ts";
+import {
+  checkpointRecord,
+  copyRecord,
+  cutoverRecord,
+  desiredState,
+  haltRecord,
+  pipelineState,
+  retryRecord,
+} from "./records.ts";
 
 const count = z.number().int().nonnegative();
 
@@ -36,6 +44,9 @@ export const laneStatus = z.object({
   bytes: count,
   transactions: count,
   stale: count,
+  /** Keys that were taken from the source again because a command on them had failed, and errors that were passed over. */
+  repairedKeys: count,
+  skippedErrors: count,
   /** Bytes of the source's stream that the destination does not hold yet; null before the copy is done. */
   lagBytes: count.nullable(),
   /** Age of the newest sample of the source's offset that is applied here; null before there is one. */
@@ -49,7 +60,7 @@ export type LaneStatus = z.output<typeof laneStatus>;
 export const pipelineStatus = z.object({
   name: z.string(),
   state: pipelineState,
-  desired: z.enum(["running", "stopped"]),
+  desired: desiredState,
   since: z.number(),
   reason: z.string(),
   /** Wall clock of the newest sample of every source shard; 0 before there is one. */
@@ -57,12 +68,15 @@ export const pipelineStatus = z.object({
   /** True when every lane had applied, by the newest positions, all that the source had written at `sampledAt`, a few seconds ago at most. */
   drained: z.boolean(),
   expiryGraceMs: count,
-  stream: z.object({ messages: count, bytes: count }),
+  /** `limitBytes`: what it may hold by the pipeline's own limit or the account's; null where there is none but the disk. */
+  stream: z.object({ messages: count, bytes: count, limitBytes: count.nullable() }),
   /** What happened to the pipeline's servers, newest last. */
   events: z.array(z.object({ at: z.number(), text: z.string() })),
   shards: z.array(shardStatus),
   lanes: z.array(laneStatus),
   checkpoint: checkpointRecord.nullable(),
+  /** Null where none was ever asked for. */
+  cutover: cutoverRecord.nullable(),
 });
 export type PipelineStatus = z.output<typeof pipelineStatus>;
 

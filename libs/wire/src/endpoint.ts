@@ -1,4 +1,5 @@
-import { parseRedisUrl, type EndpointSpec } from "./pipeline.ts";
+import type { EndpointSpec } from "./pipeline.ts";
+import { parseRedisUrl } from "./redis-url.ts";
 
 /** Where a server listens and how to prove who we are, as connections want it. */
 export interface RedisEndpoint {
@@ -7,6 +8,16 @@ export interface RedisEndpoint {
   user?: string;
   password?: string;
   tls?: { ca?: string; cert?: string; key?: string; serverName?: string; insecure?: boolean };
+  /** Present: `host` and `port` are a Sentinel's, and the server is where these say that the primary of that name is. */
+  sentinels?: RedisSentinels;
+}
+
+/** Sentinels as connections want them; TLS is that of the endpoint. */
+export interface RedisSentinels {
+  primary: string;
+  servers: readonly { readonly host: string; readonly port: number }[];
+  user?: string;
+  password?: string;
 }
 
 /**
@@ -21,10 +32,9 @@ export function endpointOf(
   const address = parseRedisUrl(spec.url);
   if (typeof address === "string") throw new Error(`${spec.url}: ${address}`);
   const endpoint: RedisEndpoint = { host: address.host, port: address.port };
-  if (spec.user !== undefined) endpoint.user = spec.user;
-  if (typeof spec.password === "object")
-    throw new Error(`${spec.url}: the password in the record was never read from where it stands`);
-  if (spec.password !== undefined) endpoint.password = open(spec.password);
+  Object.assign(endpoint, credentialsOf(spec.url, spec, open));
+  if (address.sentinels !== undefined)
+    endpoint.sentinels = { ...address.sentinels, ...credentialsOf(spec.url, spec.sentinel ?? {}, open) };
   if (!address.tls) return endpoint;
   const { ca, cert, key, serverName, insecure } = spec.tls ?? {};
   endpoint.tls = {
@@ -35,4 +45,13 @@ export function endpointOf(
     ...(insecure === undefined ? {} : { insecure }),
   };
   return endpoint;
+}
+
+function credentialsOf(
+  url: string,
+  { user, password }: Pick<EndpointSpec, "user" | "password">,
+  open: (sealed: string) => string,
+): { user?: string; password?: string } {
+  if (typeof password === "object") throw new Error(`${url}: the password in the record was never read from where it stands`);
+  return { ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password: open(password) }) };
 }

@@ -28,6 +28,7 @@ describe("a good file", () => {
       destinations: [{ group: "main", url: "redis://destination:6380", existing: "refuse" }],
       retryWindow: 43_200_000,
       keepApplied: 600_000,
+      onDivergence: "halt",
     });
   });
 
@@ -45,6 +46,7 @@ describe("a good file", () => {
       ],
       retryWindow: "1.5h",
       keepApplied: "0s",
+      onDivergence: "repair",
     };
     expect(parsePipelineFile(JSON.stringify(file), "f.json")).toMatchObject({
       ...file,
@@ -91,6 +93,7 @@ describe("a broken file is refused with the line, the field and what was read", 
       more("keepApplied: 3w\n"),
       'f.yaml:7: keepApplied: read "3w": expected a duration such as 30s',
     ],
+    ["another policy", more("onDivergence: ignore\n"), 'f.yaml:7: onDivergence: read "ignore": '],
     ["another mode", more("mode: changes\n"), 'f.yaml:7: mode: read "changes": '],
     [
       "two groups of one name",
@@ -103,6 +106,17 @@ describe("a broken file is refused with the line, the field and what was read", 
       changed("6379", "6379\n  tls:\n    ca: a.pem"),
       'f.yaml:5: source.tls: read {"ca":"a.pem"}: expected rediss://',
     ],
+    [
+      "credentials for Sentinels where there are none",
+      changed("6379", "6379\n  sentinel:\n    user: a"),
+      'f.yaml:5: source.sentinel: read {"user":"a"}: expected sentinel://',
+    ],
+    [
+      "a destination behind Sentinels",
+      changed("redis://destination:6380", "sentinel://destination/m"),
+      'f.yaml:6: destinations[0].url: read "sentinel://destination/m": expected redis:// or rediss://',
+    ],
+    ["full copies without end", more("limits:\n  concurrentFullSyncs: 0\n"), "f.yaml:8: limits.concurrentFullSyncs: read 0: "],
     ["a field twice", more("name: other\n"), "f.yaml:7: Map keys must be unique"],
     ["a tab", changed("  url: redis://source", "\turl: redis://source"), "f.yaml:4: Tabs are not allowed as indentation"],
     ["a bracket that stays open", "name: [a\n", "f.yaml:2: Flow sequence"],

@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseDuration } from "./duration.ts";
 import { endpointOf } from "./endpoint.ts";
-import { expiryGraceMs, expiryWithGrace, parseRedisUrl, type EndpointSpec } from "./pipeline.ts";
+import { expiryGraceMs, expiryWithGrace, settledExpiry, type EndpointSpec } from "./pipeline.ts";
 import { parsePipelineFile } from "./pipeline-file.ts";
+import { parseRedisUrl } from "./redis-url.ts";
 
 describe("durations", () => {
   test.each([
@@ -50,6 +51,26 @@ describe("redis URLs", () => {
     ["rediss://a.b.c:65535", { host: "a.b.c", port: 65_535, tls: true }],
     ["redis://127.0.0.1:7000", { host: "127.0.0.1", port: 7000, tls: false }],
     ["redis://[::1]:7000", { host: "::1", port: 7000, tls: false }],
+    [
+      "sentinel://a/mymaster",
+      { host: "a", port: 26_379, tls: false, sentinels: { primary: "mymaster", servers: [{ host: "a", port: 26_379 }] } },
+    ],
+    [
+      "sentinels://a:1,[::1],b.c:2/orders-1.main_x",
+      {
+        host: "a",
+        port: 1,
+        tls: true,
+        sentinels: {
+          primary: "orders-1.main_x",
+          servers: [
+            { host: "a", port: 1 },
+            { host: "::1", port: 26_379 },
+            { host: "b.c", port: 2 },
+          ],
+        },
+      },
+    ],
   ])("%s", (text, address) => {
     expect(parseRedisUrl(text)).toEqual(address);
   });
@@ -70,6 +91,15 @@ describe("redis URLs", () => {
     ["redis://a/3", "expected nothing behind the port"],
     ["redis://a?db=3", "expected nothing behind the port"],
     ["redis://a#x", "expected nothing behind the port"],
+    ["sentinel://a:1", "expected the name of the primary"],
+    ["sentinel://a:1/", "expected the name of the primary"],
+    ["sentinel:///m", "expected a host"],
+    ["sentinel://a,/m", "expected a host"],
+    ["sentinel://a:x/m", "expected host:port of each Sentinel"],
+    ["sentinel://a:0/m", "expected a port"],
+    ["sentinel://u:p@a/m", "expected no credentials"],
+    ["sentinel://a/m/0", "expected a name"],
+    ["sentinel://a/m?x=1", "expected a name"],
   ])("%j is refused", (text, message) => {
     expect(parseRedisUrl(text)).toContain(message);
   });
@@ -93,6 +123,28 @@ describe("endpointOf", () => {
   test("says no more than it was told", () => {
     expect(endpointOf({ url: "redis://h" }, open, read)).toEqual({ host: "h", port: 6379 });
     expect(endpointOf({ url: "rediss://h" }, open, read)).toEqual({ host: "h", port: 6379, tls: {} });
+  });
+
+  test("knows the Sentinels with credentials of their own", () => {
+    const url = "sentinels://a:1,b/m";
+    expect(endpointOf({ url, password: "p", sentinel: { user: "s", password: "q" } }, open, read)).toEqual({
+      host: "a",
+      port: 1,
+      password: "opened p",
+      tls: {},
+      sentinels: {
+        primary: "m",
+        servers: [
+          { host: "a", port: 1 },
+          { host: "b", port: 26_379 },
+        ],
+        user: "s",
+        password: "opened q",
+      },
+    });
+    expect(endpointOf({ url, password: "p" }, open, read).sentinels).not.toHaveProperty("password");
+    const elsewhere = { password: { env: "X" } };
+    expect(() => endpointOf({ url, sentinel: elsewhere }, open, read)).toThrow("was never read from where it stands");
   });
 
   test.each([{ env: "SECRET" }, { file: "/secret" }])("never goes on without the password that stands in %j", (password) => {
@@ -146,10 +198,15 @@ describe("the grace on expiries", () => {
   test("is settled by subtracting it, once: what is left is even and the expiry itself or 1 ms less", () => {
     fc.assert(
       fc.property(expiry, grace, (at, graceMs) => {
-        const settled = expiryWithGrace(at, graceMs) - graceMs - 1;
+        const settled = settledExpiry(expiryWithGrace(at, graceMs), graceMs) as number;
         expect(Math.abs(settled % 2)).toBe(0);
         expect(at - settled).toBe(Math.abs(at % 2));
+        expect(settledExpiry(settled, graceMs)).toBeNull();
       }),
     );
+  });
+
+  test("an expiry beyond all dates was never given one", () => {
+    expect(settledExpiry(2 ** 53 - 1, 1_000)).toBeNull();
   });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { comparePositions, formatMark, laneMarkKey, MarkError, parseMark, type Position } from "./position.ts";
+import { comparePositions, formatMark, laneMarkKey, MarkError, parseMark, repairedKey, type Position } from "./position.ts";
 
 const position = (changed: Partial<Position>): Position => ({
   epoch: 2,
@@ -13,6 +13,15 @@ const position = (changed: Partial<Position>): Position => ({
 });
 
 const small = fc.nat(3);
+const anyFailed = fc.record({
+  count: fc.nat(999_999_999),
+  indexes: fc.array(fc.nat(999_999_999), { minLength: 1, maxLength: 32 }),
+  error: fc.string({ maxLength: 60, unit: "binary-ascii" }),
+});
+const anyJudged = fc.record(
+  { offset: fc.maxSafeNat(), sequence: fc.maxSafeNat(), failed: anyFailed },
+  { requiredKeys: ["offset", "sequence"] },
+);
 const anyPosition: fc.Arbitrary<Position> = fc.record({
   epoch: fc.oneof(small, fc.nat(999_999_999_999_999)),
   copy: fc.oneof(small, fc.nat(999_999_999_999_999)),
@@ -25,6 +34,12 @@ const anyPosition: fc.Arbitrary<Position> = fc.record({
 describe("marks", () => {
   test("the form in a destination is pinned", () => {
     expect(formatMark(position({}))).toBe("1|2|1|live|s0|100|9");
+    expect(formatMark(position({ judged: { offset: 90, sequence: 8 } }))).toBe("1|2|1|live|s0|100|9|90|8");
+    const failed = { count: 40, indexes: [0, 7], error: "WRONGTYPE a|b" };
+    expect(formatMark(position({ judged: { offset: 90, sequence: 8, failed } }))).toBe(
+      "1|2|1|live|s0|100|9|90|8|40|0,7|WRONGTYPE a|b",
+    );
+    expect(repairedKey(laneMarkKey("3560", "p", "main", "s0", 4))).toBe("sluice:{3560}:p:main:s0.4:repaired");
     expect(laneMarkKey("3560", "p", "main", "s0", 4)).toBe("sluice:{3560}:p:main:s0.4");
   });
 
@@ -34,13 +49,21 @@ describe("marks", () => {
         expect(parseMark(formatMark(given))).toEqual(given);
       }),
     );
+    fc.assert(
+      fc.property(anyPosition, anyJudged, (given, judged) => {
+        expect(parseMark(formatMark({ ...given, judged }))).toEqual({ ...given, judged });
+      }),
+    );
   });
 
   test.each([
     ["nothing", ""],
     ["another text", "hello"],
     ["too few fields", "1|2|1|live|s0|100"],
-    ["too many fields", "1|2|1|live|s0|100|9|1"],
+    ["half of what is judged", "1|2|1|live|s0|100|9|1"],
+    ["too many fields", "1|2|1|live|s0|100|9|1|1|1"],
+    ["failed commands that it does not name", "1|2|1|live|s0|100|9|1|1|40||ERR"],
+    ["a judged offset that is not exact", "1|2|1|live|s0|1|9|9007199254740992|9"],
     ["another phase", "1|2|1|done|s0|100|9"],
     ["no shard", "1|2|1|live|x|100|9"],
     ["a negative offset", "1|2|1|live|s0|-1|9"],

@@ -17,6 +17,29 @@ export interface Position {
   readonly shard: string;
   readonly offset: number;
   readonly sequence: number;
+  /** Present where something up to `offset` ran without anybody knowing how; absent where everything is known to have run well. */
+  readonly judged?: Judged;
+}
+
+/**
+ * How far the replies of a destination were read and judged when the mark was set. What lies between there and the mark's own
+ * offset was run together with the mark (EXEC does not roll back, H16); whether it ran into errors, only the replies told.
+ */
+export interface Judged {
+  readonly offset: number;
+  readonly sequence: number;
+  /** What the destination itself noted of that span, where it could: a script knows what failed, a transaction does not. */
+  readonly failed?: FailedCommands;
+}
+
+/** Commands of the span that failed, counted from its first one on the mark's slot. */
+export interface FailedCommands {
+  /** Ascending; the first 32 where there are more. */
+  readonly indexes: readonly number[];
+  /** How many there are. */
+  readonly count: number;
+  /** First error reply, at most 60 characters of it. */
+  readonly error: string;
 }
 
 const PHASE_RANK = { snap: 0, live: 1 } as const;
@@ -26,20 +49,33 @@ export function comparePositions(a: Position, b: Position): number {
   return a.epoch - b.epoch || a.copy - b.copy || PHASE_RANK[a.phase] - PHASE_RANK[b.phase] || a.offset - b.offset;
 }
 
-/** The mark as it stands in a destination: `version|epoch|copy|phase|shard|offset|sequence`. */
+/**
+ * The mark as it stands in a destination, with what is not judged behind it:
+ *
+ *     mark   = version|epoch|copy|phase|shard|offset|sequence [ judged [ failed ] ]
+ *     judged = |offset|sequence
+ *     failed = |count|index,…|error            appended by the apply script, see `FailedCommands`
+ */
 export function formatMark(position: Position): string {
-  const { epoch, copy, phase, shard, offset, sequence } = position;
-  return `${WIRE_VERSION}|${epoch}|${copy}|${phase}|${shard}|${offset}|${sequence}`;
+  const { epoch, copy, phase, shard, offset, sequence, judged } = position;
+  const mark = `${WIRE_VERSION}|${epoch}|${copy}|${phase}|${shard}|${offset}|${sequence}`;
+  if (judged === undefined) return mark;
+  const { failed } = judged;
+  const noted = failed === undefined ? "" : `|${failed.count}|${failed.indexes.join(",")}|${failed.error}`;
+  return `${mark}|${judged.offset}|${judged.sequence}${noted}`;
 }
 
-const MARK = /^(\d+)\|(\d{1,15})\|(\d{1,15})\|(snap|live)\|(s\d{1,6})\|(\d{1,16})\|(\d{1,16})$/;
+const HEAD = String.raw`(\d+)\|(\d{1,15})\|(\d{1,15})\|(snap|live)\|(s\d{1,6})\|(\d{1,16})\|(\d{1,16})`;
+const FAILED = String.raw`\|(\d{1,9})\|(\d{1,9}(?:,\d{1,9}){0,31})\|(.{0,60})`;
+const MARK = new RegExp(String.raw`^${HEAD}(?:\|(\d{1,16})\|(\d{1,16})(?:${FAILED})?)?$`, "s");
 
 /** Reads a mark. Throws a `MarkError` that quotes at most 80 characters of what stands there instead of one. */
 export function parseMark(text: string): Position {
   const fields = MARK.exec(text);
   if (fields === null) throw new MarkError(text, `expected version|epoch|copy|snap or live|shard|offset|sequence`);
-  const [, version, epoch, copy, phase, shard, offset, sequence] = fields;
+  const [, version, epoch, copy, phase, shard, offset, sequence, ...rest] = fields;
   if (Number(version) !== WIRE_VERSION) throw new MarkError(text, `this build reads version ${WIRE_VERSION}`);
+  const judged = judgedOf(rest);
   const position = {
     epoch: Number(epoch),
     copy: Number(copy),
@@ -47,11 +83,20 @@ export function parseMark(text: string): Position {
     shard: shard as string,
     offset: Number(offset),
     sequence: Number(sequence),
+    ...(judged === null ? {} : { judged }),
   };
-  if (!Number.isSafeInteger(position.offset) || !Number.isSafeInteger(position.sequence)) {
-    throw new MarkError(text, "expected an offset and a sequence of at most 2^53 - 1");
+  const numbers = [position.offset, position.sequence, judged?.offset ?? 0, judged?.sequence ?? 0];
+  if (!numbers.every((number) => Number.isSafeInteger(number))) {
+    throw new MarkError(text, "expected offsets and sequences of at most 2^53 - 1");
   }
   return position;
+}
+
+function judgedOf([offset, sequence, count, indexes, error]: readonly (string | undefined)[]): Judged | null {
+  if (offset === undefined) return null;
+  const judged = { offset: Number(offset), sequence: Number(sequence) };
+  if (indexes === undefined) return judged;
+  return { ...judged, failed: { count: Number(count), indexes: indexes.split(",").map(Number), error: error ?? "" } };
 }
 
 export class MarkError extends Error {
@@ -75,4 +120,13 @@ export function slotMarkKey(tag: string, pipeline: string, group: string): strin
  */
 export function laneMarkKey(tag: string, pipeline: string, group: string, shard: string, lane: number): string {
   return `${OWN_KEY_PREFIX}${tag}}:${pipeline}:${group}:${shard}.${lane}`;
+}
+
+/**
+ * A hash beside the mark `markKey`: keys that were taken from the source as they were there at a later offset than the mark's.
+ * Field `database:key`, value `epoch|offset`. A command of the epoch on such a key that ends at or below that offset is not
+ * applied: its effect is in the key.
+ */
+export function repairedKey(markKey: string): string {
+  return `${markKey}:repaired`;
 }

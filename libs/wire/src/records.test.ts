@@ -75,6 +75,7 @@ describe("the spec", () => {
     expect(records.specRecord.parse(written).pipeline).toMatchObject({
       retryWindow: 30_000,
       keepApplied: 600_000,
+      onDivergence: "halt",
       mode: "full+changes",
     });
   });
@@ -95,11 +96,12 @@ test("a status without anything known yet is one", () => {
     sampledAt: 0,
     drained: false,
     expiryGraceMs: 0,
-    stream: { messages: 0, bytes: 0 },
+    stream: { messages: 0, bytes: 0, limitBytes: null },
     shards: [],
     events: [],
     lanes: [],
     checkpoint: null,
+    cutover: null,
   };
   expect(pipelineStatus.parse(status)).toEqual(status);
 });

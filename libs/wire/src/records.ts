@@ -8,10 +8,14 @@ const count = z.number().int().nonnegative();
 /** Wall clock in ms since 1970: shown to people, never compared between machines. */
 const at = z.number().nonnegative();
 
+/** `cut-over`: nothing of it runs any more, for good; what its destinations hold is settled. */
+export const desiredState = z.enum(["running", "stopped", "cut-over"]);
+export type DesiredState = z.output<typeof desiredState>;
+
 /** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
 export const specRecord = z.object({
   pipeline: pipelineSchema,
-  desired: z.enum(["running", "stopped"]),
+  desired: desiredState,
   createdAt: at,
 });
 export type SpecRecord = z.output<typeof specRecord>;
@@ -31,7 +35,17 @@ export const haltRecord = z.object({ code: z.string(), message: z.string(), reme
 export type HaltRecord = z.output<typeof haltRecord>;
 
 /** The states of `3-control-plane` that a pipeline can be seen in. */
-export const pipelineState = z.enum(["created", "copying", "catching-up", "synchronizing", "retrying", "failed", "stopped"]);
+export const pipelineState = z.enum([
+  "created",
+  "copying",
+  "catching-up",
+  "synchronizing",
+  "retrying",
+  "failed",
+  "stopped",
+  "cutting-over",
+  "cut-over",
+]);
 export type PipelineState = z.output<typeof pipelineState>;
 
 export const stateRecord = z.object({ state: pipelineState, since: at, reason: z.string() });
@@ -135,6 +149,9 @@ export const laneRecord = z.object({
   transactions: count,
   /** Transactions that the destination refused because another writer had moved the mark. */
   stale: count,
+  /** Keys that were taken from the source again, and errors that were passed over, since the lane began; absent: none. */
+  repairedKeys: count.optional(),
+  skippedErrors: count.optional(),
   retry: retryRecord.nullable(),
   halt: haltRecord.nullable(),
   at,
@@ -148,6 +165,44 @@ export const checkpointRecord = z.object({
   at,
 });
 export type CheckpointRecord = z.output<typeof checkpointRecord>;
+
+/** How far the expiries of one destination are settled. */
+export const settlingRecord = z.object({
+  /** Expiries that MIGRATE made even are odd again, so that even ones are settled from here on. Only clusters need it. */
+  isRemarked: z.boolean(),
+  /** Which slots were together on a node then; null before. */
+  slots: z.string().nullable(),
+  isDone: z.boolean(),
+  /** Keys that the present walk looked at, keys that the servers hold, and expiries (of keys and of fields) that were set right. */
+  looked: count,
+  expected: count,
+  settled: count,
+  retry: retryRecord.nullable(),
+  halt: haltRecord.nullable(),
+});
+export type SettlingRecord = z.output<typeof settlingRecord>;
+
+/**
+ * A cut-over, from the operator's wish to its end. Written by the coordinator.
+ *
+ *     draining     the pipeline runs on; waited for: the source's clients stop writing, and every lane has applied everything
+ *     stopping     ingest stops, lanes apply what is stored
+ *     settling     nothing of the pipeline runs; the destinations' expiries lose their grace
+ *     done         the destinations stand by themselves
+ *     cancelled    the operator started or stopped the pipeline before anything was settled
+ */
+export const cutoverRecord = z.object({
+  phase: z.enum(["draining", "stopping", "settling", "done", "cancelled"]),
+  /** Settles what is there, whatever the source does and whether it can be reached or not. */
+  isForced: z.boolean(),
+  reason: z.string(),
+  since: at,
+  /** By shard, what the source had done when everything was applied: calls of commands that write, and its offset. */
+  drainedAt: z.record(z.string(), z.object({ calls: count, offset: count })),
+  /** By group. */
+  groups: z.record(z.string(), settlingRecord),
+});
+export type CutoverRecord = z.output<typeof cutoverRecord>;
 
 /** One instance of a service. It is alive while this record's revision grows. */
 export const memberRecord = z.object({ service: z.string(), instance: z.string(), pid: count, startedAt: at });
@@ -165,6 +220,7 @@ export const recordKey = {
   topology: (pipeline: string) => `pipeline.${pipeline}.topology`,
   assignment: (pipeline: string) => `pipeline.${pipeline}.assignment`,
   checkpoint: (pipeline: string) => `pipeline.${pipeline}.checkpoint`,
+  cutover: (pipeline: string) => `pipeline.${pipeline}.cutover`,
   destination: (pipeline: string, group: string) => `pipeline.${pipeline}.slots.${group}`,
   /** `watch`: `source`, or `destination.<group>`. */
   router: (pipeline: string, watch: string) => `pipeline.${pipeline}.router.${watch}`,

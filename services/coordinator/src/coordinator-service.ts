@@ -3,7 +3,7 @@ import { Crew, Retryable, type Actor, type Clock, type Logger } from "@sluice/ru
 import { recordFilter } from "@sluice/wire";
 import type { ActiveCoordinator } from "./api/api-server.ts";
 import type { SourceView } from "./checkpoint/lane-lag.ts";
-import { PipelineBook } from "./lifecycle/pipeline-book.ts";
+import { PipelineBook, type KnownPipeline } from "./lifecycle/pipeline-book.ts";
 import { PipelineLife } from "./lifecycle/pipeline-life.ts";
 
 const LOOK_EVERY_MS = 250;
@@ -54,6 +54,13 @@ export class CoordinatorService implements Actor {
   }
 }
 
+/** Nothing is left to do for it, and nothing to be told of it. */
+function isOver({ spec, state, cutover }: KnownPipeline): boolean {
+  const phase = cutover?.value.phase ?? "cancelled";
+  if (spec?.value.desired === "cut-over") return state?.value.state === "cut-over" && phase === "done";
+  return spec?.value.desired === "stopped" && state?.value.state === "stopped" && phase === "cancelled";
+}
+
 /** The time from taking the lease to losing it or giving it back. */
 class CoordinatorTerm implements ActiveCoordinator {
   readonly book = new PipelineBook();
@@ -84,9 +91,7 @@ class CoordinatorTerm implements ActiveCoordinator {
     });
     try {
       while (!signal.aborted) {
-        const wanted = this.book.all
-          .filter(({ spec, state }) => spec?.value.desired === "running" || state?.value.state !== "stopped")
-          .map(({ name }) => name);
+        const wanted = this.book.all.filter((known) => !isOver(known)).map(({ name }) => name);
         this.#crew.keep(new Set(wanted), (name) => this.#createLife(name));
         for (const name of this.#lives.keys()) if (!wanted.includes(name)) this.#lives.delete(name);
         progress();

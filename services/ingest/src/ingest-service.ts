@@ -32,6 +32,8 @@ export async function runIngest(context: ServiceContext, bus: Bus): Promise<void
         slots: SlotSet.parse(place.slots),
         floor: place.floor,
         endpoint: { ...endpoint, host: place.host, port: place.port },
+        read: spec.value.pipeline.source.read,
+        concurrentFullSyncs: spec.value.pipeline.limits.concurrentFullSyncs,
         instance: config.instance,
         bus,
         leases,

@@ -1,5 +1,6 @@
 import type { Batch, Position, SnapshotRows } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
+import type { UnitRun } from "./repair/unit-runs.ts";
 import type { KeySet } from "./snapshot/key-set.ts";
 
 /** Batches of changes that are applied together, and where that leads. */
@@ -17,6 +18,14 @@ export interface SnapshotValue {
   readonly value: readonly Buffer[];
 }
 
+/** What a destination ran without anybody reading how it went. */
+export interface UnjudgedSpan {
+  /** Where it begins: units that end above this offset, and the message to read them from. */
+  readonly from: { readonly offset: number; readonly sequence: number };
+  /** Offset at which its last unit ends, and the message that this one stands in. */
+  readonly to: { readonly offset: number; readonly sequence: number };
+}
+
 /**
  * One lane's view of a destination: where the lane stands there, and the steps that move it. Each step changes the data and its
  * mark together or not at all, however often it is repeated; every one of them throws `StaleMark` when another writer was there.
@@ -26,10 +35,26 @@ export interface LaneDestination {
   readonly name: string;
   /** Where the lane stands: everything up to here is applied, as the destination itself says. Null before its first copy. */
   readonly position: Position | null;
+  /** Highest offset that any part of a live lane is applied up to; above `position` where a part of it is ahead. 0 while not live. */
+  readonly reached: number;
+  /** What of the lane was there and is gone, for people; null when nothing is known to be. */
+  readonly lost: string | null;
   /** Sequence that a restart would read on from; behind `position` where the destination is told of it later. */
   readonly safeSequence: number;
+  /** Set where an earlier writer ended before it read how its last units had gone; `judge` comes before anything is applied then. */
+  readonly unjudged: UnjudgedSpan | null;
+  /**
+   * Finds out how the units of `unjudged` went, as far as that can be told, and does what the policy says. `runs`: these units;
+   * null where the stream does not hold them any more. Throws `Halt` DST-004 where the policy is to halt.
+   */
+  judge(runs: readonly UnitRun[] | null): Promise<void>;
   /** Applies the units that are not there yet. Returns how many bytes that took. */
   applyChanges(group: ChangeGroup): Promise<number>;
+  /**
+   * Whether the destination still holds what this lane left there, to be asked while nothing is applied. Throws `StaleMark` when
+   * a mark is gone or another, and `Retryable` when a server took another's place: either way the lane asks anew where it stands.
+   */
+  confirm(): Promise<void>;
   /** Whether nothing stands in the lane's slots but keys of Sluice itself; false also where finding out would cost a walk over all keys. */
   isEmpty(): Promise<boolean>;
   /** A copy begins: from here on nothing of earlier histories is accepted. `isClean`: the destination is known to hold nothing else. */

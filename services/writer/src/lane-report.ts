@@ -71,10 +71,19 @@ export class LaneReport {
     this.#record.stale++;
   }
 
-  /** The lane works from here on, and what its record said at `revision` (0: there is none) counts no more. */
-  begin(revision: number): void {
+  /** So many keys were taken from the source again, so many errors passed over. */
+  diverged(repairedKeys: number, skippedErrors: number): void {
+    const record = this.#record;
+    record.repairedKeys = (record.repairedKeys ?? 0) + repairedKeys;
+    record.skippedErrors = (record.skippedErrors ?? 0) + skippedErrors;
+  }
+
+  /** The lane works from here on, and what its record said at `revision` (0: there is none) counts no more, but for `sums`. */
+  begin(revision: number, sums: Pick<LaneRecord, "repairedKeys" | "skippedErrors"> = {}): void {
     this.#revision = revision;
     this.#record.halt = null;
+    this.#record.repairedKeys = sums.repairedKeys ?? 0;
+    this.#record.skippedErrors = sums.skippedErrors ?? 0;
   }
 
   tell(changes: Pick<Partial<LaneRecord>, "retry">): void {

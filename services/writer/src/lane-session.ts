@@ -1,10 +1,17 @@
 import type { LaneStream } from "@sluice/bus";
-import type { Logger } from "@sluice/runtime";
+import type { Clock, Logger } from "@sluice/runtime";
 import type { DestinationSpec, Position } from "@sluice/wire";
 import { StaleMark } from "./apply/standalone-destination.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destination.ts";
 import type { LaneReport } from "./lane-report.ts";
+import type { AppliedHistory } from "./progress/applied-history.ts";
 import { turn } from "./progress/turn.ts";
+
+/**
+ * So often a lane asks its destination whether it still holds what the lane left there. A write would show it, too, but an idle
+ * source brings none, and a busy one none to a node of the destination that serves quiet slots only.
+ */
+const CONFIRM_MS = 2_000;
 
 export interface LaneSessionOptions {
   readonly pipeline: string;
@@ -14,7 +21,12 @@ export interface LaneSessionOptions {
   readonly existing: DestinationSpec["existing"];
   readonly stream: LaneStream;
   readonly report: LaneReport;
+  readonly clock: Clock;
   readonly log: Logger;
+  /** What was applied of which history, kept beyond this session. */
+  readonly applied: AppliedHistory;
+  /** No record says that the lane ever stood anywhere in this destination. */
+  readonly isFirst: boolean;
   readonly signal: AbortSignal;
   readonly progress: () => void;
   /** Waits until nothing of an earlier history can be applied any more, where that is not for this lane's own marks to ensure. */
@@ -25,10 +37,13 @@ export interface LaneSessionOptions {
 export class LaneSession {
   readonly options: LaneSessionOptions;
   readonly destination: LaneDestination;
+  #confirmedAtMs: number;
+  #alarm: Promise<undefined> | null = null;
 
   constructor(destination: LaneDestination, options: LaneSessionOptions) {
     this.destination = destination;
     this.options = options;
+    this.#confirmedAtMs = options.clock.monotonicMs();
   }
 
   get label(): string {
@@ -42,10 +57,47 @@ export class LaneSession {
 
   async applyChanges(group: ChangeGroup, units: number): Promise<void> {
     await this.#step(() => this.destination.applyChanges(group), units);
+    for (const { batch } of group.slices) this.options.applied.took(batch);
+  }
+
+  /** Waits for `waited` while nothing is applied, and lets the destination confirm what it holds whenever that is due. */
+  async confirming<T extends object | null>(waited: Promise<T>): Promise<T> {
+    // It may fail long after a confirmation did.
+    waited.catch(() => undefined);
+    for (;;) {
+      const first = await Promise.race([waited, this.#due()]);
+      if (first !== undefined) return first;
+      await this.confirmIfDue();
+    }
+  }
+
+  /** To be called between two steps. Throws what `LaneDestination.confirm` does. */
+  async confirmIfDue(): Promise<void> {
+    const { clock, signal } = this.options;
+    if (signal.aborted || clock.monotonicMs() - this.#confirmedAtMs < CONFIRM_MS) return;
+    try {
+      await this.destination.confirm();
+    } catch (cause) {
+      if (cause instanceof StaleMark) this.options.report.stale();
+      throw cause;
+    }
+    this.#confirmedAtMs = clock.monotonicMs();
+  }
+
+  /** Resolves when a confirmation is due; never once the session is over. One timer serves all who wait. */
+  async #due(): Promise<undefined> {
+    const { clock, signal } = this.options;
+    const leftMs = Math.max(1, this.#confirmedAtMs + CONFIRM_MS - clock.monotonicMs());
+    this.#alarm ??= clock.sleep(leftMs, signal).then(async () => {
+      this.#alarm = null;
+      return signal.aborted ? new Promise<undefined>(() => undefined) : undefined;
+    });
+    return this.#alarm;
   }
 
   async claim(target: Position, isClean: boolean): Promise<void> {
     await this.#step(() => this.destination.claim(target, isClean), 0);
+    this.options.applied.begins(target.epoch);
     await this.options.claimed();
   }
 

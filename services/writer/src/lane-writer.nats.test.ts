@@ -147,13 +147,19 @@ test("converges: the copy in several databases, then the changes, as they come",
 test("applied-once: a writer that ends inside the copy is followed by one that goes on where it stood", async () => {
   const lane = await Lane.open();
   await lane.fence(1, 1, 100);
-  await lane.copied(0, { "0:a": "1", "1:b": "2" });
-  await lane.runTo("1 snap 2");
+  await lane.copied(0, { "0:a": "1" });
+  const stop = new AbortController();
+  const ended = lane.run({ leases: leasesUntil(stop.signal) });
+  await lane.reaches("1 snap 1");
+  await lane.copied(1, { "1:b": "2" });
+  await lane.reaches("1 snap 2");
+  stop.abort();
+  await ended;
   await lane.client.del("a");
   await lane.copied(2, { "1:c": "3", "0:d": "4" });
   await lane.copyEnds(4);
   await lane.runTo("1 live 100");
-  // What was written before is not written again: `a` would be back.
+  // Only the last step, whose replies may not have been read, is repeated: with the one before it `a` would be back.
   expect(await lane.keys(0, 1)).toEqual(["0:d", "1:b", "1:c"]);
 });
 
@@ -348,16 +354,12 @@ test("marks-only-grow: FLUSHALL and SWAPDB of the source keep the mark, and leav
   expect([await lane.keys(0, 3), await redis.client(3).exists(lane.markKey)]).toEqual([["3:b", "3:c"], 0]);
 });
 
-test("loud: a mark of a later epoch than the pipeline's, or of a message that says something else, is not built on", async () => {
+test("loud: a mark of a later epoch than the pipeline ever was in is not built on", async () => {
   const lane = await Lane.open();
   await lane.live();
   await lane.client.set(lane.markKey, "1|2|1|live|s0|110|3");
   expect(await lane.run()).toMatchObject({ name: "Halt", code: "DST-005" });
-  await lane.client.set(lane.markKey, "1|1|1|live|s0|110|77");
-  expect(await lane.run()).toMatchObject({ code: "BUS-003", epoch: 1 });
-  await lane.client.set(lane.markKey, "1|1|1|live|s0|110|1");
-  expect(await lane.run()).toMatchObject({ code: "BUS-003", epoch: 1 });
-  expect(await lane.client.get(lane.markKey)).toBe("1|1|1|live|s0|110|1");
+  expect(await lane.client.get(lane.markKey)).toBe("1|2|1|live|s0|110|3");
 });
 
 test("one-writer-per-lane, applied-once: two writers at once on one lane: every increment happens once", async () => {

@@ -10,10 +10,12 @@ import {
   laneRecord,
   liveSubject,
   recordKey,
+  shardRecord,
   SLOT_COUNT,
   SlotSet,
   slotsOfLane,
   specRecord,
+  topologyRecord,
   type Batch,
   type DestinationRecord,
   type DestinationSpec,
@@ -30,7 +32,11 @@ import { CopyNeeded, requestCopy } from "./copy-request.ts";
 import { LaneReport } from "./lane-report.ts";
 import { LaneSession } from "./lane-session.ts";
 import { LivePhase } from "./live-phase.ts";
+import { AppliedHistory } from "./progress/applied-history.ts";
 import { LaneLog } from "./progress/lane-log.ts";
+import { logPlace, type LogPlace } from "./progress/log-place.ts";
+import { judgeSpan } from "./repair/judge-span.ts";
+import { KeyRepair, type DivergencePolicy } from "./repair/key-repair.ts";
 import { SnapshotPhase } from "./snapshot/snapshot-phase.ts";
 import { isBehindMark, standingHalt } from "./standing-halt.ts";
 
@@ -45,6 +51,8 @@ export interface LaneWriterOptions {
   readonly topology: TopologyRecord;
   readonly existing: DestinationSpec["existing"];
   readonly shift: (expireAtMs: number) => number;
+  /** What to do about a command that fails behind the mark, and the credentials and TLS of the source's servers; halt where absent. */
+  readonly divergence?: { readonly policy: DivergencePolicy; readonly source: Endpoint };
   readonly instance: string;
   readonly bus: Bus;
   readonly leases: Leases;
@@ -66,8 +74,13 @@ export class LaneWriter implements Actor {
   readonly #label: string;
   readonly #report: LaneReport;
   #stopping = new AbortController().signal;
+  /** Something failed behind the mark for sure; see `KeyRepair.isLifted`. */
+  #isLifted = false;
+  readonly #applied = new AppliedHistory();
   /** Up to this epoch the lane can't be continued: only a later one's copy helps. */
   #voidEpoch = -1;
+  /** No record says that the lane ever stood anywhere. */
+  #isFirst = true;
 
   constructor(options: LaneWriterOptions) {
     const { pipeline, group, shard, lane, bus, instance, clock } = options;
@@ -75,6 +88,9 @@ export class LaneWriter implements Actor {
     this.#label = groupLaneLabel(group, shard, lane);
     this.name = `writer ${pipeline} ${this.#label}`;
     this.#report = new LaneReport(bus.records, pipeline, this.#label, instance, clock);
+    // Ingest will not finish a copy at or below the floor; to begin with one would be to wait at the gate for oneself.
+    const floor = this.#shard?.floor ?? 0;
+    if (floor > 0) this.#voidEpoch = floor;
   }
 
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
@@ -119,8 +135,10 @@ export class LaneWriter implements Actor {
         { code: lifted.code, halt: lifted.message },
         "the pipeline was started again: going on behind a unit that failed",
       );
+      this.#isLifted = true;
     }
-    this.#report.begin(lane?.revision ?? 0);
+    this.#isFirst = (lane?.value.epoch ?? 0) === 0;
+    this.#report.begin(lane?.revision ?? 0, lane?.value);
   }
 
   async #tellHalt(fault: Fault): Promise<void> {
@@ -148,14 +166,19 @@ export class LaneWriter implements Actor {
   }
 
   async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { bus, pipeline, shard, lane, existing, log } = this.#options;
+    const { bus, pipeline, shard, lane, existing, clock, log } = this.#options;
     const destination = await this.#open(signal);
     this.#report.standsAt(destination);
+    this.#tellLoss(destination);
     const writing = new AbortController();
     const reporting = this.#report.keepWriting(AbortSignal.any([signal, writing.signal]));
     try {
       const stream = bus.stream(pipeline);
-      await this.#checkMark(destination.position, stream);
+      const place = await this.#place(destination, stream);
+      if (place.kind === "read") {
+        await judgeSpan(destination, { stream, subject: liveSubject(pipeline, shard, lane), shard, signal });
+        this.#isLifted = false;
+      }
       const session = new LaneSession(destination, {
         pipeline,
         shard,
@@ -164,12 +187,15 @@ export class LaneWriter implements Actor {
         existing,
         stream,
         report: this.#report,
+        clock,
         log,
+        applied: this.#applied,
+        isFirst: this.#isFirst,
         signal,
         progress,
         claimed: () => this.#gate(signal),
       });
-      await this.#read(session, stream, signal);
+      await this.#read(session, stream, place, signal);
     } finally {
       destination.close();
       writing.abort();
@@ -178,9 +204,17 @@ export class LaneWriter implements Actor {
     }
   }
 
+  #tellLoss({ position, lost }: LaneDestination): void {
+    const { log, group } = this.#options;
+    const what = position === null && !this.#isFirst ? "the mark of the lane" : lost;
+    if (what === null) return;
+    log.warn({ code: "DST-008" }, `${group} does not hold ${what} any more: what it lost is copied anew`);
+  }
+
   async #open(signal: AbortSignal): Promise<LaneDestination> {
     const { pipeline, group, shard, lane, endpoint, destination, topology, shift, clock } = this.#options;
     const label = this.#label;
+    const repair = this.#keyRepair(signal);
     const slots = slotsOfLane(SlotSet.parse(this.#shard?.slots ?? ""), topology.lanes, lane);
     if (destination.mode === "cluster") {
       const seeds = [...destination.nodes, endpoint].map(({ host, port }) => ({
@@ -188,13 +222,29 @@ export class LaneWriter implements Actor {
         host,
         port,
       }));
-      return ClusterLane.open({ pipeline, group, shard, lane, label, endpoint, seeds, slots, shift, clock, signal });
+      return ClusterLane.open({ pipeline, group, shard, lane, label, endpoint, seeds, slots, shift, repair, clock, signal });
     }
     const markKey = laneMarkKey(slotTag(0), pipeline, group, shard, lane);
     const target = await StandaloneDestination.open(group, endpoint, markKey, signal);
     const isSole = slots.size === SLOT_COUNT;
     const owns = isSole ? () => true : (key: Buffer) => slots.has(keySlot(key));
-    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, signal });
+    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, repair, signal });
+  }
+
+  #keyRepair(signal: AbortSignal): KeyRepair {
+    const { bus, pipeline, shard, endpoint, divergence, log } = this.#options;
+    const { policy, source } = divergence ?? { policy: "halt", source: endpoint };
+    const server = async (): Promise<Endpoint> => {
+      const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
+      const place = topology?.value.shards.find(({ id }) => id === shard) ?? source;
+      return { ...source, host: place.host, port: place.port };
+    };
+    const history = async () => (await bus.records.get(recordKey.shard(pipeline, shard), shardRecord))?.value ?? null;
+    const count = this.#report.diverged.bind(this.#report);
+    const differing = (isSo: boolean): void => {
+      this.#isLifted = isSo;
+    };
+    return new KeyRepair({ policy, shard, source: server, history, isLifted: this.#isLifted, differing, log, signal, count });
   }
 
   /** In a cluster each slot's own mark keeps earlier histories out; on one server lanes of several shards may write the same slot. */
@@ -207,16 +257,15 @@ export class LaneWriter implements Actor {
     return this.#options.topology.shards.find(({ id }) => id === this.#options.shard);
   }
 
-  async #read(session: LaneSession, stream: LaneStream, signal: AbortSignal): Promise<void> {
+  async #read(session: LaneSession, stream: LaneStream, place: LogPlace, signal: AbortSignal): Promise<void> {
     const { pipeline, shard, lane, log } = this.#options;
     const { position } = session;
-    // The message that brought the mark there may hold units behind it: where one of them was refused.
-    const isVoid = (position?.epoch ?? 0) <= this.#voidEpoch;
-    const from = position?.phase === "live" && !isVoid ? position.sequence : 1;
+    const isVoid = place.kind !== "read";
+    const [from, history] = isVoid ? [1, null] : [place.from, place.history];
     log.info({ mark: position, from }, "lane opened");
-    const changes = await LaneLog.open(stream, liveSubject(pipeline, shard, lane), from, signal);
+    const changes = await LaneLog.open(stream, liveSubject(pipeline, shard, lane), shard, from, signal);
     try {
-      let live = new LivePhase(session, changes, isVoid ? this.#voidEpoch : null);
+      let live = new LivePhase(session, changes, isVoid ? this.#voidEpoch : null, history);
       for (let fence = await live.run(); fence !== null; fence = await live.run()) {
         const isLive = await new SnapshotPhase(session, fence).run();
         live = new LivePhase(session, changes, isLive ? null : fence.batch.epoch);
@@ -226,35 +275,44 @@ export class LaneWriter implements Actor {
     }
   }
 
-  /** A mark from a later history than the pipeline's own, or one whose message is not what it says, can't be built on (H6, H7). */
-  async #checkMark(position: Position | null, stream: LaneStream): Promise<void> {
-    if (position === null) return;
-    const { bus, pipeline, group, shard, lane } = this.#options;
-    const epoch = (await bus.records.get(recordKey.epoch(pipeline), epochRecord))?.value.epoch ?? 0;
-    if (position.epoch > epoch) {
-      throw new Halt(
-        "DST-005",
-        `the mark in ${group} is of epoch ${position.epoch}, pipeline ${pipeline} is at epoch ${epoch}`,
-      );
+  /** Where the log is to be read from. Throws `CopyNeeded` where it can't lead on, `Halt` DST-005 at a mark that nobody here set. */
+  async #place(destination: LaneDestination, stream: LaneStream): Promise<LogPlace> {
+    const { position, reached } = destination;
+    if (position === null) return this.#voidEpoch < 0 ? { kind: "read", from: 1, history: null, isBehind: false } : VOID;
+    if (position.epoch <= this.#voidEpoch) return VOID;
+    const { pipeline, shard, lane, log } = this.#options;
+    const message = await stream.tail(liveSubject(pipeline, shard, lane));
+    const tail = message === null ? null : { ...readAt(message.payload, message.sequence), sequence: message.sequence };
+    await this.#checkEpoch(position, tail?.epoch ?? 0);
+    const replid = this.#applied.replidAt(position.epoch, reached);
+    const found = position.phase === "live" && position.sequence > 0 ? await stream.at(position.sequence) : null;
+    const batch = found === null ? null : readAt(found.payload, found.sequence);
+    const place = logPlace({ position, reached, found: batch, tail, replid });
+    if (place.kind === "lost") throw new CopyNeeded(`lane ${this.#label} can't go on: ${place.why}`, position.epoch);
+    if (place.kind === "void") this.#voidEpoch = position.epoch;
+    else if (place.isBehind) {
+      const what = `the stream lost what led to offset ${reached}, it ends at ${tail?.last ?? 0}`;
+      log.warn({ code: "BUS-003" }, `${what}: waiting until the source has sent it again`);
     }
-    if (position.phase !== "live" || position.epoch <= this.#voidEpoch) return;
-    const message = await stream.at(position.sequence);
-    const batch = message === null ? null : readAt(message.payload, position.sequence);
-    if (batch?.epoch === position.epoch && batch.last >= position.offset && batch.previous <= position.offset) return;
-    const tail = await stream.tail(liveSubject(pipeline, shard, lane));
-    const stored = tail === null ? null : readAt(tail.payload, tail.sequence).epoch;
-    if (message === null && tail !== null && tail.sequence > position.sequence && stored === position.epoch) return;
-    if (stored === null || stored > position.epoch) {
-      // The stream was made anew: a copy is on its way, or here.
-      this.#voidEpoch = position.epoch;
-      return;
-    }
-    throw new CopyNeeded(
-      `lane ${this.#label} stands behind message ${position.sequence}, which the stream does not hold any more`,
-      position.epoch,
-    );
+    return place;
+  }
+
+  /**
+   * Epochs begin above all that a destination holds, unless what counts them is lost, or another pipeline of the name writes
+   * there (H6). An epoch that this writer has seen the pipeline in is our own: a copy in a higher one mends it.
+   */
+  async #checkEpoch(position: Position, stored: number): Promise<void> {
+    const { bus, pipeline, group } = this.#options;
+    const counter = (await bus.records.get(recordKey.epoch(pipeline), epochRecord))?.value.epoch ?? 0;
+    const epoch = Math.max(counter, stored);
+    if (position.epoch <= epoch) return this.#applied.begins(position.epoch);
+    const what = `the mark in ${group} is of epoch ${position.epoch}, pipeline ${pipeline} is at epoch ${epoch}`;
+    if (position.epoch <= this.#applied.epoch) throw new CopyNeeded(what, position.epoch);
+    throw new Halt("DST-005", what);
   }
 }
+
+const VOID: LogPlace = { kind: "void" };
 
 function readAt(payload: Uint8Array, sequence: number): Batch {
   try {

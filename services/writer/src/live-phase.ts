@@ -3,7 +3,7 @@ import type { ChangeSlice } from "./apply/plan-changes.ts";
 import { CopyNeeded } from "./copy-request.ts";
 import type { ChangeGroup } from "./lane-destination.ts";
 import type { LaneSession } from "./lane-session.ts";
-import { LaneChain } from "./progress/lane-chain.ts";
+import { LaneChain, type KnownHistory } from "./progress/lane-chain.ts";
 import type { LaneLog, LoggedBatch } from "./progress/lane-log.ts";
 import { PartAssembly } from "./progress/part-assembly.ts";
 
@@ -30,17 +30,21 @@ export class LivePhase {
   readonly #chain: LaneChain;
   readonly #parts = new PartAssembly();
 
-  /** `abandoned`: the epoch whose copy was given up for a newer one; everything up to the fence of that one is void. */
-  constructor(session: LaneSession, log: LaneLog, abandoned: number | null = null) {
+  /**
+   * `abandoned`: the epoch whose copy was given up for a newer one; everything up to the fence of that one is void.
+   * `history`: what of the log is applied already, where that is to be checked.
+   */
+  constructor(session: LaneSession, log: LaneLog, abandoned: number | null = null, history: KnownHistory | null = null) {
     this.#session = session;
     this.#log = log;
-    this.#chain = new LaneChain(startOf(session.position, abandoned));
+    this.#chain = new LaneChain(startOf(session.position, abandoned), history);
   }
 
   /** The fence of the next epoch, or null when the log was closed. */
   async run(): Promise<LoggedBatch | null> {
     for (;;) {
-      const first = await this.#log.next();
+      await this.#session.confirmIfDue();
+      const first = this.#log.nextIfReady() ?? (await this.#session.confirming(this.#log.next()));
       if (first === null) return null;
       const { group, fence } = this.#collect(first);
       if (group !== null) await this.#session.applyChanges(group, group.units);
@@ -56,6 +60,7 @@ export class LivePhase {
       const step = this.#chain.next(batch);
       if (step.kind === "newEpoch") return { group, fence: next };
       if (step.kind === "regress") throw this.#regress(batch, step.term, sequence);
+      if (step.kind === "otherHistory") throw this.#otherHistory(batch, step.upTo, sequence);
       if (step.kind === "gap") throw this.#gap(batch, step.expected, sequence);
       if (step.kind === "skip") continue;
       const slice = this.#sliceOf(batch);
@@ -109,6 +114,14 @@ export class LivePhase {
     );
   }
 
+  #otherHistory(batch: Batch, upTo: number, sequence: number): CopyNeeded {
+    const { label } = this.#session;
+    return new CopyNeeded(
+      `lane ${label} is applied up to offset ${upTo}, and message ${sequence} holds offsets below it of another history`,
+      batch.epoch,
+    );
+  }
+
   get #standing(): Position {
     const { position } = this.#session;
     if (position === null) throw new Error("changes are applied only behind a mark");
@@ -127,7 +140,7 @@ function startOf(position: Position | null, abandoned: number | null): { epoch: 
 }
 
 /** First row whose unit ends more than `distance` behind the batch's `previous`. */
-function firstAbove(rows: ChangeRows, distance: number): number {
+export function firstAbove(rows: ChangeRows, distance: number): number {
   if (distance <= 0) return 0;
   let row = 0;
   while (row < rows.count && (rows.ends[row] as number) <= distance) row++;
@@ -141,7 +154,7 @@ function unitsFrom({ rows, from }: ChangeSlice): number {
 }
 
 /** The unit that all its parts make up. */
-function joinParts(parts: readonly Batch[]): ChangeSlice {
+export function joinParts(parts: readonly Batch[]): ChangeSlice {
   const rows = new ChangeRows(1);
   for (const { rows: some } of parts) {
     if (some instanceof ChangeRows) for (let row = 0; row < some.count; row++) rows.copyRow(some, row);

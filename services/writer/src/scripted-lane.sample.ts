@@ -1,5 +1,5 @@
 import type { Bus } from "@sluice/bus";
-import { encodeCommand } from "@sluice/redis";
+import { encodeCommand, keySlot } from "@sluice/redis";
 import {
   BatchKind,
   ChangeFlag,
@@ -28,6 +28,7 @@ export class ScriptedLane {
   readonly pipeline: string;
   epoch = 1;
   term = 1;
+  replid = "r";
   readonly #bus: Bus;
   readonly #tails = new Map<string, number>();
 
@@ -45,7 +46,7 @@ export class ScriptedLane {
       previous: 0,
       last: 0,
       db: 0,
-      replid: "r",
+      replid: this.replid,
       rows: null,
       body: Buffer.alloc(0),
       part: null,
@@ -73,7 +74,7 @@ export class ScriptedLane {
         const args = line.split(" ");
         const body = encodeCommand(args);
         const edge = (index === 0 ? ChangeFlag.first : 0) | (index === commands.length - 1 ? ChangeFlag.last : 0);
-        rows.add(body.length, args.length, end - previous, 0, db, flags | edge, 4);
+        rows.add(body.length, args.length, end - previous, keySlot(Buffer.from(args[1] ?? "")), db, flags | edge, 4);
         bodies.push(body);
       }
     }
@@ -92,7 +93,7 @@ export class ScriptedLane {
         length: body.length,
         keyLength: name.length,
         access: 0,
-        slot: 0,
+        slot: keySlot(Buffer.from(name)),
         db: Number(db),
         type: STRING_TYPE,
         accessKind: 0,

@@ -3,7 +3,7 @@ import { Halt, type Code } from "@sluice/runtime";
 import type { HaltRecord, LaneRecord, SpecRecord } from "@sluice/wire";
 
 /** The mark is behind the unit at fault when these are found: it alone does not tell that something is missing there. */
-const BEHIND_MARK: ReadonlySet<Code> = new Set<Code>(["DST-004", "DST-007"]);
+const BEHIND_MARK: ReadonlySet<Code> = new Set<Code>(["DST-004", "DST-007", "DST-014"]);
 
 /** Whether a lane that halted so would go on behind the unit at fault if it were only run again. */
 export function isBehindMark(halt: Pick<HaltRecord, "code"> | null): boolean {

@@ -34,22 +34,20 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
       const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
       const servers = await bus.records.get(recordKey.destination(pipeline, group), destinationRecord);
       if (topology === null || servers === null) throw new Error(`the router has not written the topology of ${pipeline} yet`);
+      const open = (sealed: string): string => openSecret(sealed, config.secretKey);
+      const read = (path: string): string => readFileSync(path, "utf8");
       const graceMs = expiryGraceMs(spec.value.pipeline);
-      const endpoint = endpointOf(
-        destination,
-        (sealed) => openSecret(sealed, config.secretKey),
-        (path) => readFileSync(path, "utf8"),
-      );
       return new LaneWriter({
         pipeline,
         group,
         shard,
         lane,
-        endpoint,
+        endpoint: endpointOf(destination, open, read),
         destination: servers.value,
         topology: topology.value,
         existing: destination.existing,
         shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),
+        divergence: { policy: spec.value.pipeline.onDivergence, source: endpointOf(spec.value.pipeline.source, open, read) },
         instance: config.instance,
         bus,
         leases,

@@ -52,8 +52,23 @@ export class ApiClient {
     await this.#send("POST", `/api/v1/pipelines/${encodeURIComponent(pipeline)}/stop`, {});
   }
 
+  /** Begins the cut-over of a pipeline, or goes on with one that halted. `force`: without the source, as the destinations are. */
+  async cutover(pipeline: string, force: boolean): Promise<PipelineStatus> {
+    const path = `/api/v1/pipelines/${encodeURIComponent(pipeline)}/cutover`;
+    return this.#read(path, pipelineStatus, await this.#send("POST", path, { force }));
+  }
+
+  /** Settles the destinations of a pipeline whose records are lost. `written`: as in a pipeline file. */
+  async settle(written: unknown): Promise<void> {
+    await this.#send("POST", "/api/v1/settle", written);
+  }
+
   async #ask<T>(method: string, path: string, schema: AnswerSchema<T>): Promise<T> {
-    const answer = schema.safeParse(await this.#send(method, path));
+    return this.#read(path, schema, await this.#send(method, path));
+  }
+
+  #read<T>(path: string, schema: AnswerSchema<T>, sent: unknown): T {
+    const answer = schema.safeParse(sent);
     if (answer.success) return answer.data;
     throw new ApiRefusal(
       "SLU-001",

@@ -25,7 +25,7 @@ export interface StatusOptions extends ApiOptions {
 }
 
 /** Looks for the address at every request: a run that has been started meanwhile is found. */
-function clientOf({ api, data }: ApiOptions): ApiClient {
+export function clientOf({ api, data }: ApiOptions): ApiClient {
   return new ApiClient(async () => apiAddress(api, data, process.env));
 }
 
@@ -71,7 +71,7 @@ export async function stopPipeline(pipeline: string, options: ApiOptions): Promi
   await api.stop(pipeline);
   const deadlineMs = performance.now() + STOP_LIMIT_MS;
   let status: PipelineStatus = await api.status(pipeline);
-  while (status.state !== "stopped") {
+  while (status.state !== "stopped" && status.desired !== "cut-over") {
     if (performance.now() > deadlineMs) {
       throw new OperatorError(
         `${pipeline} is to stop, and is still ${status.state} after ${STOP_LIMIT_MS / 1000} s`,
@@ -81,5 +81,5 @@ export async function stopPipeline(pipeline: string, options: ApiOptions): Promi
     await delay(POLL_MS);
     status = await api.status(pipeline);
   }
-  process.stdout.write(`${pipeline} is stopped\n`);
+  process.stdout.write(`${pipeline} is ${status.desired === "cut-over" ? "cut over, or will be" : "stopped"}\n`);
 }

@@ -1,4 +1,4 @@
-import { ApiClient } from "../api/api-client.ts";
+import { ApiClient, ApiRefusal } from "../api/api-client.ts";
 import { DataDirectory } from "../processes/data-directory.ts";
 import { checkNatsServer } from "../processes/nats-plan.ts";
 import { readPipeline, type WrittenPipeline } from "../read-pipeline.ts";
@@ -49,7 +49,7 @@ async function keepRunning(
   screen.clear();
   screen.print(`${pipeline.name} · API http://${address} · ${nats} · data and logs in ${directory.path}`);
   const api = new ApiClient(address);
-  await api.start(pipeline.written);
+  await startUnlessCutOver(api, pipeline);
   const end = await follow(api, pipeline.name, screen, interrupted);
   if (end === "interrupted") {
     screen.print("stopping: what is stored is applied first; Ctrl-C again quits at once");
@@ -59,6 +59,16 @@ async function keepRunning(
   } else {
     screen.clear();
     screen.print(`${pipeline.name} was stopped`);
+  }
+}
+
+/** A cut-over that was under way goes on by itself. */
+async function startUnlessCutOver(api: ApiClient, { name, written }: WrittenPipeline): Promise<void> {
+  try {
+    await api.start(written);
+  } catch (cause) {
+    if (!(cause instanceof ApiRefusal) || cause.code !== "PIP-009") throw cause;
+    if ((await api.status(name)).state === "cut-over") throw cause;
   }
 }
 

@@ -79,12 +79,15 @@ export async function drain(api: ApiClient, pipeline: string, screen: Screen): P
       if (!isAsked) await api.stop(pipeline);
       isAsked = true;
       last = await api.status(pipeline);
-      if (last.state === "stopped") break;
+      if (last.state === "stopped" || last.desired === "cut-over") break;
       screen.update("stopping", `stopping · ${unapplied(last)}`);
     } catch (cause) {
       if (!(cause instanceof ApiUnreachable)) throw cause;
     }
     await delay(POLL_MS / 2);
+  }
+  if (last?.desired === "cut-over") {
+    return last.state === "cut-over" ? "the cut-over is done" : "the cut-over goes on at the next start, where it is now";
   }
   if (last === null) return "stopped without having heard from the coordinator; nothing is lost";
   return last.state === "stopped"

@@ -46,6 +46,8 @@ export class LiveView {
       case "retrying":
       case "failed":
       case "stopped":
+      case "cutting-over":
+      case "cut-over":
         return { heading: state, lines: [reason === "" ? state : `${state} · ${printable(reason)}`] };
     }
   }

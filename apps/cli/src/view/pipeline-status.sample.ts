@@ -33,6 +33,8 @@ export function sampleLane(fields: Partial<LaneStatus> = {}): LaneStatus {
     bytes: 8_000,
     transactions: 9,
     stale: 0,
+    repairedKeys: 0,
+    skippedErrors: 0,
     lagBytes: 200,
     lagSeconds: 0.3,
     retry: null,
@@ -52,11 +54,12 @@ export function samplePipeline(fields: Partial<PipelineStatus> = {}): PipelineSt
     sampledAt: 1_000,
     drained: false,
     expiryGraceMs: 1_000,
-    stream: { messages: 12, bytes: 34_000 },
+    stream: { messages: 12, bytes: 34_000, limitBytes: null },
     events: [],
     shards: [sampleShard()],
     lanes: [sampleLane()],
     checkpoint: null,
+    cutover: null,
     ...fields,
   };
 }

@@ -25,9 +25,11 @@ export function statusTable(status: PipelineStatus, nowMs: number, options: Stat
   const { name, state, desired, since, reason, stream } = status;
   const wanted = desired === "stopped" && state !== "stopped" ? " (is to stop)" : "";
   const why = reason === "" ? "" : `: ${printable(reason)}`;
+  const limit = stream.limitBytes === null ? "" : ` of ${formatBytes(stream.limitBytes)}`;
   const parts = [
     `${name}  ${state}${wanted} since ${formatSeconds(Math.max(0, nowMs - since) / 1000)}${why}`,
-    `stream ${formatCount(stream.messages)} messages, ${formatBytes(stream.bytes)}`,
+    `stream ${formatCount(stream.messages)} messages, ${formatBytes(stream.bytes)}${limit}`,
+    settlingTable(status),
     shardTable(status),
     copying(status),
     summaryTable(status),
@@ -62,6 +64,18 @@ function shardTable({ shards }: PipelineStatus): string {
 function copying(status: PipelineStatus): string {
   if (status.state !== "copying" || status.shards.length === 0) return "";
   return ["COPY", ...copyBars(shardCopies(status))].join("\n");
+}
+
+function settlingTable({ cutover }: PipelineStatus): string {
+  const groups = Object.entries(cutover?.groups ?? {});
+  if (cutover === null || cutover.phase === "cancelled" || groups.length === 0) return "";
+  const rows = groups.map(([group, { isDone, looked, expected, settled, halt, retry }]) => [
+    group,
+    isDone ? "settled" : `${formatCount(looked)} of ${formatCount(expected)} keys`,
+    formatCount(settled),
+    printable(halt?.message ?? retry?.reason ?? ""),
+  ]);
+  return table([["CUT-OVER OF", "LOOKED AT", "SET RIGHT", ""], ...rows], [2]);
 }
 
 /** A line for the lanes of each shard in each group. */

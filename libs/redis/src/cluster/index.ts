@@ -3,3 +3,4 @@ export * from "./cluster-nodes.ts";
 export * from "./cluster-slots.ts";
 export * from "./deployment.ts";
 export * from "./look-at-deployment.ts";
+export { lookThroughSentinels, primaryBySentinels, sentinelConnections } from "./sentinel.ts";

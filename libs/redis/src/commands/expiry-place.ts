@@ -1,3 +1,4 @@
+import { hasFieldExpiries } from "../rdb/field-expiries.ts";
 import type { FramedCommand } from "../resp/command-framer.ts";
 import { isWord, smallNumber } from "./argument.ts";
 import { commandTable } from "./command-table.ts";
@@ -133,7 +134,15 @@ export function expiryRule(id: number, command: FramedCommand): ExpiryPlace | nu
   return ruleById[id]?.(command) ?? null;
 }
 
-/** True when the command carries an expiry, relative or absolute. */
+/** True when the command carries an expiry, relative or absolute; those of a hash's fields inside a payload count. */
 export function carriesExpiry(id: number, command: FramedCommand): boolean {
-  return expiryRule(id, command) !== null;
+  if (id === SET_ID && command.argc === 3) return false;
+  const rule = ruleById[id];
+  return rule !== undefined && (rule(command) !== null || restoresFieldExpiries(id, command));
+}
+
+/** True for a RESTORE whose payload may hold expiries of fields (argument 3; its first byte is the type). */
+export function restoresFieldExpiries(id: number, command: FramedCommand): boolean {
+  if (ruleById[id] !== restoreRule || command.argc < 4 || command.argLengths[3] === 0) return false;
+  return hasFieldExpiries(command.buffer[command.argStarts[3]!]!);
 }

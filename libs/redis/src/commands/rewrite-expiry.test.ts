@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CommandFramer } from "../resp/command-framer.ts";
+import { restorePayload } from "../rdb/dump-payload.ts";
 import { encodeCommand } from "../resp/encode-command.ts";
 import type { CommandArgument } from "../resp/encode-command.ts";
 import { commandTable } from "./command-table.ts";
@@ -146,5 +147,26 @@ describe("shiftExpiry", () => {
         expect(restored).toEqual(encodeCommand(["RESTORE", key, NOW_MS + ms + 1, value, "REPLACE", "ABSTTL"]));
       }),
     );
+  });
+
+  test("a RESTORE of a hash whose fields expire: both its own expiry and theirs, and each alone", () => {
+    // Minimum 5000; a: no expiry, b: 5000.
+    const hash = (minimum: number): Buffer =>
+      Buffer.concat(
+        restorePayload(
+          24,
+          Buffer.from([minimum & 0xff, minimum >> 8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 97, 1, 118, 1, 1, 98, 1, 118]),
+        ),
+      );
+    const shifted = (ttl: number, ...options: string[]): Buffer | null => {
+      const command = framed(["RESTORE", "k", ttl, hash(5000), ...options]);
+      expect(carriesExpiry(commandTable.idOfCommand(command), command)).toBe(true);
+      return shiftExpiry(command, (ms) => ms + 7);
+    };
+    expect(shifted(0, "REPLACE")).toEqual(encodeCommand(["RESTORE", "k", 0, hash(5007), "REPLACE"]));
+    expect(shifted(1000, "ABSTTL")).toEqual(encodeCommand(["RESTORE", "k", 1007, hash(5007), "ABSTTL"]));
+    const plain = framed(["RESTORE", "k", 0, Buffer.concat(restorePayload(4, Buffer.of(1, 1, 97, 1, 118)))]);
+    expect(carriesExpiry(commandTable.idOfCommand(plain), plain)).toBe(false);
+    expect(shiftExpiry(plain, () => expect.unreachable())).toBeNull();
   });
 });

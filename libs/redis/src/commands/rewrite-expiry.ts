@@ -1,8 +1,9 @@
+import { shiftedFieldExpiries } from "../rdb/field-expiries.ts";
 import type { FramedCommand } from "../resp/command-framer.ts";
 import { headerBytes, writeArgument, writeHeader } from "../resp/encode-command.ts";
 import { textOf } from "./argument.ts";
 import { commandTable } from "./command-table.ts";
-import { expiryRule } from "./expiry-place.ts";
+import { expiryRule, restoresFieldExpiries } from "./expiry-place.ts";
 import type { ExpiryPlace } from "./expiry-place.ts";
 
 /** A command that carries an expiry which is not a whole number, so no server can have accepted it. */
@@ -14,7 +15,7 @@ export class ExpiryError extends Error {
 const MAX_DATE_MS = 8_640_000_000_000_000n;
 
 /** A new argument, or a range `[from, to)` of the old ones. */
-type Part = string | readonly [from: number, to: number];
+type Part = string | Buffer | readonly [from: number, to: number];
 
 /** Position where the raw RESP of an argument begins. Framed lengths have no leading zeros, so the header's size follows from the length. */
 function rawStart(command: FramedCommand, index: number): number {
@@ -26,7 +27,7 @@ function assemble(command: FramedCommand, parts: readonly Part[]): Buffer {
   let count = 0;
   let size = 0;
   for (const part of parts) {
-    if (typeof part === "string") {
+    if (typeof part === "string" || Buffer.isBuffer(part)) {
       count++;
       size += headerBytes(part.length) + part.length + 2;
     } else if (part[1] > part[0]) {
@@ -37,7 +38,7 @@ function assemble(command: FramedCommand, parts: readonly Part[]): Buffer {
   const target = Buffer.allocUnsafe(headerBytes(count) + size);
   let at = writeHeader(target, 0, 42, count);
   for (const part of parts) {
-    if (typeof part === "string") at = writeArgument(target, at, part);
+    if (typeof part === "string" || Buffer.isBuffer(part)) at = writeArgument(target, at, part);
     else if (part[1] > part[0]) at += command.buffer.copy(target, at, rawStart(command, part[0]), rawEnd(command, part[1]));
   }
   return target;
@@ -60,7 +61,7 @@ function milliseconds(command: FramedCommand, place: ExpiryPlace): bigint {
 }
 
 /** The command with the absolute expiry `ms` in place of the one it has, in its form for absolute milliseconds. */
-function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string): Buffer {
+function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string, payload: Buffer | null = null): Buffer {
   const argc = command.argc;
   const at = place.valueAt;
   switch (place.form) {
@@ -73,7 +74,7 @@ function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string): B
     case "getex":
       return assemble(command, ["PEXPIREAT", [1, 2], ms]);
     case "restore":
-      return assemble(command, [[0, 2], ms, [3, argc], ...(place.isRelative ? ["ABSTTL"] : [])]);
+      return assemble(command, [[0, 2], ms, payload ?? [3, 4], [4, argc], ...(place.isRelative ? ["ABSTTL"] : [])]);
     case "option":
     default:
       return assemble(command, [[0, at - 1], "PXAT", ms, [at + 1, argc]]);
@@ -99,13 +100,22 @@ export function absoluteExpiry(command: FramedCommand, nowMs: number): Buffer | 
 /**
  * The command as RESP with its absolute expiry replaced by `shift` of it (milliseconds since the epoch, both ways); null when it carries no absolute one.
  * Seconds become milliseconds: EXPIREAT -> PEXPIREAT, EXAT -> PXAT, HEXPIREAT -> HPEXPIREAT; GETEX becomes PEXPIREAT.
+ * A RESTORE of a hash whose fields expire gets a payload in which they do later, too.
  * An expiry beyond the year 275 760 (the end of JavaScript's dates) stays what it is: such a key does not expire.
  * @throws {ExpiryError} the expiry is not a whole number.
  */
 export function shiftExpiry(command: FramedCommand, shift: (ms: number) => number): Buffer | null {
-  const place = expiryRule(commandTable.idOfCommand(command), command);
-  if (place === null || place.isRelative) return null;
-  const ms = milliseconds(command, place);
-  if (ms > MAX_DATE_MS || ms < -MAX_DATE_MS) return null;
-  return withAbsolute(command, place, String(shift(Number(ms))));
+  const id = commandTable.idOfCommand(command);
+  const payload = restoresFieldExpiries(id, command) ? shiftedFieldExpiries(payloadOf(command), shift) : null;
+  const place = expiryRule(id, command);
+  const ms = place === null || place.isRelative ? null : milliseconds(command, place);
+  if (place !== null && ms !== null && ms <= MAX_DATE_MS && ms >= -MAX_DATE_MS) {
+    return withAbsolute(command, place, String(shift(Number(ms))), payload);
+  }
+  return payload === null ? null : assemble(command, [[0, 3], payload, [4, command.argc]]);
+}
+
+function payloadOf(command: FramedCommand): Buffer {
+  const start = command.argStarts[3]!;
+  return command.buffer.subarray(start, start + command.argLengths[3]!);
 }

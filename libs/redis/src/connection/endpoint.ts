@@ -7,6 +7,17 @@ export interface Endpoint {
   /** ACL user (Redis 6). Without it AUTH takes the password alone. */
   readonly user?: string;
   readonly password?: string;
+  /** Present: `host` and `port` are those of a Sentinel, and these tell where the server is. Nothing connects there by itself. */
+  readonly sentinels?: Sentinels;
+}
+
+/** Sentinels that know where a primary is; with TLS where the endpoint has it. */
+export interface Sentinels {
+  /** The name under which they watch it. */
+  readonly primary: string;
+  readonly servers: readonly { readonly host: string; readonly port: number }[];
+  readonly user?: string;
+  readonly password?: string;
 }
 
 export interface EndpointTls {

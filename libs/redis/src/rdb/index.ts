@@ -1,6 +1,8 @@
 export { Crc64 } from "../crc64.ts";
 export { dumpFooter, readDumpPayload } from "./dump-payload.ts";
 export type { DumpPayload } from "./dump-payload.ts";
+export { hasFieldExpiries, PLAIN_HASH, readFieldExpiries } from "./field-expiries.ts";
+export type { FieldExpiries } from "./field-expiries.ts";
 export { RdbEntry } from "./rdb-entry.ts";
 export { RdbError } from "./rdb-error.ts";
 export { RdbReader } from "./rdb-reader.ts";

@@ -36,7 +36,10 @@ export class DeploymentSide {
       const urls = (isList(deployment) ? deployment : [deployment]).map(urlOf);
       return new DeploymentSide(urls.map((url) => ({ name: hostOf(url), client: openClient(url), owns: undefined })));
     }
-    const { askedUrl, view } = await askForMembers([...new Set([deployment.url, ...(deployment.urls ?? [])])]);
+    const { askedUrl, view } = await askForMembers(
+      [...new Set([deployment.url, ...(deployment.urls ?? [])])],
+      deployment.directPorts,
+    );
     const primaries = view.filter((member) => member.primaryId === undefined && !hasFailed(member));
     return new DeploymentSide(
       primaries.map((member) => {

@@ -2,6 +2,10 @@
 export interface PrimaryIdentity {
   readonly version: string;
   readonly replid: string;
+  /** The former replication id, and the offset up to before which it may be continued; -1 where there is none. */
+  readonly former: { readonly replid: string; readonly secondOffset: number };
+  /** It says that it is a replica itself. */
+  readonly isReplica: boolean;
   readonly replOffset: number;
   readonly firstOffset: number;
   readonly replicas: number;
@@ -60,11 +64,11 @@ function info(sections: readonly string[], identity: PrimaryIdentity): string {
     persistence: ["loading:0", "rdb_bgsave_in_progress:0"],
     memory: ["used_memory:1000000", "maxmemory:0"],
     replication: [
-      "role:master",
+      ...(identity.isReplica ? ["role:slave", "master_host:127.0.0.1", "master_port:1"] : ["role:master"]),
       `connected_slaves:${identity.replicas}`,
-      ...(hasReplid ? [`master_replid:${identity.replid}`, `master_replid2:${"0".repeat(40)}`] : []),
+      ...(hasReplid ? [`master_replid:${identity.replid}`, `master_replid2:${identity.former.replid}`] : []),
       `master_repl_offset:${identity.replOffset}`,
-      ...(hasReplid ? ["second_repl_offset:-1"] : []),
+      ...(hasReplid ? [`second_repl_offset:${identity.former.secondOffset}`] : []),
       "repl_backlog_active:1",
       "repl_backlog_size:1048576",
       `repl_backlog_first_byte_offset:${identity.firstOffset}`,

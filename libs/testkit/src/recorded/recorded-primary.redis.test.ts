@@ -107,6 +107,32 @@ describe("RecordedPrimary answers", () => {
     expect(primary.acks.map((ack) => ack.offset)).toEqual([0]);
   });
 
+  test("a promoted replica's answers: the former history is continued up to where it was promoted", async () => {
+    await using primary = await RecordedPrimary.start({ version: "7.0.15" });
+    const [former, promotedAt] = [primary.replid, primary.finalOffset - 100];
+    primary.failOver(promotedAt);
+    expect([primary.replid === former, primary.finalOffset]).toEqual([false, promotedAt]);
+    const psync = async (id: string, offset: number): Promise<string> => {
+      const answer = await talk(primary.port, `REPLCONF capa psync2\r\nPSYNC ${id} ${offset}\r\n`, 5 + 50);
+      return answer.toString("latin1", 5).split("\r\n")[0] ?? "";
+    };
+    expect(await psync(former, promotedAt + 1)).toBe(`+CONTINUE ${primary.replid}`);
+    expect(await psync(former, promotedAt + 2)).toContain(`+FULLRESYNC ${primary.replid.slice(0, 30)}`);
+    primary.forgetBefore(promotedAt);
+    expect(await psync(primary.replid, promotedAt)).toBe(`+CONTINUE ${primary.replid}`);
+    expect(await psync(primary.replid, promotedAt - 1)).toContain("+FULLRESYNC");
+    expect(primary.psyncs).toEqual([former, former, primary.replid, primary.replid]);
+    const client = openClient(primary.url);
+    const info = await client.info("replication");
+    expect(info).toContain(`role:master\r\n`);
+    expect(info).toContain(`master_replid2:${former}\r\n`);
+    expect(info).toContain(`second_repl_offset:${promotedAt + 1}\r\n`);
+    expect(info).toContain(`repl_backlog_first_byte_offset:${promotedAt}\r\n`);
+    primary.pretendReplica(true);
+    expect(await client.info("replication")).toContain("role:slave\r\n");
+    client.disconnect();
+  });
+
   test("an ordinary client's questions", async () => {
     await using primary = await RecordedPrimary.start({ version: "6.2.16" });
     const client = openClient(primary.url);

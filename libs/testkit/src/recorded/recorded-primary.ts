@@ -31,10 +31,10 @@ export interface ReceivedAck {
 
 interface Script {
   readonly version: FixtureVersion;
-  readonly replid: string;
+  replid: string;
   readonly startOffset: number;
   /** From the reply to PSYNC to the byte before the stream. */
-  readonly prologue: Buffer;
+  prologue: Buffer;
   readonly isDiskless: boolean;
   /** Replies of the recorded handshake by REPLCONF option. */
   readonly replies: ReadonlyMap<string, string>;
@@ -53,16 +53,24 @@ interface Script {
  * As on the real server, +CONTINUE names the replication id from 4.0 on and for replicas with `capa psync2`. Any other id or
  * offset gets the full resync again, from the recorded offset on (a real server would start at its current one). INFO, ROLE,
  * CONFIG GET and PING are answered on every connection; other commands are unknown. It sends no PING of its own.
+ *
+ * `failOver` puts a promoted replica in its place, and `forgetBefore` shortens its backlog.
  */
 export class RecordedPrimary implements AsyncDisposable {
   readonly port: number;
   /** Every REPLCONF ACK of every link, in order of arrival. */
   readonly acks: ReceivedAck[] = [];
+  /** The replication id of every PSYNC, in order of arrival; `?` where a full copy was asked for. */
+  readonly psyncs: string[] = [];
   readonly #script: Script;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #links = new Set<PlayedLink>();
   readonly #chunkSizes: readonly number[];
+  /** What the former history is called, and where it ends: as replication.c has it (`replid2`, `second_replid_offset`). */
+  #former = { replid: "0".repeat(40), secondOffset: -1 };
+  #firstOffset: number;
+  #isReplica = false;
   #fullSyncs = 0;
   #partialSyncs = 0;
 
@@ -70,6 +78,7 @@ export class RecordedPrimary implements AsyncDisposable {
     this.port = port;
     this.#script = script;
     this.#chunkSizes = chunkSizes;
+    this.#firstOffset = script.startOffset + 1;
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
@@ -125,6 +134,36 @@ export class RecordedPrimary implements AsyncDisposable {
     const isReached = (): boolean => this.acks.some((ack) => ack.offset >= offset);
     const details = (): string => `acknowledged so far: ${this.acks.at(-1)?.offset ?? "nothing"}`;
     await waitUntil(`a replica acknowledges offset ${offset}`, isReached, { timeoutMs, details });
+  }
+
+  /**
+   * A replica that had got the stream up to `offset` takes its place: it forgets what follows, goes on under another replication
+   * id, and knows the former one up to there. Cuts all connections.
+   */
+  failOver(offset: number): void {
+    const script = this.#script;
+    const [former, next] = [script.replid, randomBytes(20).toString("hex")];
+    this.#former = { replid: former, secondOffset: offset + 1 };
+    script.replid = next;
+    script.stream = script.stream.subarray(0, offset - script.startOffset);
+    script.prologue = Buffer.from(script.prologue.toString("latin1").replace(former, next), "latin1");
+    this.disconnectAll();
+  }
+
+  /** Its backlog begins at `offset` from now on: what comes before can't be continued any more. */
+  forgetBefore(offset: number): void {
+    this.#firstOffset = offset;
+  }
+
+  /** Sends another RDB from now on, in the same form, with the same stream behind it. */
+  serve(rdb: Buffer): void {
+    const script = this.#script;
+    script.prologue = prologueOf(script.replid, script.startOffset, rdb, script.isDiskless);
+  }
+
+  /** Says of itself that it is a replica, or no longer. */
+  pretendReplica(isReplica: boolean): void {
+    this.#isReplica = isReplica;
   }
 
   /** Cuts all connections; it goes on listening. */
@@ -194,15 +233,18 @@ export class RecordedPrimary implements AsyncDisposable {
   #synchronise(link: PlayedLink, replid: string, offset: number): void {
     const { version, prologue, isDiskless, startOffset } = this.#script;
     if (this.#links.has(link)) return; // a second PSYNC of a replica is ignored
+    this.psyncs.push(replid);
     this.#links.add(link);
     const goOnline = (from: number): void => {
       link.isOnline = true;
       link.play(this.#script.stream.subarray(from));
     };
-    if (replid === this.#script.replid && offset > startOffset && offset <= this.finalOffset + 1) {
+    const last = replid === this.#former.replid ? this.#former.secondOffset : this.finalOffset + 1;
+    const isKnown = replid === this.#script.replid || replid === this.#former.replid;
+    if (isKnown && offset >= this.#firstOffset && offset <= last) {
       this.#partialSyncs++;
       const isNamed = majorOf(version) >= 4 && link.capabilities.has("psync2");
-      link.play(Buffer.from(isNamed ? `+CONTINUE ${replid}\r\n` : "+CONTINUE\r\n"));
+      link.play(Buffer.from(isNamed ? `+CONTINUE ${this.#script.replid}\r\n` : "+CONTINUE\r\n"));
       goOnline(offset - startOffset - 1);
       return;
     }
@@ -213,9 +255,11 @@ export class RecordedPrimary implements AsyncDisposable {
   }
 
   #identity(): PrimaryIdentity {
-    const { version, replid, startOffset } = this.#script;
+    const { version, replid } = this.#script;
     const { finalOffset: replOffset, port } = this;
-    return { version, replid, replOffset, firstOffset: startOffset + 1, replicas: this.#links.size, port };
+    const former = this.#former;
+    const firstOffset = this.#firstOffset;
+    return { version, replid, former, replOffset, firstOffset, replicas: this.#links.size, port, isReplica: this.#isReplica };
   }
 }
 
@@ -243,17 +287,21 @@ function rdbScript(options: RecordedPrimaryOptions, rdb: string | Buffer): Scrip
   const replid = randomBytes(20).toString("hex");
   const startOffset = majorOf(options.version) >= 4 ? 0 : 1; // as a server of that version has it at its first full resync
   const isDiskless = options.recording === "replication-diskless";
-  const marker = randomBytes(20).toString("hex");
-  const header = `+FULLRESYNC ${replid} ${startOffset}\r\n$${isDiskless ? `EOF:${marker}` : content.length}\r\n`;
   return {
     version: options.version,
     replid,
     startOffset,
-    prologue: Buffer.concat([Buffer.from(header), content, Buffer.from(isDiskless ? marker : "")]),
+    prologue: prologueOf(replid, startOffset, content, isDiskless),
     isDiskless,
     replies: acceptedOptions(options.version),
     stream: options.stream ?? Buffer.alloc(0),
   };
+}
+
+function prologueOf(replid: string, startOffset: number, rdb: Buffer, isDiskless: boolean): Buffer {
+  const marker = randomBytes(20).toString("hex");
+  const header = `+FULLRESYNC ${replid} ${startOffset}\r\n$${isDiskless ? `EOF:${marker}` : rdb.length}\r\n`;
+  return Buffer.concat([Buffer.from(header), rdb, Buffer.from(isDiskless ? marker : "")]);
 }
 
 /** REPLCONF options that every recorded version takes, and ip-address from 3.2 on (replication.c, replconfCommand). */

@@ -23,16 +23,21 @@ export interface ClusterMember {
 /** How one node of a cluster sees all of them, itself included. */
 export type ClusterView = readonly ClusterMember[];
 
-/** Reads CLUSTER NODES (redis.io, "CLUSTER NODES": serialization format). */
-export async function readClusterView(client: Redis): Promise<ClusterView> {
+/**
+ * Reads CLUSTER NODES (redis.io, "CLUSTER NODES": serialization format).
+ *
+ * @param directPorts the ports on which nodes really listen, by those that they announce, where these differ
+ */
+export async function readClusterView(client: Redis, directPorts?: ReadonlyMap<number, number>): Promise<ClusterView> {
   const text = String(await client.call("CLUSTER", "NODES"));
   return text.split("\n").flatMap((line) => {
     const [id = "", address = "", flags = "", primary = "-", , , , link, ...slots] = line.split(" ");
     if (address === "") return [];
+    const port = Number(/:(\d+)@/.exec(address)?.[1]);
     return {
       id,
       host: address.slice(0, address.lastIndexOf(":")),
-      port: Number(/:(\d+)@/.exec(address)?.[1]),
+      port: directPorts?.get(port) ?? port,
       flags: new Set(flags.split(",")),
       primaryId: primary === "-" ? undefined : primary,
       isLinked: link === "connected",
@@ -61,10 +66,12 @@ export function memberUrl(askedUrl: string, member: ClusterMember): string {
 /**
  * Asks one node after the other until one answers with the members of its cluster.
  *
+ * @param directPorts see `readClusterView`
  * @throws Error naming them all when none does
  */
 export async function askForMembers(
   urls: readonly string[],
+  directPorts?: ReadonlyMap<number, number>,
 ): Promise<{ readonly askedUrl: string; readonly view: ClusterView }> {
   let lastError: unknown;
   for (const askedUrl of urls) {
@@ -74,7 +81,7 @@ export async function askForMembers(
       socketTimeout: ASK_TIMEOUT_MS,
     });
     try {
-      return { askedUrl, view: await readClusterView(client) };
+      return { askedUrl, view: await readClusterView(client, directPorts) };
     } catch (error) {
       lastError = error;
     } finally {

@@ -66,4 +66,20 @@ describe("RedisCluster", () => {
     const held = await Promise.all(oracle.servers.map((server) => server.client().keys("*")));
     expect(held.flat().toSorted()).toEqual(["{t}a", "{t}b"]);
   });
+
+  test("with proxies: its addresses are theirs, the failover too, and the test's own clients go around them", async () => {
+    await using cluster = await RedisCluster.start({ replicas: 1, isProxied: true });
+    const [first, , , replica] = cluster.nodes as [RedisServer, RedisServer, RedisServer, RedisServer];
+    const announced = String(await first.client().call("CLUSTER", "NODES"));
+    for (const node of cluster.nodes) expect(announced).toContain(`127.0.0.1:${cluster.proxyOf(node).port}@`);
+    expect(cluster.announcedUrl).toBe(`redis://127.0.0.1:${cluster.proxyOf(first).port}`);
+    expect(await cluster.primaries()).toEqual(cluster.nodes.slice(0, 3));
+    for (const node of cluster.nodes.slice(0, 3)) cluster.proxyOf(node).pause();
+    const client = cluster.client();
+    await client.set("{t}a", "1");
+    for (const node of cluster.nodes) cluster.proxyOf(node).resume();
+    await cluster.settled();
+    expect(await cluster.failover(first)).toBe(replica);
+    expect(await client.get("{t}a")).toBe("1");
+  });
 });

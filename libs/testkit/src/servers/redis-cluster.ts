@@ -1,4 +1,5 @@
 import { Cluster, type Redis } from "ioredis";
+import { TcpProxy } from "../proxy/tcp-proxy.ts";
 import { freeClusterPort } from "./free-port.ts";
 import { agreementText, hasFailed, ownsSlot, readClusterView, type ClusterMember, type ClusterView } from "./cluster-view.ts";
 import { parseSlots, SLOTS } from "./key-slot.ts";
@@ -13,6 +14,8 @@ export interface ClusterEndpoint {
   readonly url: string;
   /** Nodes to ask when the one of `url` does not answer. */
   readonly urls?: readonly string[];
+  /** The ports on which its nodes really listen, by those that they announce: how to go around their proxies. */
+  readonly directPorts?: ReadonlyMap<number, number>;
 }
 
 export interface RedisClusterOptions {
@@ -24,6 +27,8 @@ export interface RedisClusterOptions {
   readonly layout?: readonly string[];
   /** Lines of redis.conf of every node, see `RedisServerOptions`. */
   readonly config?: Readonly<Record<string, string>>;
+  /** Every node announces a proxy of its own in its place, see `proxyOf`; also to its replicas. Default false. */
+  readonly isProxied?: boolean;
 }
 
 /** A migration of one slot that stands still with its keys at both nodes. */
@@ -53,12 +58,16 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
   readonly cluster = true;
   /** As they were started: the first primaries, their replicas, then those of `addNode`. Roles change, the order does not. */
   readonly nodes: RedisServer[] = [];
+  readonly directPorts = new Map<number, number>();
   readonly #config: Readonly<Record<string, string>>;
+  readonly #isProxied: boolean;
+  readonly #proxies = new Map<RedisServer, TcpProxy>();
   readonly #clients: Cluster[] = [];
   readonly #admins = new Map<RedisServer, Redis>();
 
-  private constructor(config: Readonly<Record<string, string>>) {
+  private constructor(config: Readonly<Record<string, string>>, isProxied: boolean) {
     this.#config = { ...CLUSTER_CONFIG, ...config };
+    this.#isProxied = isProxied;
   }
 
   /** Resolves when it is `settled`. @throws Error when redis-server is missing or that takes more than 30 s */
@@ -67,7 +76,7 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
     if (layout.length !== primaries)
       throw new RangeError(`a layout for ${layout.length} primaries, but ${primaries} primaries`);
     const slots = layout.map((ranges) => parseSlots(ranges));
-    const cluster = new RedisCluster(config);
+    const cluster = new RedisCluster(config, options.isProxied === true);
     try {
       await cluster.#grow(primaries * (1 + replicas));
       await Promise.all(slots.map((own, place) => claimSlots(cluster.#admin(cluster.#node(place)), own)));
@@ -91,6 +100,19 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
     return this.#node(0).url;
   }
 
+  /** As its nodes announce it: the first node, or the proxy before it. */
+  get announcedUrl(): string {
+    const proxy = this.#proxies.get(this.#node(0));
+    return proxy === undefined ? this.url : `redis://127.0.0.1:${proxy.port}`;
+  }
+
+  /** What stands between a node and everybody who has its address from the cluster. @throws Error unless `isProxied` */
+  proxyOf(node: RedisServer): TcpProxy {
+    const proxy = this.#proxies.get(node);
+    if (proxy === undefined) throw new Error(`the node on port ${node.port} has no proxy`);
+    return proxy;
+  }
+
   get urls(): string[] {
     return this.nodes.map((node) => node.url);
   }
@@ -101,6 +123,9 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
     const client = new Cluster(seeds, {
       redisOptions: { protocol: 2, disableClientInfo: true, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 100 },
       clusterRetryStrategy: () => 50,
+      natMap: Object.fromEntries(
+        [...this.directPorts].map(([announced, port]) => [`127.0.0.1:${announced}`, { host: "127.0.0.1", port }]),
+      ),
     });
     client.on("error", () => undefined);
     this.#clients.push(client);
@@ -245,14 +270,23 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.disconnect();
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
+    await Promise.all([...this.#proxies.values()].map((proxy) => proxy[Symbol.asyncDispose]()));
   }
 
   async #grow(count: number): Promise<RedisServer[]> {
-    const added = await Promise.all(
-      Array.from({ length: count }, async () => RedisServer.start({ port: await freeClusterPort(), config: this.#config })),
-    );
+    const added = await Promise.all(Array.from({ length: count }, () => this.#startNode()));
     this.nodes.push(...added);
     return added;
+  }
+
+  async #startNode(): Promise<RedisServer> {
+    const port = await freeClusterPort();
+    if (!this.#isProxied) return RedisServer.start({ port, config: this.#config });
+    const proxy = await TcpProxy.start({ to: { host: "127.0.0.1", port } });
+    this.directPorts.set(proxy.port, port);
+    const node = await RedisServer.start({ port, config: { ...this.#config, "cluster-announce-port": String(proxy.port) } });
+    this.#proxies.set(node, proxy);
+    return node;
   }
 
   /** Introduces the first node to all others; they hear of each other from it. */
@@ -308,7 +342,7 @@ export class RedisCluster implements AsyncDisposable, ClusterEndpoint {
   }
 
   async #viewOf(node: RedisServer): Promise<ClusterView> {
-    return readClusterView(this.#admin(node));
+    return readClusterView(this.#admin(node), this.directPorts);
   }
 
   /** What a node says about itself. */

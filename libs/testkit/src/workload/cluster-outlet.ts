@@ -48,18 +48,20 @@ export class ClusterOutlet implements Outlet {
   readonly #waiting = new Set<number>();
   /** The URL of each slot's owner. */
   readonly #owners = new Map<number, string>();
+  readonly #directPorts: ReadonlyMap<number, number> | undefined;
   #members: string[];
   #isRefreshing = false;
   #flushTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  private constructor(urls: readonly string[]) {
+  private constructor(urls: readonly string[], directPorts: ReadonlyMap<number, number> | undefined) {
+    this.#directPorts = directPorts;
     this.#members = [...urls];
   }
 
   /** @throws Error when no node answers or one that owns slots can't be connected to */
   static async open(endpoint: ClusterEndpoint): Promise<ClusterOutlet> {
-    const outlet = new ClusterOutlet([...new Set([endpoint.url, ...(endpoint.urls ?? [])])]);
+    const outlet = new ClusterOutlet([...new Set([endpoint.url, ...(endpoint.urls ?? [])])], endpoint.directPorts);
     await outlet.#readOwners();
     if (outlet.#owners.size === 0) throw new Error(`the cluster of ${endpoint.url} has no slots`);
     const links = [...new Set(outlet.#owners.values())].map((url) => outlet.#link(url));
@@ -167,7 +169,7 @@ export class ClusterOutlet implements Outlet {
     } else {
       const target = new URL(url);
       if (redirect.host !== "") target.hostname = redirect.host;
-      target.port = String(redirect.port);
+      target.port = String(this.#directPorts?.get(redirect.port) ?? redirect.port);
       if (redirect.kind === "ask") job.askUrl = target.toString();
       else this.#owners.set(job.slot, target.toString());
     }
@@ -187,7 +189,7 @@ export class ClusterOutlet implements Outlet {
 
   /** Asks another node each time, since one that was cut off has an old view. */
   async #readOwners(): Promise<void> {
-    const { askedUrl, view } = await askForMembers(this.#members);
+    const { askedUrl, view } = await askForMembers(this.#members, this.#directPorts);
     const living = view.filter((member) => !hasFailed(member));
     const urls = living.map((member) => memberUrl(askedUrl, member));
     if (urls.length > 0) this.#members = [...urls.slice(1), ...urls.slice(0, 1)];

@@ -21,6 +21,8 @@ export interface WorkloadOptions {
   readonly cluster?: boolean;
   /** More nodes of the cluster, in case the first one is down when it starts. */
   readonly urls?: readonly string[];
+  /** See `ClusterEndpoint`. */
+  readonly directPorts?: ReadonlyMap<number, number>;
   /** Print it: the same seed and options give the same commands, apart from absolute expiry times. */
   readonly seed: number;
   /** Commands per second over all databases; MULTI and EXEC count. */
@@ -161,8 +163,8 @@ export class Workload implements AsyncDisposable {
   }
 
   async #openOutlet(db: number): Promise<Outlet> {
-    const { url, urls = [], cluster = false } = this.#options;
-    return cluster ? ClusterOutlet.open({ cluster, url, urls }) : new ServerOutlet(openClient(url, db));
+    const { url, urls = [], cluster = false, directPorts = new Map() } = this.#options;
+    return cluster ? ClusterOutlet.open({ cluster, url, urls, directPorts }) : new ServerOutlet(openClient(url, db));
   }
 
   #sumOfRedirects(): number {

@@ -1,11 +1,20 @@
 import { fastify, type FastifyInstance } from "fastify";
 import { describeFault, Fault, Retryable, type Logger } from "@sluice/runtime";
-import { pipelineList, pipelineStatus, recordKey, writtenSpec, type PipelineList, type PipelineStatus } from "@sluice/wire";
+import {
+  cutoverRecord,
+  pipelineList,
+  pipelineStatus,
+  recordKey,
+  writtenSpec,
+  type PipelineList,
+  type PipelineStatus,
+} from "@sluice/wire";
 import type { SourceView } from "../checkpoint/lane-lag.ts";
 import type { KnownPipeline, PipelineBook } from "../lifecycle/pipeline-book.ts";
+import { requestCutover } from "../settle/request-cutover.ts";
 import { statusOf } from "./pipeline-status.ts";
 import { Refusal } from "./refusal.ts";
-import { startPipeline, stopPipeline, type DeskDeps } from "./start-pipeline.ts";
+import { settlePosted, startPipeline, stopPipeline, type DeskDeps } from "./start-pipeline.ts";
 
 const BODY_LIMIT_BYTES = 1024 * 1024;
 
@@ -60,7 +69,32 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     deps.log.info({ pipeline: name }, "stop asked for");
     return reply.status(202).send(await status(name, deps));
   });
+  api.post<{ Params: { name: string } }>("/api/v1/pipelines/:name/cutover", async (request, reply) => {
+    const { name } = request.params;
+    const active = activeOf(deps);
+    const known = await knownOf(name, active, deps);
+    if (known === null) throw noSuchPipeline(name);
+    const isForced = readForce(request.body);
+    const state = known.state?.value.state ?? "created";
+    await requestCutover({ name, isForced, state, nowMs: deps.clock.nowMs() }, deps.records);
+    deps.log.info({ pipeline: name, isForced }, "cut-over asked for");
+    return reply.status(202).send(await status(name, deps));
+  });
+  api.post("/api/v1/settle", async (request, reply) => {
+    activeOf(deps);
+    const name = await settlePosted(request.body, deps);
+    deps.log.info({ pipeline: name }, "settling asked for");
+    return reply.status(202).send(await status(name, deps));
+  });
   return api;
+}
+
+/** `{}` or `{"force": true}`. */
+function readForce(body: unknown): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  const { force = false, ...others } = body as { force?: unknown };
+  if (typeof force === "boolean" && Object.keys(others).length === 0) return force;
+  throw new Refusal(400, "API-001", "expected an object with nothing but `force`, true or false");
 }
 
 async function status(name: string, deps: ApiDeps): Promise<PipelineStatus> {
@@ -78,6 +112,8 @@ async function knownOf(name: string, { book }: ActiveCoordinator, { records }: A
   const spec = await records.get(key, writtenSpec);
   if (spec === null) return null;
   book.take({ key, ...spec });
+  const cutover = await records.get(recordKey.cutover(name), cutoverRecord);
+  if (cutover !== null) book.take({ key: recordKey.cutover(name), ...cutover });
   return book.get(name);
 }
 

@@ -41,3 +41,15 @@ test("a pipeline is drained when all its lanes are, by a fresh sample of every s
   expect(drainedBy(view(true), view(false))).toBe(false);
   expect(drainedBy(view(true), null)).toBe(false);
 });
+
+test("a lane tells what it repaired and passed over", () => {
+  const book = new PipelineBook();
+  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: 1 });
+  book.take({ key: "pipeline.p.topology", value: { mode: "cluster", lanes: 2, shards, events: [] }, revision: 2 });
+  book.take({ key: "pipeline.p.lane.main.s0.0", value: { ...lane, repairedKeys: 3, skippedErrors: 2 }, revision: 3 });
+  const { lanes } = statusOf(book.get("p")!, new Map(), null);
+  expect(lanes.map(({ repairedKeys, skippedErrors }) => [repairedKeys, skippedErrors])).toEqual([
+    [3, 2],
+    [0, 0],
+  ]);
+});

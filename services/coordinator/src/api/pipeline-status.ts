@@ -26,11 +26,12 @@ export function statusOf(
     sampledAt: sampled.length === 0 ? 0 : Math.min(...sampled),
     drained: isEveryShardFresh && lanes.length > 0 && lanes.every(({ isDrained }) => isDrained),
     expiryGraceMs: expiryGraceMs(spec.pipeline),
-    stream: { messages: stream?.messages ?? 0, bytes: stream?.bytes ?? 0 },
+    stream: { messages: stream?.messages ?? 0, bytes: stream?.bytes ?? 0, limitBytes: stream?.limitBytes ?? null },
     events: known.topology?.value.events ?? [],
     shards,
     lanes: lanes.map(({ status }) => status),
     checkpoint: known.checkpoint?.value ?? null,
+    cutover: known.cutover?.value ?? null,
   };
 }
 
@@ -76,6 +77,8 @@ function laneStatusesOf(
       bytes: seen?.bytes ?? 0,
       transactions: seen?.transactions ?? 0,
       stale: seen?.stale ?? 0,
+      repairedKeys: seen?.repairedKeys ?? 0,
+      skippedErrors: seen?.skippedErrors ?? 0,
       lagBytes: lag.bytes,
       lagSeconds: lag.seconds,
       retry: seen?.retry ?? null,

@@ -35,6 +35,14 @@ describe("readPostedPipeline", () => {
     expect(readPostedPipeline({ ...body, source: alone }).written.source).toEqual(alone);
   });
 
+  test("reads the credentials of Sentinels as those of a source", () => {
+    const source = { url: "sentinel://a/m", sentinel: { password: "watcher:pass" } };
+    const { written } = readPostedPipeline({ ...body, source });
+    expect(written.source).toEqual({ url: "sentinel://a/m", sentinel: { user: "watcher", password: "pass" } });
+    const elsewhere = refusalOf({ ...body, source: { url: "sentinel://a/m", sentinel: { password: { env: "X" } } } });
+    expect(elsewhere.message).toContain("source.sentinel.password: expected plain text");
+  });
+
   test("refuses secrets that stand elsewhere", () => {
     const refusal = refusalOf({ ...body, destinations: [{ url: "redis://b:1", password: { env: "X" } }] });
     expect(refusal).toMatchObject({ status: 422, code: "PIP-001" });

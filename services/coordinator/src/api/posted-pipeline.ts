@@ -22,8 +22,10 @@ export function readPostedPipeline(body: unknown): PostedPipeline {
   }
   // What passed the schema is what the schema takes in.
   const written = structuredClone(body) as WrittenSpec["pipeline"];
+  const { sentinel } = written.source;
   const endpoints = [
     { where: "source", endpoint: written.source },
+    ...(sentinel === undefined ? [] : [{ where: "source.sentinel", endpoint: sentinel }]),
     ...written.destinations.map((endpoint, index) => ({ where: `destinations[${index}]`, endpoint })),
   ];
   for (const { where, endpoint } of endpoints) normalizeCredentials(where, endpoint);
@@ -31,7 +33,7 @@ export function readPostedPipeline(body: unknown): PostedPipeline {
 }
 
 /** `user:password` in one string is split at the first colon where `user` is absent. */
-function normalizeCredentials(where: string, endpoint: WrittenSpec["pipeline"]["source"]): void {
+function normalizeCredentials(where: string, endpoint: Pick<WrittenSpec["pipeline"]["source"], "user" | "password">): void {
   const { password } = endpoint;
   if (password === undefined) return;
   if (typeof password !== "string") {

@@ -1,9 +1,9 @@
 import type { LaneStream, Records, Stored } from "@sluice/bus";
 import { codes, sealSecret, type Clock, type Logger } from "@sluice/runtime";
 import {
+  cutoverRecord,
   epochRecord,
   expiryGraceMs,
-  parseRedisUrl,
   pipelineSchema,
   recordKey,
   specRecord,
@@ -15,8 +15,10 @@ import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { judge } from "../precheck/checks.ts";
 import type { PrecheckFacts } from "../precheck/facts.ts";
 import { gatherFacts } from "../precheck/gather-facts.ts";
+import { cancelCutover } from "../settle/request-cutover.ts";
 import { readPostedPipeline, type PostedPipeline } from "./posted-pipeline.ts";
 import { Refusal } from "./refusal.ts";
+import { isSameSource, place } from "./same-source.ts";
 
 export interface DeskDeps {
   readonly records: Records;
@@ -37,7 +39,7 @@ const ATTEMPTS = 5;
 /**
  * Starts the pipeline of a request: creates it after its checks, or, where one of the name with the same endpoints exists,
  * makes it run again with what the request says otherwise (credentials included). Throws `Refusal` 422 with the code of the
- * first finding, 409 PIP-003; `Retryable` BUS-001.
+ * first finding, 409 PIP-003, PIP-009 when it is cut over; `Retryable` BUS-001.
  */
 export async function startPipeline(body: unknown, deps: DeskDeps): Promise<Started> {
   const posted = readPostedPipeline(body);
@@ -50,16 +52,45 @@ export async function startPipeline(body: unknown, deps: DeskDeps): Promise<Star
   throw changedInBetween(name);
 }
 
-/** Makes a pipeline stop: its ingest at once, its lanes when they have applied what is stored. False when there is none. */
+/**
+ * Makes a pipeline stop: its ingest at once, its lanes when they have applied what is stored. False when there is none. A cut-over
+ * is taken back, unless it has begun to settle: then there is nothing to stop.
+ */
 export async function stopPipeline(name: string, { records }: DeskDeps): Promise<boolean> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const existing = await records.get(recordKey.spec(name), writtenSpec);
     if (existing === null) return false;
+    // What is cut over, or nearly, has stopped for good.
+    if (existing.value.desired === "cut-over") return true;
+    await cancelCutover(name, records);
     if (existing.value.desired === "stopped") return true;
     const stopped = { ...existing.value, desired: "stopped" as const };
     if ((await records.compareAndSet(recordKey.spec(name), specRecord, stopped, existing.revision)) !== null) return true;
   }
   throw changedInBetween(name);
+}
+
+/**
+ * Settles the destinations of a pipeline whose records are lost, by its file alone. Its name. Throws `Refusal` 409 PIP-003 where
+ * there are records: they know better.
+ */
+export async function settlePosted(body: unknown, deps: DeskDeps): Promise<string> {
+  const posted = readPostedPipeline(body);
+  const { name } = posted.pipeline;
+  const nowMs = deps.clock.nowMs();
+  const spec = { pipeline: sealed(posted.written, deps.secretKey), desired: "cut-over" as const, createdAt: nowMs };
+  if ((await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) === null) {
+    throw new Refusal(
+      409,
+      "PIP-003",
+      `pipeline ${name} exists`,
+      `Cut it over: \`sluice cutover ${name}\`, with --force where its source is lost.`,
+    );
+  }
+  const reason = "asked for by the operator, by the pipeline's file";
+  const cutover = { phase: "settling" as const, isForced: true, reason, since: nowMs, drainedAt: {}, groups: {} };
+  await deps.records.compareAndSet(recordKey.cutover(name), cutoverRecord, cutover, 0);
+  return name;
 }
 
 function changedInBetween(name: string): Refusal {
@@ -82,6 +113,7 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
   });
   refuseFindings(facts);
   await deps.streamOf(name).ensure();
+  await deps.streamOf(name).limit(pipeline.limits.streamBytes ?? null);
   await raiseEpoch(name, facts, deps.records);
   const spec = { pipeline: pipelineSealed, desired: "running" as const, createdAt: deps.clock.nowMs() };
   return (await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) !== null;
@@ -90,6 +122,7 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
 async function resume(posted: PostedPipeline, existing: Stored<WrittenSpec>, deps: DeskDeps): Promise<boolean> {
   const { name } = posted.pipeline;
   refuseOther(posted.pipeline, pipelineSchema.parse(existing.value.pipeline));
+  await cancelCutover(name, deps.records);
   // Every instance makes its actors anew when it sees this record, those that halted among them.
   const spec = { ...existing.value, pipeline: sealed(posted.written, deps.secretKey), desired: "running" as const };
   return (await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, existing.revision)) !== null;
@@ -117,7 +150,7 @@ async function raiseEpoch(name: string, { destinations }: PrecheckFacts, records
 /** Throws `Refusal` PIP-003 when `posted` is not the pipeline that exists. */
 function refuseOther(posted: Pipeline, existing: Pipeline): void {
   const differing = [
-    ...(place(posted.source.url) === place(existing.source.url) ? [] : ["the source"]),
+    ...(isSameSource(posted.source.url, existing.source.url) ? [] : ["the source"]),
     ...(destinationsOf(posted) === destinationsOf(existing) ? [] : ["the destinations"]),
   ];
   const { name } = posted;
@@ -143,15 +176,10 @@ function destinationsOf(pipeline: Pipeline): string {
     .join(", ");
 }
 
-function place(url: string): string {
-  const address = parseRedisUrl(url);
-  return typeof address === "string" ? url : `${address.host}:${address.port} ${address.tls}`;
-}
-
 /** The pipeline as it goes into its record. Throws `Refusal` SLU-002 when there is a secret and no key. */
 function sealed(written: WrittenSpec["pipeline"], key: Buffer | null): WrittenSpec["pipeline"] {
   const copy = structuredClone(written);
-  for (const endpoint of [copy.source, ...copy.destinations]) {
+  for (const endpoint of [copy.source, copy.source.sentinel ?? {}, ...copy.destinations]) {
     if (typeof endpoint.password !== "string") continue;
     if (key === null) {
       const message = "the pipeline holds a password, and the coordinator has no key to seal it with";

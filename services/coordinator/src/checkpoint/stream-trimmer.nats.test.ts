@@ -137,3 +137,37 @@ test("a finished copy stays for keepApplied, which counts anew when a group fall
   expect(await messagesAt(32_000, "live")).toBe(1);
   await bus.close();
 });
+
+// Mutation: trim.ts, `#candidate` without `isUrgent`: nothing goes before `keepApplied` is over.
+test("in need of room, what is applied goes at once, and so does a finished copy; never a subject's last message", async () => {
+  await using server = await NatsServer.start();
+  const bus = await Bus.connect({ url: server.url, name: "test", log });
+  const stream = bus.stream("p");
+  await stream.ensure();
+  const append = async (subject: string, kind: BatchKind, behind: number): Promise<void> => {
+    expect((await stream.append(subject, message(kind, 1), behind)).outcome).toBe("stored");
+  };
+  let nowMs = 0;
+  const clock = { nowMs: () => 0, monotonicMs: () => nowMs, sleep: () => Promise.resolve() };
+  const trimmer = new StreamTrimmer("p", stream, 600_000, clock, log);
+  const trim = async (offset: number, sequence: number, isUrgent: boolean): Promise<number> => {
+    nowMs += 1_000;
+    const lane = { epoch: 1, copy: 1, phase: "live", offset, sequence } as LaneRecord;
+    const shard = { epoch: 1, copy: 1 } as ShardRecord;
+    await trimmer.trim([{ shardId: "s0", lane: 0, shard, groups: new Map([["main", lane]]) }], [], isUrgent);
+    return (await stream.size())!.messages;
+  };
+  await append(snap, BatchKind.heartbeat, 0); // 1
+  await append(snap, BatchKind.snapshotEnd, 1); // 2
+  await append(live, BatchKind.fence, 0); // 3
+  for (let sequence = 4; sequence <= 9; sequence++) await append(live, BatchKind.heartbeat, sequence - 1);
+  expect(await trim(1, 3, false)).toBe(9);
+  expect(await trim(2, 6, false)).toBe(9);
+  expect(await trim(3, 6, true)).toBe(5);
+  expect(await stream.at(5)).toBeNull();
+  expect(await stream.at(6)).not.toBeNull();
+  expect(await trim(4, 9, true)).toBe(2);
+  expect(await trim(5, 1_000, true)).toBe(2);
+  expect([(await stream.tail(snap))?.sequence, (await stream.tail(live))?.sequence]).toEqual([2, 9]);
+  await bus.close();
+});

@@ -1,16 +1,8 @@
 import type { LaneStream } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
-import {
-  BatchError,
-  BatchKind,
-  decodeBatch,
-  laneLabel,
-  liveSubject,
-  snapSubject,
-  type LaneRecord,
-  type ShardRecord,
-} from "@sluice/wire";
+import { laneLabel, liveSubject, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import type { AbandonedLane } from "./abandoned-lanes.ts";
+import { isEndOfCopy } from "./copy-end.ts";
 import { CopyTrim, finishedCopy, LaneTrim } from "./trim.ts";
 
 /** One lane of a source shard with the records of every group that reads it. */
@@ -41,23 +33,26 @@ export class StreamTrimmer {
     this.#log = log;
   }
 
-  /** To be called about once a second, with the lanes that there are and those that are gone. Throws `Retryable` BUS-001. */
-  async trim(lanes: readonly TrimmedLane[], abandoned: readonly AbandonedLane[] = []): Promise<void> {
+  /**
+   * To be called about once a second, with the lanes that there are and those that are gone. `isUrgent`: what is applied goes at
+   * once. Throws `Retryable` BUS-001.
+   */
+  async trim(lanes: readonly TrimmedLane[], abandoned: readonly AbandonedLane[] = [], isUrgent = false): Promise<void> {
     for (const { shardId, lane } of lanes) this.#left.delete(laneLabel(shardId, lane));
     for (const lane of abandoned) await this.#leave(lane);
     for (const lane of lanes) {
-      await this.#trimLive(lane);
-      await this.#emptyCopy(lane);
+      await this.#trimLive(lane, isUrgent);
+      await this.#emptyCopy(lane, isUrgent);
     }
   }
 
-  async #trimLive({ shardId, lane, groups }: TrimmedLane): Promise<void> {
+  async #trimLive({ shardId, lane, groups }: TrimmedLane, isUrgent: boolean): Promise<void> {
     const label = laneLabel(shardId, lane);
     const trim = this.#lanes.get(label) ?? new LaneTrim(this.#keepAppliedMs);
     this.#lanes.set(label, trim);
     const nowMs = this.#clock.monotonicMs();
     trim.note(nowMs, groups);
-    const below = trim.due(nowMs);
+    const below = trim.due(nowMs, isUrgent);
     if (below === null) return;
     const subject = liveSubject(this.#pipeline, shardId, lane);
     const tail = await this.#stream.tail(subject);
@@ -65,7 +60,7 @@ export class StreamTrimmer {
       const removed = await this.#stream.trim(subject, Math.min(below, tail.sequence));
       this.#log.debug({ lane: label, removed }, "stream trimmed");
     }
-    trim.done(nowMs);
+    trim.done(nowMs, isUrgent);
   }
 
   /** All but the last messages, by which whoever gets the lane again continues its subjects. */
@@ -88,32 +83,23 @@ export class StreamTrimmer {
    * A later epoch uses the same subject again, and ingest may begin it at any moment: so only what stands before the end of
    * the finished copy is removed, and only when the subject's last message is that end.
    */
-  async #emptyCopy({ shardId, lane, shard, groups }: TrimmedLane): Promise<void> {
+  async #emptyCopy({ shardId, lane, shard, groups }: TrimmedLane, isUrgent: boolean): Promise<void> {
     const label = laneLabel(shardId, lane);
     const trim = this.#copies.get(label) ?? new CopyTrim(this.#keepAppliedMs);
     this.#copies.set(label, trim);
-    const finished = trim.due(this.#clock.monotonicMs(), shard === null ? null : finishedCopy(shard, groups.values()));
+    const whole = shard === null ? null : finishedCopy(shard, groups.values());
+    const kept = trim.due(this.#clock.monotonicMs(), whole);
+    const finished = isUrgent ? whole : kept;
     if (finished === null) return;
     const { epoch, copy } = finished;
     if (this.#emptied.get(label) === `${epoch}.${copy}`) return;
     const subject = snapSubject(this.#pipeline, copy, shardId, lane);
     const tail = await this.#stream.tail(subject);
     if (tail !== null) {
-      if (!isEndOf(epoch, tail.payload)) return;
+      if (!isEndOfCopy(epoch, tail.payload)) return;
       const removed = await this.#stream.trim(subject, tail.sequence);
       this.#log.info({ lane: label, epoch, copy, removed }, "copy is applied; its messages are removed");
     }
     this.#emptied.set(label, `${epoch}.${copy}`);
-  }
-}
-
-/** A message that is no batch ends no copy: its lane halts and says so, nothing is removed. */
-function isEndOf(epoch: number, message: Uint8Array): boolean {
-  try {
-    const end = decodeBatch(message);
-    return end.kind === BatchKind.snapshotEnd && end.epoch === epoch;
-  } catch (cause) {
-    if (cause instanceof BatchError) return false;
-    throw cause;
   }
 }

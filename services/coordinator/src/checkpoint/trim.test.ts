@@ -70,6 +70,15 @@ describe("LaneTrim", () => {
     expect(trim.due(200_000)).toBe(30);
   });
 
+  test("case 44: nothing goes while a destination is anew in the copy, nor what it needs when it stands further back again", () => {
+    const trim = new LaneTrim(60_000);
+    run(trim, 59, (second) => live(second + 1, second + 1));
+    trim.note(125_000, one({ ...live(0, 0), phase: "snap" }));
+    expect(trim.due(125_000)).toBeNull();
+    trim.note(126_000, one(live(30, 30)));
+    expect(trim.due(126_000)).toBe(30);
+  });
+
   test("nothing goes while a group copies, has no position, or is in another history", () => {
     for (const other of [null, { ...live(50, 50), phase: "snap" as const }, live(50, 50, 2)]) {
       const trim = new LaneTrim(0);

@@ -33,6 +33,9 @@ interface Note {
  * Nothing is noted unless every group is live in the same copy. A group's sequence counts only once its offset has grown in
  * phase live: at the flip it may still be that of the copy's end, which stands behind live messages that are not applied yet.
  * The message at the noted sequence itself stays, and whoever purges must keep the subject's last one.
+ *
+ * A destination may go back to an older state and need again what is kept for that. So nothing goes while a group is not live,
+ * and notes above where the lowest group stands now are worth nothing any more.
  */
 export class LaneTrim {
   readonly #keepAppliedMs: number;
@@ -40,6 +43,7 @@ export class LaneTrim {
   readonly #flippedAt = new Map<string, { readonly history: string; readonly offset: number }>();
   #notes: Note[] = [];
   #history = "";
+  #isComplete = false;
   #trimmed: Note | null = null;
 
   constructor(keepAppliedMs: number) {
@@ -50,6 +54,7 @@ export class LaneTrim {
   /** The positions of all groups of the lane as they are now; null for a group that has none yet. */
   note(nowMs: number, groups: ReadonlyMap<string, AppliedPosition | null>): void {
     const lowest = this.#lowestOf(groups);
+    this.#isComplete = lowest !== null;
     if (lowest === null) return;
     if (lowest.history !== this.#history) {
       this.#history = lowest.history;
@@ -57,29 +62,34 @@ export class LaneTrim {
       this.#trimmed = null;
     }
     const { sequence, offset } = lowest;
+    while ((this.#notes.at(-1)?.sequence ?? 0) > sequence) this.#notes.pop();
     this.#trimmed ??= { atMs: nowMs, sequence: 0, offset };
     const newest = this.#notes.at(-1);
     if (newest === undefined || nowMs - newest.atMs >= this.#noteEveryMs) this.#notes.push({ atMs: nowMs, sequence, offset });
     while (this.#notes.length > 1 && this.#notes[1]!.atMs <= nowMs - this.#keepAppliedMs) this.#notes.shift();
   }
 
-  /** Messages of the live subject below this sequence may be removed now; null when none may, or too few are worth it. */
-  due(nowMs: number): number | null {
-    const candidate = this.#candidate(nowMs);
+  /**
+   * Messages of the live subject below this sequence may be removed now; null when none may, or too few are worth it. `isUrgent`:
+   * the stream is running out of room, so nothing that is applied is kept, and no purge is too small.
+   */
+  due(nowMs: number, isUrgent = false): number | null {
+    const candidate = this.#candidate(nowMs, isUrgent);
     const trimmed = this.#trimmed;
     if (candidate === null || trimmed === null || candidate.sequence <= trimmed.sequence) return null;
-    const isWorthIt = candidate.offset - trimmed.offset >= TRIM_BYTES || nowMs - trimmed.atMs >= TRIM_EVERY_MS;
+    const isWorthIt = isUrgent || candidate.offset - trimmed.offset >= TRIM_BYTES || nowMs - trimmed.atMs >= TRIM_EVERY_MS;
     return isWorthIt ? candidate.sequence : null;
   }
 
   /** What `due` allowed was removed. */
-  done(nowMs: number): void {
-    const candidate = this.#candidate(nowMs);
+  done(nowMs: number, isUrgent = false): void {
+    const candidate = this.#candidate(nowMs, isUrgent);
     if (candidate !== null) this.#trimmed = { ...candidate, atMs: nowMs };
   }
 
-  #candidate(nowMs: number): Note | null {
-    const oldest = this.#notes[0];
+  #candidate(nowMs: number, isUrgent: boolean): Note | null {
+    if (isUrgent) return this.#notes.at(-1) ?? null;
+    const oldest = this.#isComplete ? this.#notes[0] : undefined;
     return oldest !== undefined && oldest.atMs <= nowMs - this.#keepAppliedMs ? oldest : null;
   }
 

@@ -2,7 +2,7 @@ import type { LaneRecord, ShardRecord } from "@sluice/wire";
 import type { Stored } from "@sluice/bus";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
 import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
-import type { LaneFacts, ShardFacts, WatchFacts } from "./state.ts";
+import type { CutoverView, LaneFacts, ShardFacts, StateFacts, WatchFacts } from "./state.ts";
 
 /**
  * What the records of a pipeline say, as `observeState` wants it.
@@ -13,15 +13,15 @@ import type { LaneFacts, ShardFacts, WatchFacts } from "./state.ts";
 export function factsOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
-): { shards: ShardFacts[]; lanes: LaneFacts[]; watches: WatchFacts[] } {
+): Pick<StateFacts, "shards" | "lanes" | "watches" | "cutover"> {
   const since = known.spec?.revision ?? 0;
-  const shards = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
+  const shards: ShardFacts[] = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
     id,
     floor,
     owner: known.assignment?.value.shards[id] ?? null,
     seen: sinceStart(known.shards.get(id), since),
   }));
-  const lanes = laneLabels(known).map(({ label, shardId }) => ({
+  const lanes: LaneFacts[] = laneLabels(known).map(({ label, shardId }) => ({
     label,
     owner: known.assignment?.value.lanes[label] ?? null,
     seen: sinceStart(known.lanes.get(label), since),
@@ -31,10 +31,19 @@ export function factsOf(
       sources.get(shardId) ?? null,
     ).seconds,
   }));
-  const watches = [...known.watches.values()]
+  const watches: WatchFacts[] = [...known.watches.values()]
     .filter(({ value }) => value.spec >= since)
     .map(({ value: { retry, halt } }) => ({ retry, halt }));
-  return { shards, lanes, watches };
+  return { shards, lanes, watches, cutover: cutoverOf(known) };
+}
+
+function cutoverOf({ cutover }: KnownPipeline): CutoverView | null {
+  if (cutover === null || cutover.value.phase === "cancelled") return null;
+  const { phase, reason, groups } = cutover.value;
+  const open = Object.values(groups).filter(({ isDone }) => !isDone);
+  const halt = open.find((group) => group.halt !== null)?.halt ?? null;
+  const retry = open.find((group) => group.retry !== null)?.retry ?? null;
+  return { phase, reason, halt, retry };
 }
 
 function sinceStart<T extends ShardRecord | LaneRecord>(record: Stored<T> | undefined, since: number): T | null {

@@ -2,6 +2,7 @@ import type { RecordChange, Stored } from "@sluice/bus";
 import {
   assignmentRecord,
   checkpointRecord,
+  cutoverRecord,
   groupLaneLabel,
   laneRecord,
   lanesOf,
@@ -13,6 +14,7 @@ import {
   topologyRecord,
   type AssignmentRecord,
   type CheckpointRecord,
+  type CutoverRecord,
   type LaneRecord,
   type RouterRecord,
   type ShardRecord,
@@ -29,6 +31,7 @@ export interface KnownPipeline {
   topology: Stored<TopologyRecord> | null;
   assignment: Stored<AssignmentRecord> | null;
   checkpoint: Stored<CheckpointRecord> | null;
+  cutover: Stored<CutoverRecord> | null;
   /** What the router says of its watches: by `source` and `destination.<group>`. */
   readonly watches: Map<string, Stored<RouterRecord>>;
   /** By shard id. */
@@ -62,6 +65,7 @@ export class PipelineBook {
     else if (kind === "topology") known.topology = newer(known.topology, change, topologyRecord);
     else if (kind === "assignment") known.assignment = newer(known.assignment, change, assignmentRecord);
     else if (kind === "checkpoint") known.checkpoint = newer(known.checkpoint, change, checkpointRecord);
+    else if (kind === "cutover") known.cutover = newer(known.cutover, change, cutoverRecord);
     else if (kind === "router") takeInto(known.watches, label, change, routerRecord);
     else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
     else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
@@ -120,6 +124,7 @@ function emptyPipeline(name: string): KnownPipeline {
     topology: null,
     assignment: null,
     checkpoint: null,
+    cutover: null,
     watches: new Map(),
     shards: new Map(),
     lanes: new Map(),

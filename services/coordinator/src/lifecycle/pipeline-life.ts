@@ -5,25 +5,33 @@ import {
   checkpointRecord,
   groupLaneLabel,
   liveSubject,
+  snapSubject,
   recordKey,
   stateRecord,
   type PipelineState,
   type SpecRecord,
 } from "@sluice/wire";
+import { Cutover } from "../settle/cutover.ts";
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
 import { abandonedLanes } from "../checkpoint/abandoned-lanes.ts";
 import type { SourceSampler } from "../checkpoint/source-sampler.ts";
 import { SourceSamplers } from "../checkpoint/source-samplers.ts";
+import { copiedKeys } from "../checkpoint/copied-keys.ts";
+import { isEndOfCopy } from "../checkpoint/copy-end.ts";
+import { neededBytes, StreamGauge } from "../checkpoint/stream-gauge.ts";
 import { StreamTrimmer, type TrimmedLane } from "../checkpoint/stream-trimmer.ts";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { factsOf } from "./facts-of.ts";
 import { laneLabels, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
-import { observeState } from "./state.ts";
+import { addEvent } from "./add-event.ts";
+import { observeState, troubleOf, type StateFacts } from "./state.ts";
 import { stopGate, type StoppingLane } from "./stop-gate.ts";
 
 const OBSERVE_EVERY_MS = 250;
 /** Checkpoint and trim at every so manieth look. */
 const KEEP_EVERY = 4;
+/** Nothing that is stored between a look at the stream and its new limit may be beyond the limit. */
+const MOST_HEADROOM_BYTES = 256 * 1024 * 1024;
 /** States that a pipeline reaches only with a topology. */
 const BEYOND_TOPOLOGY: ReadonlySet<PipelineState> = new Set(["copying", "catching-up", "synchronizing"]);
 
@@ -44,6 +52,10 @@ export class PipelineLife implements Actor {
   readonly #known: KnownPipeline;
   readonly #deps: LifeDeps;
   readonly #samplers: SourceSamplers;
+  readonly #cutover: Cutover;
+  readonly #gauge = new StreamGauge();
+  #isCopyCut = false;
+  #limitedAt = 0;
   #sampledSource = "";
   #endpoint: Endpoint | null = null;
   #stoppingSinceMs: number | null = null;
@@ -56,6 +68,7 @@ export class PipelineLife implements Actor {
     this.#known = known;
     this.#deps = deps;
     this.#samplers = new SourceSamplers(deps.clock, deps.log.child({ pipeline: known.name }));
+    this.#cutover = new Cutover(known, deps);
   }
 
   /** What each source shard last said. */
@@ -75,7 +88,8 @@ export class PipelineLife implements Actor {
           await this.#writeState(spec);
           if (look % KEEP_EVERY === 0) {
             await this.#writeCheckpoint();
-            await trimmer.trim(this.#trimmedLanes(), abandonedLanes(this.#known));
+            await this.#gaugeStream(spec);
+            await trimmer.trim(this.#trimmedLanes(), abandonedLanes(this.#known), this.#gauge.pressure !== "none");
           }
           progress();
         }
@@ -83,6 +97,7 @@ export class PipelineLife implements Actor {
       }
     } finally {
       await this.#samplers.stop();
+      await this.#cutover.stop();
     }
   }
 
@@ -127,7 +142,14 @@ export class PipelineLife implements Actor {
     const stop = spec.desired === "stopped" ? stopGate(await this.#stoppingFacts()) : null;
     if (stop === null) this.#stoppingSinceMs = null;
     const previous = known.state?.value ?? null;
-    const observed = observeState({ stop, previous: previous?.state ?? null, ...factsOf(known, this.#samplers.views) });
+    const factsNow = (): StateFacts => ({
+      stop,
+      previous: previous?.state ?? null,
+      fullStream: this.#fullStream(),
+      ...factsOf(known, this.#samplers.views),
+    });
+    await this.#cutover.step({ spec, trouble: troubleOf(factsNow()), stop });
+    const observed = observeState(factsNow());
     if (previous?.state === observed.state && previous.reason === observed.reason) return;
     const isNew = previous?.state !== observed.state;
     const value = { ...observed, since: isNew ? this.#deps.clock.nowMs() : previous.since };
@@ -161,7 +183,8 @@ export class PipelineLife implements Actor {
         const isBehind = (seen?.offset ?? 0) < shard.storedOffset;
         return {
           label,
-          isHalted: Boolean(seen?.halt),
+          // By force it is settled without what can't be applied now.
+          isHalted: Boolean(seen?.halt) || (this.#isForced && Boolean(seen?.retry)),
           isLive: seen?.phase === "live" && seen.epoch === shard.epoch,
           offset: seen?.offset ?? 0,
           sequence: seen?.sequence ?? 0,
@@ -176,7 +199,63 @@ export class PipelineLife implements Actor {
       areShardsAssigned,
       quietMs: nowMs - this.#shardChangedAtMs,
       lanes: readLanes,
+      isPatient: known.cutover?.value.phase === "stopping",
     };
+  }
+
+  get #isForced(): boolean {
+    const cutover = this.#known.cutover?.value;
+    return cutover?.phase === "stopping" && cutover.isForced;
+  }
+
+  /** Gives the stream its limit, once for every start, and looks how full it is. */
+  async #gaugeStream({ pipeline }: SpecRecord): Promise<void> {
+    const { stream, clock, log, records } = this.#deps;
+    const revision = this.#known.spec?.revision ?? 0;
+    if (this.#limitedAt !== revision) {
+      const limitBytes = pipeline.limits.streamBytes ?? null;
+      const headroomBytes = Math.min(MOST_HEADROOM_BYTES, (limitBytes ?? 0) / 8);
+      // A stream that holds more than it shall is limited when it has shrunk.
+      if ((await stream.limit(limitBytes, Math.ceil(headroomBytes))) === limitBytes) this.#limitedAt = revision;
+    }
+    const isChanged = this.#gauge.take(await stream.size(), clock.monotonicMs());
+    this.#isCopyCut = this.#gauge.pressure === "full" && (await this.#lacksCopyEnd());
+    if (!isChanged) return;
+    const { pressure, size } = this.#gauge;
+    const text = {
+      none: "the stream has room again: applied changes are kept as long as the pipeline says",
+      high: "the stream is above 80 % of what it may hold: applied changes are removed at once",
+      full: "the stream is full: nothing more is read from the source until there is room",
+    }[pressure];
+    log.warn({ pipeline: this.#known.name, bytes: size?.bytes, limitBytes: size?.limitBytes }, text);
+    await addEvent(records, this.#known.name, text, clock.nowMs());
+  }
+
+  #fullStream(): StateFacts["fullStream"] {
+    const { pressure, size } = this.#gauge;
+    const limitBytes = size?.limitBytes ?? null;
+    if (pressure !== "full" || size === null || limitBytes === null) return null;
+    const { keys, expectedKeys } = copiedKeys(this.#known);
+    const isCopyCut = this.#isCopyCut;
+    return {
+      bytes: size.bytes,
+      limitBytes,
+      isCopyCut,
+      neededBytes: neededBytes(size.bytes, keys, expectedKeys),
+    };
+  }
+
+  /** Whether a lane lacks the end of the copy that it is in. Ingest may have read all of it: what counts is what is stored. */
+  async #lacksCopyEnd(): Promise<boolean> {
+    for (const { shardId, lane, shard, groups } of this.#trimmedLanes()) {
+      const isIn = [...groups.values()].some(
+        (seen) => seen === null || seen.phase === "snap" || seen.epoch < (shard?.epoch ?? 0),
+      );
+      if (shard === null || shard.epoch === 0 || !isIn) continue;
+      const tail = await this.#deps.stream.tail(snapSubject(this.#known.name, shard.copy, shardId, lane));
+      if (tail === null || !isEndOfCopy(shard.epoch, tail.payload)) return true;
+    }
+    return false;
   }
 
   /** Sequence of the last message of a lane's changes, asked for once for all groups. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { observeState, type LaneFacts, type ShardFacts, type StateFacts } from "./state.ts";
+import { observeState, troubleOf, type LaneFacts, type ShardFacts, type StateFacts } from "./state.ts";
 
 const shard: ShardFacts = { id: "s0", owner: "i0", floor: 0, seen: { phase: "streaming", epoch: 1, retry: null, halt: null } };
 const lane: LaneFacts = {
@@ -8,7 +8,15 @@ const lane: LaneFacts = {
   seen: { phase: "live", epoch: 1, retry: null, halt: null },
   lagSeconds: 0,
 };
-const facts: StateFacts = { stop: null, previous: null, shards: [shard], lanes: [lane], watches: [] };
+const facts: StateFacts = {
+  stop: null,
+  previous: null,
+  shards: [shard],
+  lanes: [lane],
+  watches: [],
+  fullStream: null,
+  cutover: null,
+};
 const shardIn = (seen: Partial<NonNullable<ShardFacts["seen"]>>): ShardFacts => ({
   ...shard,
   seen: { ...shard.seen!, ...seen },
@@ -119,5 +127,54 @@ describe("observeState", () => {
       state: "synchronizing",
       reason: "stopping: …",
     });
+  });
+
+  test("a full stream is waited for, unless it cuts off a copy: then nothing can leave it", () => {
+    const fullStream = { bytes: 990_000_000, limitBytes: 1_000_000_000, isCopyCut: false, neededBytes: 3_141_592_653 };
+    expect(observeState({ ...facts, fullStream })).toEqual({
+      state: "retrying",
+      reason: "waits for bus: BUS-005 the stream is full: it may hold 1 GB",
+    });
+    const failed = observeState({ ...facts, fullStream: { ...fullStream, isCopyCut: true } });
+    expect(failed.state).toBe("failed");
+    expect(failed.reason).toMatch(
+      /^BUS-006 the stream is full before the copy is complete: it may hold 1 GB; it needs about 3.2 GB\. Raise/,
+    );
+    const unknown = observeState({ ...facts, fullStream: { ...fullStream, isCopyCut: true, neededBytes: null } });
+    expect(unknown.reason).toContain("it needs more.");
+  });
+});
+
+describe("a cut-over", () => {
+  const cutover = { phase: "draining", reason: "waits until …", halt: null, retry: null } as const;
+  const halt = { code: "DST-013", message: "slots moved", remedy: "Set them by hand.", at: 1 };
+
+  test("is under way whatever the pipeline does meanwhile, until it is done", () => {
+    expect(observeState({ ...facts, cutover })).toEqual({ state: "cutting-over", reason: "waits until …" });
+    const stop = { isDone: true, reason: "stopped" };
+    expect(stateOf({ cutover: { ...cutover, phase: "stopping" }, stop })).toBe("cutting-over");
+    expect(stateOf({ cutover: { ...cutover, phase: "settling" }, shards: [], lanes: [] })).toBe("cutting-over");
+    expect(observeState({ ...facts, cutover: { ...cutover, phase: "done" }, stop })).toMatchObject({ state: "cut-over" });
+  });
+
+  test("fails with the pipeline while that has to run, and with a destination that can't be settled", () => {
+    const lanes = [laneIn({ halt: { ...halt, code: "DST-004" } })];
+    expect(stateOf({ cutover, lanes })).toBe("failed");
+    expect(stateOf({ cutover: { ...cutover, phase: "settling" }, lanes })).toBe("cutting-over");
+    expect(observeState({ ...facts, cutover: { ...cutover, phase: "settling", halt } })).toEqual({
+      state: "failed",
+      reason: "cutting over: DST-013 slots moved. Set them by hand.",
+    });
+    const retry = { endpoint: "destination main", since: 1, reason: "refused" };
+    expect(observeState({ ...facts, cutover: { ...cutover, phase: "settling", retry } }).reason).toBe(
+      "waits until …; waits for destination main: refused",
+    );
+  });
+
+  test("waits for what keeps the pipeline from running as it should", () => {
+    expect(troubleOf(facts)).toBeNull();
+    expect(troubleOf({ ...facts, lanes: [{ ...lane, lagSeconds: 100 }] })).toBeNull();
+    expect(troubleOf({ ...facts, lanes: [laneIn({ phase: "snap" })] })).toBe("copying: a full copy is under way");
+    expect(troubleOf({ ...facts, shards: [] })).toContain("waiting for the router");
   });
 });

@@ -1,3 +1,4 @@
+import { codes } from "@sluice/runtime";
 import { parseGroupLaneLabel, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
 
 /** A lane as it counts for the state of its pipeline. */
@@ -36,7 +37,30 @@ export interface WatchFacts {
   readonly halt: HaltRecord | null;
 }
 
+/** A cut-over as it counts for the state of its pipeline. */
+export interface CutoverView {
+  readonly phase: "draining" | "stopping" | "settling" | "done";
+  readonly reason: string;
+  /** What one of its destinations halted for. */
+  readonly halt: HaltRecord | null;
+  readonly retry: RetryRecord | null;
+}
+
+/** The stream where it has no room left. */
+export interface FullStream {
+  readonly bytes: number;
+  readonly limitBytes: number;
+  /** A copy is under way that is not stored to its end. */
+  readonly isCopyCut: boolean;
+  /** What it must hold for that copy; null where nobody can tell. */
+  readonly neededBytes: number | null;
+}
+
 export interface StateFacts {
+  /** Null while it takes batches. */
+  readonly fullStream: FullStream | null;
+  /** Null without one, and when it was taken back. */
+  readonly cutover: CutoverView | null;
   /** Set while the pipeline is being stopped: whether that is done, and what it waits for. */
   readonly stop: { readonly isDone: boolean; readonly reason: string } | null;
   readonly previous: PipelineState | null;
@@ -59,22 +83,42 @@ const LEFT_BEHIND_SECONDS = 10;
 /**
  * The state that a pipeline is seen in, by its records alone. The first line that holds decides:
  *
+ *     cut-over         the operator asked for it, and the destinations stand by themselves
+ *     failed           a destination can't be settled; or, while the pipeline runs on, as below
+ *     cutting-over     the operator asked for it
  *     stopped          it shall be, and nothing runs any more
  *     failed           a shard or lane halted, or the router's watch of a server
- *     retrying         a shard or lane waits for an endpoint, or the router does
+ *                      a copy has filled the stream, which nothing of it may leave before it is complete
+ *     retrying         a shard or lane waits for an endpoint, or the router does; the stream is full
  *     created          no shard has reported yet
  *     copying          a shard sends, or a lane receives, a full copy, or has to: its slots changed, or it is new
  *     synchronizing    every lane is within 3 s of the source (once there: within 10 s)
  *     catching-up      otherwise
  */
 export function observeState(facts: StateFacts): ObservedState {
-  const { stop } = facts;
+  const { stop, cutover } = facts;
+  if (cutover !== null) return cuttingOver(cutover, facts);
   if (stop?.isDone === true) return { state: "stopped", reason: stop.reason };
   const observed = runningState(facts);
   return stop === null ? observed : { ...observed, reason: stop.reason };
 }
 
-function runningState({ shards, lanes, watches, previous }: StateFacts): ObservedState {
+function cuttingOver({ phase, reason, halt, retry }: CutoverView, facts: StateFacts): ObservedState {
+  if (phase === "done") return { state: "cut-over", reason };
+  if (halt !== null) return { state: "failed", reason: `cutting over: ${halt.code} ${halt.message}. ${halt.remedy}` };
+  const running = phase === "draining" ? runningState(facts) : null;
+  if (running?.state === "failed") return running;
+  const waits = retry === null ? "" : `; waits for ${retry.endpoint}: ${retry.reason}`;
+  return { state: "cutting-over", reason: `${reason}${waits}` };
+}
+
+/** Why a pipeline that shall run does not as it should; null while it does. */
+export function troubleOf(facts: StateFacts): string | null {
+  const { state, reason } = runningState(facts);
+  return state === "synchronizing" || state === "catching-up" ? null : `${state}: ${reason}`;
+}
+
+function runningState({ shards, lanes, watches, previous, fullStream }: StateFacts): ObservedState {
   const parts = [
     ...shards.map(({ id, seen }) => ({ what: `shard ${id}`, seen })),
     ...lanes.map(({ label, seen }) => ({ what: `lane ${label}`, seen })),
@@ -85,6 +129,9 @@ function runningState({ shards, lanes, watches, previous }: StateFacts): Observe
   // Nothing else shows what an operator can do about these.
   const halt = watches.find((watch) => watch.halt !== null)?.halt;
   if (halt) return { state: "failed", reason: `router: ${halt.code} ${halt.message}. ${halt.remedy}` };
+  if (fullStream?.isCopyCut === true) return { state: "failed", reason: copyTooLarge(fullStream) };
+  if (fullStream !== null)
+    return { state: "retrying", reason: `waits for bus: BUS-005 the stream is full: ${sizeOf(fullStream)}` };
   for (const { what, seen } of parts) {
     if (seen?.retry) return { state: "retrying", reason: `${what} waits for ${seen.retry.endpoint}: ${seen.retry.reason}` };
   }
@@ -96,7 +143,7 @@ function runningState({ shards, lanes, watches, previous }: StateFacts): Observe
     return { state: "created", reason: missing ?? "waiting for ingest to begin" };
   }
   const byId = new Map(shards.map((shard) => [shard.id, shard]));
-  const isPastCopy = previous === "synchronizing" || previous === "catching-up";
+  const isPastCopy = previous === "synchronizing" || previous === "catching-up" || previous === "cutting-over";
   const isLaneCopying = ({ label, seen }: LaneFacts): boolean => {
     if (seen === null) return true;
     // A writer that has just taken the lane reports epoch 0 until it has read the mark.
@@ -114,6 +161,25 @@ function runningState({ shards, lanes, watches, previous }: StateFacts): Observe
     return { state: "synchronizing", reason: missing ?? "the lag is not known yet" };
   }
   return { state: "catching-up", reason: missing ?? "changes are being applied that the source made earlier" };
+}
+
+/** Without figures that move: the reason changes only when something does. */
+function copyTooLarge(stream: FullStream): string {
+  const needed = stream.neededBytes === null ? "more" : `about ${roundUp(stream.neededBytes)}`;
+  return `BUS-006 the stream is full before the copy is complete: ${sizeOf(stream)}; it needs ${needed}. ${codes["BUS-006"].remedy}`;
+}
+
+function sizeOf({ limitBytes }: FullStream): string {
+  return `it may hold ${roundUp(limitBytes)}`;
+}
+
+/** Two figures are enough, and do not move all the time. */
+function roundUp(bytes: number): string {
+  const unit = [1e12, 1e9, 1e6].find((size) => bytes >= size) ?? 1e6;
+  const value = bytes / unit;
+  const step = value >= 10 ? 10 ** (Math.floor(Math.log10(value)) - 1) : 0.1;
+  const name = unit === 1e12 ? "TB" : unit === 1e9 ? "GB" : "MB";
+  return `${Number((Math.ceil(value / step - 1e-9) * step).toFixed(1))} ${name}`;
 }
 
 function isShardCopying({ seen, floor }: ShardFacts, isPastCopy: boolean): boolean {

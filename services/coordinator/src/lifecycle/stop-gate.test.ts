@@ -10,7 +10,7 @@ const lane: StoppingLane = {
   storedOffset: 100,
   tailSequence: 9,
 };
-const facts: StoppingFacts = { sinceMs: 2_000, areShardsAssigned: false, quietMs: 1_500, lanes: [lane] };
+const facts: StoppingFacts = { sinceMs: 2_000, areShardsAssigned: false, quietMs: 1_500, lanes: [lane], isPatient: false };
 const isDone = (change: Partial<StoppingFacts>): boolean => stopGate({ ...facts, ...change }).isDone;
 
 describe("stopGate", () => {
@@ -41,6 +41,7 @@ describe("stopGate", () => {
   test("ends after 15 s in any case, and says that something is left", () => {
     const late = { ...facts, sinceMs: 15_000, areShardsAssigned: true, lanes: [{ ...lane, offset: 1, sequence: 1 }] };
     expect(stopGate({ ...late, sinceMs: 14_999 }).isDone).toBe(false);
+    expect(stopGate({ ...late, isPatient: true }).isDone).toBe(false);
     expect(stopGate(late)).toEqual({ isDone: true, reason: expect.stringContaining("not applied yet") as string });
   });
 });

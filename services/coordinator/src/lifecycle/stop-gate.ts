@@ -23,18 +23,23 @@ export interface StoppingFacts {
   /** Since a shard's record last changed. */
   readonly quietMs: number;
   readonly lanes: readonly StoppingLane[];
+  /** It ends only when all that is stored is applied, however long that takes. */
+  readonly isPatient: boolean;
 }
 
 /**
  * Whether a pipeline that shall stop has: ingest is gone, and every lane has applied what is stored, or can't. A lane has when
  * its offset is at the stored one, or its last message is the subject's last: behind it only bytes that make no unit were read.
  */
-export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes }: StoppingFacts): { isDone: boolean; reason: string } {
+export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): {
+  isDone: boolean;
+  reason: string;
+} {
   const behind = lanes.filter((lane) => !lane.isHalted && !isDrained(lane));
   if (!areShardsAssigned && quietMs >= QUIET_MS && behind.length === 0) {
     return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied" };
   }
-  if (sinceMs >= STOP_LIMIT_MS) {
+  if (sinceMs >= STOP_LIMIT_MS && !isPatient) {
     return {
       isDone: true,
       reason: "stopped by the operator; what is stored and not applied yet is applied after the next start",

@@ -1,4 +1,5 @@
-import { endpointName, infoFields, type Endpoint } from "@sluice/redis";
+import { endpointName, infoFields, primaryBySentinels, ReplyError, sentinelConnections, type Endpoint } from "@sluice/redis";
+import { describeFault } from "@sluice/runtime";
 import type { DestinationSpec } from "@sluice/wire";
 import type { Redis } from "ioredis";
 import { askCluster } from "./ask-cluster.ts";
@@ -23,7 +24,7 @@ export interface PipelineEndpoints {
 /** Asks every server of a pipeline what the checks need, side by side. Never rejects for what a server does: that is a fact. */
 export async function gatherFacts({ name, lanes, source, destinations }: PipelineEndpoints): Promise<PrecheckFacts> {
   const [asked, ...others] = await Promise.all([
-    askEndpoint("source", source, null),
+    askSource(source),
     ...destinations.map(async ({ group, existing, endpoint }): Promise<DestinationFacts> => {
       const { facts, held } = await askEndpoint(`destination ${group}`, endpoint, { name, group, lanes });
       return { ...facts, existing, mark: highestMark(held.marks), foreign: held.foreign };
@@ -39,6 +40,26 @@ interface HeldKeys {
 }
 
 const NOTHING: HeldKeys = { marks: [], foreign: [] };
+
+/** How long a Sentinel may take to answer. */
+const SENTINEL_TIMEOUT_MS = 3_000;
+
+/** A source behind Sentinels is asked where these say that it is. */
+async function askSource(source: Endpoint): ReturnType<typeof askEndpoint> {
+  const { sentinels, ...rest } = source;
+  if (sentinels === undefined) return askEndpoint("source", source, null);
+  const connections = sentinelConnections(source, sentinels, SENTINEL_TIMEOUT_MS);
+  try {
+    return await askEndpoint("source", { ...rest, ...(await primaryBySentinels(connections, sentinels)) }, null);
+  } catch (cause) {
+    const isRefused = cause instanceof Error && cause.cause instanceof ReplyError;
+    const failure = { kind: isRefused ? ("credentials" as const) : ("unreachable" as const), reason: describeFault(cause) };
+    const address = endpointName(source);
+    return { facts: { endpoint: "source", address, failure, server: null, cluster: null, identities: [] }, held: NOTHING };
+  } finally {
+    connections.close();
+  }
+}
 
 /** `owner`: null for a source. */
 async function askEndpoint(

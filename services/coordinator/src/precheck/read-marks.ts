@@ -16,14 +16,19 @@ const SHARDS = 32;
 /** Keys asked for in one go. */
 const KEYS = 512;
 
-/** The marks of every lane that may ever have existed, all with the tag of slot 0, as text. */
-export async function laneMarks(client: Redis, { name, group, lanes }: MarkOwner): Promise<string[]> {
+/** Where the marks stand of every lane that may ever have existed, in a destination that is one server; all with the tag of slot 0. */
+export function laneMarkKeys({ name, group, lanes }: MarkOwner): string[] {
   const tag = slotTag(0);
   const keys: string[] = [];
   for (let shard = 0; shard < SHARDS; shard++) {
     for (let lane = 0; lane < lanes; lane++) keys.push(laneMarkKey(tag, name, group, `s${shard}`, lane));
   }
-  return valuesOf(client, keys);
+  return keys;
+}
+
+/** What stands at `laneMarkKeys`, as text. */
+export async function laneMarks(client: Redis, owner: MarkOwner): Promise<string[]> {
+  return valuesOf(client, laneMarkKeys(owner));
 }
 
 /** The marks of the slots of one node of a cluster, as text. Rejects when a slot moves away meanwhile. */

@@ -6,7 +6,7 @@ export interface UnstoredLane {
 
 /**
  * Everything up to here is stored: the lowest begin of an unstored unit over all lanes, else `boundary`, the end of the last unit
- * that was read. What may be acknowledged to the source, and nothing more (H5).
+ * that was read. What may be said to be stored, and nothing more (H5).
  */
 export function storedOffset(lanes: readonly UnstoredLane[], boundary: number): number {
   let stored = boundary;

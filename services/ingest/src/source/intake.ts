@@ -1,12 +1,16 @@
 import type { Bus, Leases } from "@sluice/bus";
-import type { Endpoint } from "@sluice/redis";
-import { describeFault, persist, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { endpointName, type Endpoint } from "@sluice/redis";
+import { describeFault, persist, printable, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import { lanesOf, type SlotSet } from "@sluice/wire";
 import { readTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
 import { ShardReport } from "../shard-report.ts";
+import { continuation, type Continuation } from "./continuation.ts";
+import { CopyPermit } from "./copy-permit.ts";
+import { CopyTries } from "./copy-tries.ts";
 import { LinkSession } from "./link-session.ts";
-import { ReplicaLink, type SourceFacts } from "./replica-link.ts";
+import { ReplicaLink } from "./replica-link.ts";
+import type { SourceFacts } from "./source-facts.ts";
 
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
 const FIRST_COPY = 1;
@@ -21,11 +25,25 @@ export interface IntakeOptions {
   /** Only an epoch above this one may be continued. */
   readonly floor: number;
   readonly endpoint: Endpoint;
+  /** Whom `endpoint` is meant to be: a primary that has become a replica is not read as if it were still one. */
+  readonly read: "primary" | "replica";
+  /** Full copies that the endpoint's host may send at a time. */
+  readonly concurrentFullSyncs: number;
   readonly instance: string;
   readonly bus: Bus;
   readonly leases: Leases;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** A link that is open and has not been asked to replicate yet. */
+interface OpenLink {
+  readonly link: ReplicaLink;
+  readonly facts: SourceFacts;
+  /** What it is to be asked to continue; null for a full copy. */
+  readonly asked: ResumePoint | null;
+  /** For the full copy. */
+  readonly permit: CopyPermit | null;
 }
 
 /**
@@ -34,12 +52,14 @@ export interface IntakeOptions {
  * Every run takes a new term, looks at the lanes' tails, fences them, and asks the source for what follows. What is stored in
  * the lanes is all that it builds on: it can be killed at any point and run anywhere else.
  *
- *     lease ▶ tails ▶ term ▶ fences ▶ PSYNC ─┬─ +CONTINUE ──────────────────────────────▶ changes
- *                                           └─ +FULLRESYNC ▶ epoch ▶ fences ▶ full copy ▶ changes
+ *     lease ▶ tails ▶ term ▶ INFO ─┬───────────▶ fences ▶ PSYNC ─┬─ +CONTINUE ─────────────────────────────────▶ changes
+ *                      ▲           └ copy: permit ▶ ─┘           └─ +FULLRESYNC ▶ epoch ▶ fences ▶ full copy ▶ changes
+ *                      └─ the source's first answer tells whether it can continue the lanes: see `continuation`
  */
 export class SourceIntake implements Actor {
   readonly name: string;
   readonly #options: IntakeOptions;
+  readonly #tries = new CopyTries();
   #report: ShardReport | null = null;
   #stopping = new AbortController().signal;
 
@@ -70,7 +90,7 @@ export class SourceIntake implements Actor {
   }
 
   async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { bus, clock, pipeline, shard, cut, slots, floor, instance, endpoint, log } = this.#options;
+    const { bus, clock, pipeline, shard, cut, slots, floor, instance } = this.#options;
     const stream = bus.stream(pipeline);
     await stream.ensure();
     const lanes = lanesOf(slots, cut);
@@ -80,24 +100,121 @@ export class SourceIntake implements Actor {
     this.#report = report;
     const found = resumePoint(tails);
     const point = found !== null && found.epoch > floor ? found : null;
-    const session = new LinkSession({ ...this.#options, stream, report, copy: FIRST_COPY, lanes, tails, signal, progress });
-    if (point !== null) await session.fence({ epoch: point.epoch, replid: point.replid });
-    const link = await ReplicaLink.open(shard, endpoint, signal);
+    const open = await this.#open(point, signal);
+    if (open === null) return;
+    const { link, permit } = open;
+    const onCopied = (): void => void permit?.release();
+    const session = new LinkSession({
+      ...this.#options,
+      stream,
+      report,
+      copy: FIRST_COPY,
+      lanes,
+      tails,
+      signal,
+      progress,
+      onCopied,
+    });
     const close = (): void => link.close();
     signal.addEventListener("abort", close, { once: true });
     try {
-      const facts = await link.facts();
-      const asked = point === null || !canContinue(point, facts) ? null : point;
-      const reply = await link.psync(asked?.replid ?? null, asked?.offset ?? 0);
-      if (reply.kind === "continue" && !isKnownHistory(reply.replid, asked, facts)) {
-        throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed between INFO and PSYNC");
-      }
-      log.info({ shard, term: report.term, asked: asked?.offset ?? "full copy", answer: reply.kind }, "linked to the source");
-      await session.run(link, facts, reply, asked);
+      await session.shutOut(point);
+      await this.#run(session, open, signal);
     } finally {
       signal.removeEventListener("abort", close);
       link.close();
+      await permit?.release();
     }
+  }
+
+  /**
+   * Links to the source and finds out what to ask of it, with the permit where that is a full copy. Nothing is held at the source
+   * while the permit is waited for. Null when `signal` aborts first.
+   */
+  async #open(point: ResumePoint | null, signal: AbortSignal): Promise<OpenLink | null> {
+    const found = await this.#look(point, signal);
+    if (found.asked !== null) return { ...found, permit: null };
+    found.link.close();
+    this.#checkTries();
+    const permit = await this.#takePermit(signal);
+    if (permit === null) return null;
+    try {
+      const again = await this.#look(point, signal);
+      if (again.asked === null) return { ...again, permit };
+      await permit.release();
+      return { ...again, permit: null };
+    } catch (cause) {
+      await permit.release();
+      throw cause;
+    }
+  }
+
+  /** Opens a link and judges by what the source says of itself. Throws `Retryable` SRC-003 or SRC-009 where it is not the time to ask. */
+  async #look(point: ResumePoint | null, signal: AbortSignal): Promise<Omit<OpenLink, "permit">> {
+    const { shard, endpoint, log } = this.#options;
+    const link = await ReplicaLink.open(shard, endpoint, signal);
+    try {
+      const facts = await link.facts();
+      this.#checkRole(facts);
+      const next: Continuation =
+        point === null ? { kind: "copy", why: "the lanes hold nothing to continue" } : continuation(point, facts);
+      if (next.kind === "wait") throw new Retryable("SRC-003", `source ${shard}`, next.why);
+      if (next.kind === "copy") log.info({ shard, why: next.why }, "a full copy is needed");
+      return { link, facts, asked: next.kind === "ask" ? point : null };
+    } catch (cause) {
+      link.close();
+      throw cause;
+    }
+  }
+
+  async #run(session: LinkSession, { link, facts, asked }: OpenLink, signal: AbortSignal): Promise<void> {
+    const { shard, clock, log } = this.#options;
+    const reply = await link.psync(asked?.replid ?? null, asked?.offset ?? 0);
+    if (reply.kind === "continue" && !isKnownHistory(reply.replid, asked, facts)) {
+      throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed between INFO and PSYNC");
+    }
+    log.info(
+      { shard, term: this.#report?.term, asked: asked?.offset ?? "full copy", answer: reply.kind },
+      "linked to the source",
+    );
+    if (reply.kind === "continue") this.#tries.cameThrough();
+    try {
+      await session.run(link, facts, reply, asked);
+    } catch (cause) {
+      // What this side ends says nothing of whether the source can send a copy.
+      const isOurs = signal.aborted || (cause instanceof Retryable && cause.code === "BUS-002");
+      if (reply.kind === "full" && !isOurs && cause instanceof Retryable)
+        this.#tries.ended(session.streamedMs, clock.monotonicMs(), describeFault(cause));
+      throw cause;
+    }
+  }
+
+  #checkRole({ role, replicaOf }: SourceFacts): void {
+    const { shard, endpoint, read } = this.#options;
+    if (read === "replica" || role !== "slave") return;
+    const message = `${endpointName(endpoint)} is a replica of ${printable(replicaOf)}; expected a primary`;
+    throw new Retryable("SRC-009", `source ${shard}`, message);
+  }
+
+  #checkTries(): void {
+    const { shard, clock } = this.#options;
+    const waitMs = this.#tries.waitMs(clock.monotonicMs());
+    if (waitMs === 0) return;
+    const { broken, why } = this.#tries;
+    throw new Retryable(
+      "SRC-010",
+      `source ${shard}`,
+      `${broken} full copies in a row broke off, the last one because: ${why}. The source is left alone for a while before the next one`,
+    );
+  }
+
+  async #takePermit(signal: AbortSignal): Promise<CopyPermit | null> {
+    const { bus, clock, log, endpoint, instance, pipeline, shard, concurrentFullSyncs } = this.#options;
+    const holder = `${instance} ${pipeline} ${shard}`;
+    return CopyPermit.take(
+      { records: bus.records, host: endpoint.host, limit: concurrentFullSyncs, holder, clock, log },
+      signal,
+    );
   }
 
   #tell(changes: Parameters<ShardReport["update"]>[0]): void {
@@ -106,16 +223,6 @@ export class SourceIntake implements Actor {
       ?.update(changes, clock.nowMs())
       .catch((cause: unknown) => log.debug({ cause: describeFault(cause) }, "report not written"));
   }
-}
-
-/**
- * Whether a source may be asked to continue. Where it has the lanes' history as its former one, it may only if that history
- * reaches beyond every lane: a lane that is ahead of a promoted replica holds writes which the new history lost, and skipping by
- * offset would lose others in their place (H24).
- */
-export function canContinue(point: ResumePoint, facts: Pick<SourceFacts, "replid" | "secondReplOffset">): boolean {
-  if (facts.replid === "" || facts.replid === point.replid || facts.secondReplOffset < 0) return true;
-  return point.highest < facts.secondReplOffset;
 }
 
 /** A continuation under another id was judged by what INFO said of that id; under a third one it has not been judged. */

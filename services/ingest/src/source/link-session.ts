@@ -16,7 +16,8 @@ import { ChangeReader } from "./change-reader.ts";
 import { FullCopy } from "./full-copy.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { PsyncReply } from "./psync-reply.ts";
-import type { ReplicaLink, SourceFacts } from "./replica-link.ts";
+import type { ReplicaLink } from "./replica-link.ts";
+import type { SourceFacts } from "./source-facts.ts";
 
 /** The source hears of us, and the shard's record is written, so often. */
 const REPORT_MS = 1_000;
@@ -24,6 +25,11 @@ const REPORT_MS = 1_000;
 const QUIET_MS = 200;
 /** … and at least so often while it is not. */
 const HEARTBEAT_MS = 5_000;
+/**
+ * With the backlog full and nothing stored for so long the link is given up: a source that is not read keeps all that it writes for us in
+ * its memory, up to `client-output-buffer-limit replica`. Its own backlog, which has a bound, is where the stream waits instead.
+ */
+const BUS_PATIENCE_MS = 10_000;
 
 export interface LinkSessionOptions extends IntakeOptions {
   readonly stream: LaneStream;
@@ -34,6 +40,8 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly tails: readonly StoredTails[];
   readonly signal: AbortSignal;
   readonly progress: () => void;
+  /** The RDB of a full copy is received and verified. */
+  readonly onCopied: () => void;
 }
 
 /** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
@@ -47,8 +55,11 @@ export class LinkSession {
   #lanes: Feed<ChangeBatcher>[] = [];
   #snapshots: Feed<SnapshotBatcher>[] = [];
   #copy: FullCopy | null = null;
+  #copiedAtMs: number | null = null;
   #reader: ChangeReader | null = null;
   #failure: unknown = null;
+  /** What the bus says while it does not take a batch, and since when (wall clock). */
+  #waiting: { readonly fault: Retryable; readonly since: number } | null = null;
   #link: ReplicaLink | null = null;
   #bytes = 0;
   #heardAtMs = 0;
@@ -77,7 +88,27 @@ export class LinkSession {
     };
   }
 
-  /** Shuts out whoever published to the lanes before this term. Each lane's fence stands where its tail does, or at `offset`. */
+  /** How long the full copy that this link began with has been complete; null while it is not, and where there is none. */
+  get streamedMs(): number | null {
+    return this.#copiedAtMs === null ? null : this.#options.clock.monotonicMs() - this.#copiedAtMs;
+  }
+
+  /**
+   * Shuts out whoever published to the lanes before this term, before the source is asked for anything. Where the lanes can be
+   * continued from `point` their fences name its history, else each the one that it holds. As long as the bus takes nothing this
+   * does not return: no copy begins that could not be stored.
+   */
+  async shutOut(point: ResumePoint | null): Promise<void> {
+    if (point !== null) return this.fence({ epoch: point.epoch, replid: point.replid });
+    for (const [index, end] of this.#ends.entries()) {
+      const live = this.#options.tails[index]?.live ?? null;
+      if (live === null) continue;
+      const head = this.#head(live.epoch, live.replid);
+      end.sequence = await fenceLane(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions);
+    }
+  }
+
+  /** Puts a fence of this term into every lane: where its tail stands, or at `offset`. */
   async fence(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
     const head = this.#head(history.epoch, history.replid);
     for (const [index, end] of this.#ends.entries()) {
@@ -124,7 +155,10 @@ export class LinkSession {
     const epoch = await nextEpoch(bus.records, pipeline, above);
     await this.#checkTopology(epoch);
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
-    await report.update({ epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied }, clock.nowMs());
+    await report.update(
+      { epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied, retry: null },
+      clock.nowMs(),
+    );
     await this.fence({ epoch, replid, offset });
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
@@ -193,10 +227,25 @@ export class LinkSession {
       const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
       if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
       for (const { publisher } of this.#lanes) publisher.poke();
-      if (this.#backlog.isFull) await this.#backlog.room();
+      if (this.#backlog.isFull) await this.#room();
       if (this.#failure !== null) throw this.#failure as Error;
       if (this.#copy === null) this.#options.progress();
     }
+  }
+
+  /** Waits for the bus, for as long as it stores anything. Throws what it waited for in vain. */
+  async #room(): Promise<void> {
+    const { clock, signal } = this.#options;
+    for (let before = Infinity; this.#backlog.isFull && this.#backlog.bytes < before;) {
+      before = this.#backlog.bytes;
+      const waited = new AbortController();
+      await Promise.race([this.#backlog.room(), clock.sleep(BUS_PATIENCE_MS, AbortSignal.any([signal, waited.signal]))]);
+      waited.abort();
+    }
+    if (!this.#backlog.isFull || signal.aborted) return;
+    const why = this.#waiting?.fault ?? null;
+    const message = `the bus stored nothing for ${BUS_PATIENCE_MS} ms; the link to the source is given up until it does`;
+    throw new Retryable(why?.code ?? "BUS-001", "bus", message, why === null ? {} : { cause: why });
   }
 
   #pushCopy(copy: FullCopy, chunk: Buffer): number {
@@ -205,19 +254,21 @@ export class LinkSession {
       copy.finish();
       this.#log.info({ keys: copy.keys, bytes: copy.transfer.passedBytes }, "full copy received and verified");
       this.#copy = null;
+      this.#copiedAtMs = this.#options.clock.monotonicMs();
+      this.#options.onCopied();
       // A diskless source sends its stream only after the first acknowledgement.
-      this.#acknowledge();
+      this.#link?.keepAlive();
       void this.#report({ phase: "streaming", copied: this.#copied(copy) });
     }
     for (const { publisher } of this.#snapshots) publisher.poke();
     return taken;
   }
 
-  /** Acknowledges and reports once a second, for as long as the session lasts. */
+  /** Tells the source and the record once a second how things stand, for as long as the session lasts. */
   async #tick(): Promise<void> {
     const { clock, signal } = this.#options;
     while (!signal.aborted && this.#failure === null && this.#link !== null) {
-      if (this.#copy === null) this.#acknowledge();
+      if (this.#copy === null) this.#link.keepAlive();
       const copied = this.#copy === null ? {} : { copied: this.#copied(this.#copy) };
       await this.#report({
         ...copied,
@@ -251,10 +302,6 @@ export class LinkSession {
     );
   }
 
-  #acknowledge(): void {
-    this.#link?.acknowledge(this.#stored);
-  }
-
   #copied(copy: FullCopy): { keys: number; expectedKeys: number; bytes: number; expectedBytes: number } {
     const expectedKeys = Math.max(this.#expectedKeys, copy.keys);
     return { keys: copy.keys, expectedKeys, bytes: copy.transfer.passedBytes, expectedBytes: copy.transfer.announcedBytes };
@@ -267,18 +314,29 @@ export class LinkSession {
   async #report(changes: Parameters<ShardReport["update"]>[0]): Promise<void> {
     const { report, clock } = this.#options;
     try {
-      const retry = this.#copy === null && report.record.retry !== null && this.#isBusUp ? { retry: null } : {};
-      await report.update({ ...changes, ...retry }, clock.nowMs());
+      await report.update({ ...changes, ...this.#retry(report) }, clock.nowMs());
     } catch (cause) {
       if (!(cause instanceof Retryable) || cause instanceof TermLost) this.#fail(cause);
     }
   }
 
-  #isBusUp = true;
+  /** What the shard waits for; what it waited for before the link is over when changes flow. */
+  #retry({ record }: ShardReport): Pick<ShardReport["record"], "retry"> | null {
+    if (this.#waiting !== null) {
+      const { fault, since } = this.#waiting;
+      return { retry: { endpoint: fault.endpoint, since, reason: describeFault(fault) } };
+    }
+    return this.#copy === null && record.retry !== null ? { retry: null } : null;
+  }
 
   #waitForBus(fault: Retryable | null): void {
-    this.#isBusUp = fault === null;
+    const { clock, report } = this.#options;
     if (fault !== null) this.#log.warn({ code: fault.code }, describeFault(fault));
+    const isTold = this.#waiting !== null;
+    this.#waiting = fault === null ? null : { fault, since: this.#waiting?.since ?? clock.nowMs() };
+    // Before the link nobody writes reports, and a bus that is away can't be told of on the bus.
+    if (fault?.code === "BUS-005" && !isTold && this.#link === null)
+      void report.update({ ...this.#retry(report) }, clock.nowMs()).catch(() => undefined);
   }
 
   #head(epoch: number, replid: string): LaneHead {

@@ -2,24 +2,19 @@ import type { Socket } from "node:net";
 import { Connection, encodeCommand, ReplyError, type Endpoint } from "@sluice/redis";
 import { Retryable } from "@sluice/runtime";
 import { parsePsyncReply, sourceFault, type PsyncReply } from "./psync-reply.ts";
+import { readFacts, type SourceFacts } from "./source-facts.ts";
 
 /** A source that says nothing for so long is gone: it sends PING every 10 s (repl-ping-replica-period) and newlines while it forks. */
 const SILENCE_LIMIT_MS = 60_000;
 
-/** What INFO says of a source and matters to its replica. */
-export interface SourceFacts {
-  /** `major * 10000 + minor * 100 + patch` of redis_version: 70015 for 7.0.15. */
-  readonly version: number;
-  readonly replid: string;
-  /** Offsets below this one may be continued with the former replication id; -1 where there is none. */
-  readonly secondReplOffset: number;
-  readonly keys: number;
-}
-
 /**
- * One replication link: Sluice poses as a replica, but as one that nobody may promote or count on. It announces port 0 and no
- * address, so that Sentinel can't adopt it, and it acknowledges one byte less than it has stored, so that neither WAIT nor
- * FAILOVER can take it for a replica that is in step (H34).
+ * One replication link: Sluice poses as a replica, but as one that nobody may promote or count on (H34).
+ *
+ * It announces port 0 and no address, so that Sentinel can't adopt it. And it vouches for nothing: it says once a second that it is
+ * alive, always with offset 0. A source takes any offset at or above a client's last write as that write's replica, so that WAIT
+ * would answer clients who mean a server that could take over; nor does it help to stay one byte behind, since WAIT itself sends
+ * GETACK down the stream, and the bytes of that lie behind the write (replication.c, `waitCommand`). FAILOVER takes a replica whose
+ * offset is the primary's own. What keeps a link is the time of an acknowledgement, never its offset.
  */
 export class ReplicaLink {
   readonly #shard: string;
@@ -99,10 +94,10 @@ export class ReplicaLink {
     return this.#socket?.destroyed === false;
   }
 
-  /** Acknowledges that everything up to `storedOffset` is stored: says one byte less, see above. */
-  acknowledge(storedOffset: number): void {
+  /** Tells the source that we are alive; to be called once a second, and at once behind a diskless RDB. */
+  keepAlive(): void {
     if (this.#socket?.writable !== true) return;
-    this.#socket.write(encodeCommand(["REPLCONF", "ACK", Math.max(0, storedOffset - 1)]));
+    this.#socket.write(encodeCommand(["REPLCONF", "ACK", 0]));
   }
 
   /** Ends the link. Safe to call twice. */
@@ -118,18 +113,4 @@ export class ReplicaLink {
       throw sourceFault(this.#shard, cause);
     }
   }
-}
-
-/** Reads the text of INFO. Fields that a version does not have read as 0, empty or -1. */
-export function readFacts(info: string): SourceFacts {
-  const field = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
-  const [major = 0, minor = 0, patch = 0] = field("redis_version").split(".").map(Number);
-  let keys = 0;
-  for (const database of info.matchAll(/^db\d+:keys=(\d+)/gm)) keys += Number(database[1]);
-  return {
-    version: major * 10_000 + minor * 100 + patch,
-    replid: field("master_replid"),
-    secondReplOffset: field("second_repl_offset") === "" ? -1 : Number(field("second_repl_offset")),
-    keys,
-  };
 }

@@ -1,26 +1,32 @@
 import { expect, test } from "vitest";
-import type { ResumePoint } from "../lanes/resume-point.ts";
-import { canContinue } from "./intake.ts";
-import { readFacts } from "./replica-link.ts";
+import { readFacts } from "./source-facts.ts";
 
-test("reads a version, the histories and the number of keys from INFO", () => {
+test("reads a version, the role, the histories and the number of keys from INFO", () => {
   const info = [
     "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone",
-    "# Replication\r\nmaster_replid:abc\r\nmaster_replid2:0000\r\nsecond_repl_offset:-1",
+    "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_replid:abc\r\nmaster_replid2:def",
+    "master_repl_offset:900\r\nsecond_repl_offset:301\r\nrepl_backlog_active:1\r\nrepl_backlog_size:1048576",
+    "repl_backlog_first_byte_offset:101\r\nrepl_backlog_histlen:800",
     "# Keyspace\r\ndb0:keys=12,expires=3,avg_ttl=0\r\ndb7:keys=30,expires=0,avg_ttl=0\r\n",
   ].join("\r\n");
-  expect(readFacts(info)).toEqual({ version: 70_015, replid: "abc", secondReplOffset: -1, keys: 42 });
+  expect(readFacts(info)).toEqual({
+    version: 70_015,
+    role: "slave",
+    replicaOf: "10.0.0.1:6379",
+    replid: "abc",
+    formerReplid: "def",
+    secondReplOffset: 301,
+    backlog: { first: 101, last: 900 },
+    keys: 42,
+  });
 });
 
-test("fields that an old server does not have read as none", () => {
-  expect(readFacts("redis_version:2.8.24\r\n")).toEqual({ version: 20_824, replid: "", secondReplOffset: -1, keys: 0 });
-});
-
-test("continuing is asked for only where no lane is ahead of the source's history", () => {
-  const point: ResumePoint = { epoch: 1, replid: "old", offset: 500, db: 0, highest: 900 };
-  expect(canContinue(point, { replid: "old", secondReplOffset: 100 })).toBe(true);
-  expect(canContinue(point, { replid: "", secondReplOffset: -1 })).toBe(true);
-  expect(canContinue(point, { replid: "new", secondReplOffset: 901 })).toBe(true);
-  expect(canContinue(point, { replid: "new", secondReplOffset: 900 })).toBe(false);
-  expect(canContinue(point, { replid: "new", secondReplOffset: 501 })).toBe(false);
+test("fields that a server does not have read as none", () => {
+  const none = { role: "", replicaOf: "", replid: "", formerReplid: "", secondReplOffset: -1, backlog: null, keys: 0 };
+  expect(readFacts("redis_version:2.8.24\r\n")).toEqual({ version: 20_824, ...none });
+  expect(readFacts("role:master\r\nrepl_backlog_active:0\r\nrepl_backlog_first_byte_offset:0\r\n")).toMatchObject({
+    role: "master",
+    replicaOf: "",
+    backlog: null,
+  });
 });

@@ -29,6 +29,10 @@ describe("wantedWork", () => {
     expect(wantedWork({ pipeline, desired: "stopped" }, topology, "stopped")).toEqual({ shards: [], lanes: [] });
   });
 
+  test("one that is cut over wants nothing, before its state says so", () => {
+    expect(wantedWork({ pipeline, desired: "cut-over" }, topology, "cutting-over")).toEqual({ shards: [], lanes: [] });
+  });
+
   test("a shard has a lane for each range of the cut that it owns slots in, by its global number", () => {
     const shards = [
       { id: "s0", host: "a", port: 1, slots: "0-5000,16383", floor: 0 },

@@ -8,7 +8,7 @@ export interface WantedWork {
 
 /**
  * A stopped pipeline gives its shards up at once, its lanes only when the coordinator has seen that they are drained and wrote
- * the state `stopped`.
+ * the state `stopped`. One that is cut over has nothing left to do.
  */
 export function wantedWork(
   spec: Pick<SpecRecord, "pipeline" | "desired">,
@@ -17,7 +17,7 @@ export function wantedWork(
 ): WantedWork {
   const isRunning = spec.desired === "running";
   const shards = isRunning ? topology.shards.map(({ id }) => id) : [];
-  if (!isRunning && state === "stopped") return { shards, lanes: [] };
+  if (spec.desired === "cut-over" || (!isRunning && state === "stopped")) return { shards, lanes: [] };
   const cut = lanesOfShards(topology);
   const lanes = spec.pipeline.destinations.flatMap(({ group }) => cut.map(({ id, lane }) => groupLaneLabel(group, id, lane)));
   return { shards, lanes };

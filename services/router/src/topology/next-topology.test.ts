@@ -18,7 +18,7 @@ const seen = (shards: ObservedShard[], change: Partial<Observation> = {}): Obser
   ...change,
 });
 const three = [shard(1, "0-5460"), shard(2, "5461-10922"), shard(3, "10923-16383")];
-const current = nextTopology(null, seen(three, { nextShard: 0 }))!;
+const current = nextTopology(null, seen(three, { nextShard: 0, epoch: 0 }))!;
 const entries = (topology: TopologyRecord | null) =>
   topology?.shards.map(({ id, port, slots, floor }) => `${id} :${port} ${slots} >${floor}`);
 
@@ -26,6 +26,10 @@ describe("nextTopology", () => {
   test("begins with a shard for each primary, nothing forbidden", () => {
     expect(current).toMatchObject({ mode: "cluster", lanes: 16, events: [] });
     expect(entries(current)).toEqual(["s0 :1 0-5460 >0", "s1 :2 5461-10922 >0", "s2 :3 10923-16383 >0"]);
+  });
+
+  test("begins anew above all that destinations hold of an earlier life of the pipeline", () => {
+    expect(entries(nextTopology(null, seen([shard(1, "0-16383")], { nextShard: 0 })))).toEqual(["s0 :1 0-16383 >7"]);
   });
 
   test("is null while nothing changes, in whatever order the primaries are seen", () => {
@@ -54,7 +58,7 @@ describe("nextTopology", () => {
   });
 
   test("a replica is kept while it may be; then another one, then the primary", () => {
-    const at = (...replicas: number[]) => seen([shard(1, "0-16383", replicas)], { nextShard: 0 });
+    const at = (...replicas: number[]) => seen([shard(1, "0-16383", replicas)], { nextShard: 0, epoch: 0 });
     const first = nextTopology(null, at(11, 12))!;
     expect(first.shards[0]?.port).toBe(11);
     expect(nextTopology(first, at(10, 11))).toBeNull();

@@ -43,7 +43,8 @@ export interface Observation {
  */
 export function nextTopology(current: TopologyRecord | null, seen: Observation): TopologyRecord | null {
   if (current === null) {
-    const shards = seen.shards.map((shard, index) => entryOf(`s${seen.nextShard + index}`, shard, 0, null));
+    // A counter that stands above 0 was raised by what a destination holds: the records are younger than the stream may be (H6).
+    const shards = seen.shards.map((shard, index) => entryOf(`s${seen.nextShard + index}`, shard, seen.epoch, null));
     return { mode: seen.mode, lanes: seen.lanes, shards, events: [] };
   }
   const before = current.shards.map((shard) => ({ ...shard, set: SlotSet.parse(shard.slots) }));

@@ -1,7 +1,7 @@
 import { Bus } from "@sluice/bus";
 import { lookAtDeployment, type Address, type ClusterConnections, type Deployment } from "@sluice/redis";
 import { Retryable, silentLog, supervise, systemClock, type Actor } from "@sluice/runtime";
-import { NatsServer, RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
+import { NatsServer, RedisCluster, RedisServer, SentinelServer, waitUntil } from "@sluice/testkit";
 import {
   destinationRecord,
   endpointOf,
@@ -153,6 +153,36 @@ describe("SourceWatch", () => {
     await replica.kill();
     const next = await topologyWhere("the primary stands in", (now) => portsOf(now)[0] === primary.port);
     expect(next.shards[0]).toMatchObject({ id: "s0", floor: 0 });
+  });
+
+  test("asks Sentinels where the source is, follows what they say, and takes no replica for a primary", async () => {
+    await using primary = await RedisServer.start();
+    await using replica = await RedisServer.start({ replicaOf: primary });
+    await replica.waitForSync();
+    await using sentinel = await SentinelServer.start({ primary: replica });
+    known.destinations.set("main", {
+      revision: 1,
+      value: { mode: "standalone", nodes: [{ host: "127.0.0.1", port: 1, slots: "0-16383" }], at: 1 },
+    });
+    specify({ url: sentinel.url.replace("127.0.0.1", "127.0.0.1:1,127.0.0.1") }, "redis://127.0.0.1:1");
+    await setEpoch(4);
+    run(new SourceWatch("p", known, deps));
+    const told = await waitUntil("it says why it waits", async () => {
+      const report = (await bus.records.get(recordKey.router("p", "source"), routerRecord))?.value;
+      return report?.retry?.reason.startsWith("SRC-009") === true ? report.retry.reason : null;
+    });
+    expect(told).toContain(`127.0.0.1:${replica.port}, where the Sentinels say that mymaster is, says role:slave`);
+    await sentinel.abandonFor(primary);
+    const created = await topologyWhere("the topology is written", () => true);
+    // Its destinations held marks of epoch 4 when it was created.
+    expect(created.shards).toEqual([{ id: "s0", host: "127.0.0.1", port: primary.port, slots: "0-16383", floor: 4 }]);
+
+    await setEpoch(9);
+    await replica.client().replicaof("NO", "ONE");
+    await sentinel.abandonFor(replica);
+    const followed = await topologyWhere("the shard is read from there", (now) => portsOf(now)[0] === replica.port);
+    expect(followed.shards[0]).toEqual({ ...created.shards[0], port: replica.port });
+    expect(followed.events).toHaveLength(1);
   });
 
   test("waits for a source that is away, and for destinations that decide about lanes", async () => {

@@ -1,5 +1,13 @@
 import type { Records } from "@sluice/bus";
-import { ClusterConnections, isHealthyReplica, type Address, type Deployment, type Endpoint } from "@sluice/redis";
+import {
+  ClusterConnections,
+  isHealthyReplica,
+  lookThroughSentinels,
+  sentinelConnections,
+  type Address,
+  type Deployment,
+  type Endpoint,
+} from "@sluice/redis";
 import { Halt, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import {
   epochRecord,
@@ -33,7 +41,8 @@ export interface WatchDeps {
 
 /**
  * Keeps the topology of one pipeline equal to its source: writes it when the source is first reached, then follows failovers and
- * slots that change their owner. Ends when there is nothing to follow (a standalone source that is read from its primary).
+ * slots that change their owner. Where Sentinels lead to the source they are asked each time. Ends when there is nothing to follow
+ * (a standalone source without Sentinels that is read from its primary).
  *
  * Floors and epochs are two records, so a shard might take an epoch by its old slots between our look at the counter and our
  * write. Therefore the counter is read again behind the write, and floors are raised until it stands still; whoever takes an
@@ -64,11 +73,17 @@ export class SourceWatch implements Actor {
     this.#report.begin(signal);
     const endpoint = this.#deps.open(source);
     const connections = new ClusterConnections(endpoint, LOOK_TIMEOUT_MS);
-    const close = (): void => connections.close();
+    const { sentinels } = endpoint;
+    const asked = sentinels === undefined ? null : sentinelConnections(endpoint, sentinels, LOOK_TIMEOUT_MS);
+    const close = (): void => {
+      connections.close();
+      asked?.close();
+    };
     signal.addEventListener("abort", close, { once: true });
     try {
-      while (!signal.aborted && !this.#isDone(source.read)) {
-        await this.#follow(connections, endpoint, source.read);
+      while (!signal.aborted && (asked !== null || !this.#isDone(source.read))) {
+        const deployment = await this.#look(connections, endpoint, asked);
+        await this.#follow(connections, deployment, source.read);
         progress();
         this.#report.clear();
         await this.#deps.clock.sleep(LOOK_EVERY_MS, signal);
@@ -92,8 +107,7 @@ export class SourceWatch implements Actor {
     return this.#known.topology?.value.mode === "standalone" && read === "primary";
   }
 
-  async #follow(connections: ClusterConnections, endpoint: Endpoint, read: "primary" | "replica"): Promise<void> {
-    const deployment = await this.#look(connections, endpoint);
+  async #follow(connections: ClusterConnections, deployment: Deployment, read: "primary" | "replica"): Promise<void> {
     const current = this.#known.topology?.value ?? null;
     if (current !== null && current.mode !== deployment.mode) {
       throw new Halt("PIP-008", `the source is ${deployment.mode} now, and was ${current.mode} when the pipeline was created`);
@@ -103,7 +117,8 @@ export class SourceWatch implements Actor {
     if (obstacle !== null) {
       this.#settled.forget();
       // Nothing can begin before the first topology: whoever waits for it is told why.
-      if (current === null) throw new Retryable("SRC-008", `source ${this.#pipeline}`, obstacle);
+      const code = deployment.mode === "cluster" ? "SRC-008" : "SRC-009";
+      if (current === null) throw new Retryable(code, `source ${this.#pipeline}`, obstacle);
       return;
     }
     const seen = read === "replica" ? await withHealthyReplicas(connections, deployment) : withoutReplicas(deployment);
@@ -111,7 +126,11 @@ export class SourceWatch implements Actor {
     await this.#take(seen);
   }
 
-  async #look(connections: ClusterConnections, { host, port }: Endpoint): Promise<Deployment> {
+  async #look(
+    connections: ClusterConnections,
+    { host, port, sentinels }: Endpoint,
+    asked: ClusterConnections | null,
+  ): Promise<Deployment> {
     const primaries = this.#seen?.primaries ?? [];
     const seeds = [
       ...primaries.slice(0, 2),
@@ -120,7 +139,10 @@ export class SourceWatch implements Actor {
       ...primaries.flatMap(({ replicas }) => replicas),
     ];
     try {
-      const seen = await this.#deps.look(connections, seeds.slice(0, SEEDS));
+      const seen =
+        asked === null || sentinels === undefined
+          ? await this.#deps.look(connections, seeds.slice(0, SEEDS))
+          : await lookThroughSentinels(asked, sentinels, connections, this.#deps.look);
       this.#seen = seen;
       connections.keepOnly([{ host, port }, ...seen.primaries, ...seen.primaries.flatMap(({ replicas }) => replicas)]);
       return seen;
@@ -168,8 +190,15 @@ export class SourceWatch implements Actor {
     return raised.shards.every((shard, index) => shard.floor === written.shards[index]?.floor) ? null : raised;
   }
 
+  /** The epoch counter; where its record is lost, at least what the shards have come to. */
   async #epoch(): Promise<number> {
-    return (await this.#deps.records.get(recordKey.epoch(this.#pipeline), epochRecord))?.value.epoch ?? 0;
+    const { records } = this.#deps;
+    let epoch = (await records.get(recordKey.epoch(this.#pipeline), epochRecord))?.value.epoch ?? 0;
+    for (const { id } of this.#known.topology?.value.shards ?? []) {
+      const shard = await records.get(recordKey.shard(this.#pipeline, id), shardRecord);
+      epoch = Math.max(epoch, shard?.value.epoch ?? 0);
+    }
+    return epoch;
   }
 
   /** A shard that is gone has left its record behind: its number is not given again. */

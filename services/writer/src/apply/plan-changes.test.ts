@@ -114,3 +114,19 @@ test("raw bytes of several commands travel as one run", () => {
   const [only, ...others] = planner.finish().request.finish();
   expect([only?.buffer === slice.body.buffer, others]).toEqual([true, []]);
 });
+
+test("the trace tells which command of the request each row became", () => {
+  fc.assert(
+    fc.property(fc.array(fc.array(line, { maxLength: 12 }), { maxLength: 5 }), (batches) => {
+      const indexes: number[] = [];
+      const planner = new ChangePlanner({ shift: (ms) => ms + SHIFT_MS, markKey: MARK, trace: (index) => indexes.push(index) });
+      for (const lines of batches) planner.add(sliceOf(lines));
+      const commands = decoded(planner.finish().request.finish());
+      const lines = batches.flat();
+      expect(indexes.length).toBe(lines.length);
+      for (const [row, { sent, instead, after }] of lines.entries()) {
+        if (after === undefined) expect(commands[indexes[row] as number]).toBe(instead ?? sent.join(" "));
+      }
+    }),
+  );
+});

@@ -22,6 +22,8 @@ export interface PlanOptions {
   /** Takes an absolute expiry of the source to that of the destination, in ms. */
   readonly shift: (expireAtMs: number) => number;
   readonly markKey: string;
+  /** Told, for each row in order, which command of the request it became. */
+  readonly trace?: (index: number) => void;
 }
 
 /**
@@ -50,6 +52,7 @@ export class ChangePlanner {
   /** Adds the rows of a slice; with `until`, only the rows before it. */
   add(slice: ChangeSlice, until = slice.rows.count): void {
     const { rows, body, from } = slice;
+    const { trace } = this.#options;
     let at = 0;
     for (let row = 0; row < from; row++) at += rows.lengths[row] as number;
     let runStart = at;
@@ -69,6 +72,7 @@ export class ChangePlanner {
           runCommands = -1;
         }
       }
+      trace?.(this.#request.commands + runCommands);
       runCommands++;
       if ((flags & ChangeFlag.last) !== 0) this.#units++;
       at = end;

@@ -1,6 +1,6 @@
-import { Connection, ConnectionLost, ReplyError, type Endpoint } from "@sluice/redis";
+import { Connection, ConnectionLost, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
 import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
-import { formatMark, MarkError, parseMark, type Position } from "@sluice/wire";
+import { formatMark, MarkError, parseMark, repairedKey, type Position } from "@sluice/wire";
 import { isOwn } from "./own-key.ts";
 import type { Request } from "./request.ts";
 import { quotable, verdictOf } from "./verdict.ts";
@@ -22,6 +22,23 @@ export class GroupRefused extends Error {
   }
 }
 
+/** Commands of a group ran into an error inside their transaction: it does not roll back, so the mark has moved (H16). */
+export class CommandsFailed extends Halt {
+  readonly errors: readonly CommandError[];
+  /** False where one of them is an error that says nothing about a key: no policy covers it. */
+  readonly isDivergence: boolean;
+
+  constructor(name: string, errors: readonly CommandError[]) {
+    const foreign = errors.find(({ error }) => verdictOf(error) === "halt");
+    const first = quotable((foreign ?? errors[0])?.error ?? "");
+    const others = errors.length > 1 ? ` and ${errors.length - 1} more` : "";
+    const code = foreign === undefined ? "DST-004" : "DST-007";
+    super(code, `a command failed in ${name} inside its transaction: ${first}${others}`);
+    this.errors = errors;
+    this.isDivergence = foreign === undefined;
+  }
+}
+
 /**
  * A destination that is one server, as one lane sees it: `apply` moves the lane's mark together with the data, or changes
  * nothing. It holds one connection and does not reconnect; its owner opens another and finds its place in `position`.
@@ -31,28 +48,33 @@ export class StandaloneDestination {
   /** `major * 10000 + minor * 100 + patch` of redis_version. */
   readonly version: number;
   readonly connection: Connection;
-  readonly #transaction: WatchedTransaction;
+  /** The hash of repaired keys beside the mark, as HGETALL answered; null where it may not be read. */
+  readonly repaired: Reply;
+  readonly #markKey: string;
+  #transaction: WatchedTransaction;
   /** Databases that the server is known to have. */
   readonly #databases = new Set([0]);
 
-  private constructor(name: string, version: number, connection: Connection, transaction: WatchedTransaction) {
+  private constructor(name: string, version: number, connection: Connection, markKey: string, transaction: WatchedTransaction) {
     this.name = name;
     this.version = version;
     this.connection = connection;
+    this.repaired = transaction.beside;
+    this.#markKey = markKey;
     this.#transaction = transaction;
   }
 
-  /** Throws `Retryable` DST-001, DST-003 or `Halt` DST-002. */
+  /** Throws `Retryable` DST-001, DST-003 or `Halt` DST-002, DST-005. */
   static async open(name: string, endpoint: Endpoint, markKey: string, signal: AbortSignal): Promise<StandaloneDestination> {
     let connection: Connection | null = null;
     try {
       connection = await Connection.open(endpoint, { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal });
       const version = readVersion(await connection.call(["INFO", "server"]));
-      const transaction = await WatchedTransaction.open(connection, markKey);
-      return new StandaloneDestination(name, version, connection, transaction);
+      const transaction = await WatchedTransaction.open(connection, markKey, repairedKey(markKey));
+      return new StandaloneDestination(name, version, connection, markKey, transaction);
     } catch (cause) {
       connection?.close();
-      throw destinationFault(name, cause);
+      throw markFault(name, markKey, cause);
     }
   }
 
@@ -64,14 +86,28 @@ export class StandaloneDestination {
       return parseMark(mark);
     } catch (cause) {
       if (!(cause instanceof MarkError)) throw cause;
-      throw new Halt("DST-005", `the mark in ${this.name} can't be read`, { cause });
+      throw new Halt("DST-005", `the mark ${this.#markKey} in ${this.name} can't be read`, { cause });
     }
+  }
+
+  /**
+   * Reads the mark anew, to be called while nothing is applied. Throws `StaleMark` when it is not what it was: what the
+   * destination held is gone, or another writer was there. Throws `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005, too.
+   */
+  async confirm(): Promise<void> {
+    const expected = this.#transaction.mark;
+    try {
+      this.#transaction = await WatchedTransaction.reopen(this.connection, this.#markKey);
+    } catch (cause) {
+      throw markFault(this.name, this.#markKey, cause);
+    }
+    if (this.#transaction.mark !== expected) throw new StaleMark(this.name, expected, this.#transaction.mark);
   }
 
   /**
    * Runs the group and moves the mark from `expected` to `next`, both or neither.
    * Throws `StaleMark` when another writer moved it, `GroupRefused` when a command of the group can't be run, `Retryable`
-   * DST-003 when the server can't for now (nothing happened), DST-001 when the outcome is unknown, and `Halt` DST-004 when
+   * DST-003 when the server can't for now (nothing happened), DST-001 when the outcome is unknown, and `CommandsFailed` when
    * commands ran into an error: the mark has moved then.
    */
   async apply(expected: Position | null, group: Request, next: Position): Promise<void> {
@@ -84,12 +120,12 @@ export class StandaloneDestination {
     if (result.outcome === "stale")
       throw new StaleMark(this.name, expected === null ? null : formatMark(expected), result.found);
     if (result.outcome === "refused") this.#refused(result.error);
-    else if (result.errors.length > 0) throw this.#diverged(result.errors);
+    else if (result.errors.length > 0) throw new CommandsFailed(this.name, result.errors);
   }
 
   /** Whether the server holds nothing but keys of Sluice itself. */
   async isEmpty(): Promise<boolean> {
-    return this.#aside(async (connection) => {
+    return this.aside(async (connection) => {
       const keyspace = String(await connection.call(["INFO", "keyspace"]));
       const databases = [...keyspace.matchAll(/^db(\d+):keys=(\d+)/gm)].map(([, db, keys]) => [Number(db), Number(keys)]);
       const [first] = databases;
@@ -106,7 +142,7 @@ export class StandaloneDestination {
 
   /** Inside a transaction a SELECT that fails would let what follows run in another database. */
   async #requireDatabase(db: number): Promise<void> {
-    const error = await this.#aside(async (connection) =>
+    const error = await this.aside(async (connection) =>
       connection.call(["SELECT", db]).then(
         () => null,
         (cause: unknown) => {
@@ -121,7 +157,7 @@ export class StandaloneDestination {
   }
 
   /** Asks something on a connection of its own: the one for transactions stands inside the next one already. */
-  async #aside<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
+  async aside<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
     let connection: Connection | null = null;
     try {
       connection = await Connection.open(this.connection.endpoint, { name: "sluice-aside", idleTimeoutMs: SILENCE_LIMIT_MS });
@@ -139,16 +175,12 @@ export class StandaloneDestination {
     }
     throw new GroupRefused(error);
   }
-
-  #diverged(errors: readonly CommandError[]): Halt {
-    const first = errors[0]?.error ?? "";
-    const others = errors.length > 1 ? ` and ${errors.length - 1} more` : "";
-    const code = verdictOf(first) === "diverged" ? "DST-004" : "DST-007";
-    return new Halt(code, `a command failed in ${this.name} inside its transaction: ${quotable(first)}${others}`);
-  }
 }
 
-/** Another writer moved the mark: nothing of this writer's was applied. The lane starts again from what stands there now. */
+/**
+ * The mark is not the one that this writer set: another writer moved it, or the destination went back to an older state, or lost
+ * it. Nothing was applied. The lane starts again from what stands there now.
+ */
 export class StaleMark extends Retryable {
   /** `expected`, `found`: marks as text, empty or null where there is none. */
   constructor(name: string, expected: string | null, found: string | null) {
@@ -166,6 +198,12 @@ export function destinationFault(name: string, cause: unknown): Fault {
   // Without its cause, whose message is told with it: that is the whole reply.
   const message = `${endpoint} answered ${quotable(cause.message)}`;
   return verdictOf(cause.message) === "wait" ? new Retryable("DST-003", endpoint, message) : new Halt("DST-002", message);
+}
+
+/** As `destinationFault`, for what asked for the mark `markKey`: of all commands around it, only that can find another type. */
+export function markFault(name: string, markKey: string, cause: unknown): Fault {
+  if (!(cause instanceof ReplyError) || !cause.message.startsWith("WRONGTYPE")) return destinationFault(name, cause);
+  return new Halt("DST-005", `the mark ${markKey} in ${name} is no string`);
 }
 
 /** `major * 10000 + minor * 100 + patch` of INFO's redis_version. */

@@ -1,13 +1,16 @@
 import type { Endpoint } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
-import type { ChangeRows, Position } from "@sluice/wire";
-import type { ChangeGroup, LaneDestination, SnapshotValue } from "../lane-destination.ts";
+import type { Position } from "@sluice/wire";
+import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
+import type { KeyRepair } from "../repair/key-repair.ts";
+import { runOf, singleUnits, type UnitRun } from "../repair/unit-runs.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
 import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
 import { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
-import { GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
+import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
+import { StandaloneRepairs } from "./standalone-repairs.ts";
 import { quotable } from "./verdict.ts";
 
 const UNLINK_SINCE = 40_000;
@@ -22,40 +25,87 @@ export interface StandaloneLaneOptions {
   readonly owns: (key: Buffer) => boolean;
   /** The lane has all slots: what belongs to no slot is its own, too. */
   readonly isSole: boolean;
+  readonly repair: KeyRepair;
   readonly signal: AbortSignal;
 }
 
-/** A lane in a destination that is one server: one mark, moved by watched transactions. */
+/**
+ * A lane in a destination that is one server: one mark, moved by watched transactions.
+ *
+ * EXEC does not roll back, and when a connection breaks behind it, nobody learns whether a command of it failed. So each mark
+ * also says up to where replies had been read when its transaction was sent:
+ *
+ *     EXEC 1   mark 100|judged 0      replies read
+ *     EXEC 2   mark 180|judged 100    replies lost, or the writer was killed
+ *     open     180 ahead of 100: the units in between ran, and nobody knows how → `judge`, before anything else is applied
+ *
+ * A mark without it speaks of nothing unjudged: an empty group leaves one, and so does a lane that has nothing to do.
+ */
 export class StandaloneLane implements LaneDestination {
   readonly name: string;
+  /** A lane that has lost its one mark has no position. */
+  readonly lost = null;
   readonly #target: StandaloneDestination;
   readonly #options: StandaloneLaneOptions;
+  readonly #repairs: StandaloneRepairs;
+  /** As it stands in the destination. */
+  #mark: Position | null;
   #position: Position | null;
+  #unjudged: UnjudgedSpan | null = null;
 
   constructor(target: StandaloneDestination, options: StandaloneLaneOptions) {
     this.name = target.name;
     this.#target = target;
     this.#options = options;
-    this.#position = target.position;
+    this.#mark = target.position;
+    this.#position = judgedPosition(this.#mark);
+    if (this.#mark?.phase === "live" && this.#mark.judged !== undefined) {
+      const { judged, offset, sequence } = this.#mark;
+      if (judged.offset < offset) this.#unjudged = { from: judged, to: { offset, sequence } };
+    }
+    const lane = {
+      label: options.label,
+      applyRuns: this.#applyRuns.bind(this),
+      applyBeside: async (request: Request) => this.#target.apply(this.#mark, request, this.#standingMark),
+      newPlanner: this.#newPlanner.bind(this),
+    };
+    this.#repairs = new StandaloneRepairs(target, lane, options, this.#mark?.epoch ?? 0);
   }
 
   get position(): Position | null {
     return this.#position;
   }
 
+  get unjudged(): UnjudgedSpan | null {
+    return this.#unjudged;
+  }
+
+  get reached(): number {
+    return this.#position?.phase === "live" ? this.#position.offset : 0;
+  }
+
   get safeSequence(): number {
-    return this.#position?.phase === "live" ? this.#position.sequence : 0;
+    return this.#mark?.phase === "live" ? (this.#mark.judged?.sequence ?? this.#mark.sequence) : 0;
   }
 
   async applyChanges({ slices, target }: ChangeGroup): Promise<number> {
-    const planner = this.#newPlanner();
-    for (const { slice } of slices) planner.add(slice);
-    try {
-      return await this.#apply(planner.finish().request, target);
-    } catch (cause) {
-      if (!(cause instanceof GroupRefused)) throw cause;
-      return this.#applyUnitByUnit(slices, cause, target);
-    }
+    if (this.#unjudged !== null) throw new Error("what nobody judged comes before anything else");
+    const runs = slices.map((slice) => runOf(slice));
+    if (this.#repairs.hasPending) return this.#repairs.applyAround(runs, target);
+    return this.#applyRuns(runs, target);
+  }
+
+  async judge(runs: readonly UnitRun[] | null): Promise<void> {
+    const position = this.#standing;
+    await this.#repairs.judge(runs, position);
+    await this.#applyRuns([], position);
+    this.#unjudged = null;
+  }
+
+  async confirm(): Promise<void> {
+    // The same comparison, and the mark says afterwards that nothing is unjudged.
+    if (this.#mark?.judged !== undefined && this.#unjudged === null) await this.#applyRuns([], this.#standing);
+    else await this.#target.confirm();
   }
 
   async isEmpty(): Promise<boolean> {
@@ -65,7 +115,9 @@ export class StandaloneLane implements LaneDestination {
   async claim(target: Position, isClean: boolean): Promise<void> {
     // Claimed before, and a part of the copy written: a restart goes on there.
     if (this.#position?.epoch === target.epoch && this.#position.phase === "snap") return;
+    this.#unjudged = null;
     const request = new Request();
+    this.#repairs.forget(request);
     if (!isClean && this.#options.isSole && this.#target.version >= FUNCTIONS_SINCE) request.addCommand(["FUNCTION", "FLUSH"]);
     await this.#applyCopy(request, target);
   }
@@ -108,11 +160,39 @@ export class StandaloneLane implements LaneDestination {
     this.#target.close();
   }
 
+  /** Throws as `StandaloneDestination.apply` does; behind `CommandsFailed` the mark has moved and the position has not. */
   async #apply(request: Request, next: Position): Promise<number> {
     const bytes = request.bytes;
-    await this.#target.apply(this.#position, request, next);
+    const mark = nextMark(this.#mark, request.commands === 0 ? next : this.#position, next);
+    try {
+      await this.#target.apply(this.#mark, request, mark);
+    } catch (cause) {
+      if (cause instanceof CommandsFailed) this.#mark = mark;
+      throw cause;
+    }
+    this.#mark = mark;
     this.#position = next;
     return bytes;
+  }
+
+  /** Applies the units of the runs. `add` puts what belongs to the same transaction behind them; it finds database 0 selected. */
+  async #applyRuns(runs: readonly UnitRun[], next: Position, add?: (request: Request) => void): Promise<number> {
+    const planner = this.#newPlanner();
+    for (const { slice, from, until } of runs) planner.add({ ...slice, from }, until);
+    const { request } = planner.finish();
+    if (add !== undefined) {
+      request.select(0);
+      add(request);
+    }
+    try {
+      return await this.#apply(request, next);
+    } catch (cause) {
+      if (cause instanceof GroupRefused) return this.#applyUnitByUnit(runs, cause, next, add);
+      if (!(cause instanceof CommandsFailed)) throw cause;
+      await this.#repairs.failed(runs, cause, next);
+      this.#position = next;
+      return request.bytes;
+    }
   }
 
   async #applyCopy(request: Request, next: Position): Promise<number> {
@@ -126,25 +206,22 @@ export class StandaloneLane implements LaneDestination {
 
   /**
    * Something in the group can't be run. All that precedes it is applied, each unit by itself, so that the lane halts exactly at
-   * the unit at fault and can go on from there.
+   * the unit at fault and can go on from there. Where each can be run by itself, it was only together that they could not.
    */
-  async #applyUnitByUnit(slices: ChangeGroup["slices"], refusal: GroupRefused, target: Position): Promise<never> {
-    for (const { slice, batch, sequence } of slices) {
-      for (let from = slice.from; from < slice.rows.count;) {
-        const until = endOfUnit(slice.rows, from);
-        const planner = this.#newPlanner();
-        planner.add({ ...slice, from }, until);
-        const end = until === slice.rows.count ? batch.last : batch.previous + (slice.rows.ends[from] as number);
-        try {
-          await this.#apply(planner.finish().request, { ...this.#standing, offset: end, sequence });
-        } catch (cause) {
-          if (!(cause instanceof GroupRefused)) throw cause;
-          throw this.#refused(cause, end);
-        }
-        from = until;
-      }
+  async #applyUnitByUnit(
+    runs: readonly UnitRun[],
+    refusal: GroupRefused,
+    target: Position,
+    add?: (request: Request) => void,
+  ): Promise<number> {
+    const units = [...singleUnits(runs)];
+    const last = units.pop();
+    if (last === undefined || units.length === 0) throw this.#refused(refusal, target.offset);
+    let bytes = 0;
+    for (const unit of units) {
+      bytes += await this.#applyRuns([unit], { ...this.#standing, offset: unit.end, sequence: unit.sequence });
     }
-    throw this.#refused(refusal, target.offset);
+    return bytes + (await this.#applyRuns([last], target, add));
   }
 
   #refused(refusal: GroupRefused, end: number): Halt {
@@ -155,8 +232,14 @@ export class StandaloneLane implements LaneDestination {
     );
   }
 
-  #newPlanner(): ChangePlanner {
-    return new ChangePlanner({ shift: this.#options.shift, markKey: this.#options.markKey });
+  #newPlanner(trace?: (index: number) => void): ChangePlanner {
+    const { shift, markKey } = this.#options;
+    return new ChangePlanner({ shift, markKey, ...(trace === undefined ? {} : { trace }) });
+  }
+
+  get #standingMark(): Position {
+    if (this.#mark === null) throw new Error("nothing is repaired before the lane is claimed");
+    return this.#mark;
   }
 
   get #standing(): Position {
@@ -165,10 +248,20 @@ export class StandaloneLane implements LaneDestination {
   }
 }
 
-/** The row behind the unit that begins at `from`. */
-function endOfUnit(rows: ChangeRows, from: number): number {
-  const end = rows.ends[from];
-  let row = from + 1;
-  while (row < rows.count && rows.ends[row] === end) row++;
-  return row;
+/** Where the lane goes on: entries of a copy whose replies nobody read are written again, each replaces what is there. */
+function judgedPosition(mark: Position | null): Position | null {
+  if (mark === null) return null;
+  const { judged, ...position } = mark;
+  if (judged === undefined || mark.phase === "live") return position;
+  return { ...position, offset: judged.offset, sequence: judged.sequence };
+}
+
+/** The mark of a transaction that brings the lane to `next` and is sent while everything up to `judged` is. Marks only grow. */
+function nextMark(mark: Position | null, judged: Position | null, next: Position): Position {
+  const isSame = mark?.epoch === next.epoch && mark.copy === next.copy && mark.phase === next.phase;
+  const highest = isSame && mark.offset > next.offset ? { ...next, offset: mark.offset, sequence: mark.sequence } : next;
+  const isCounted = judged?.epoch === next.epoch && judged.copy === next.copy && judged.phase === next.phase;
+  const known = isCounted ? judged : next;
+  if (known.offset >= highest.offset) return highest;
+  return { ...highest, judged: { offset: known.offset, sequence: known.sequence } };
 }

@@ -13,6 +13,8 @@ test.each<readonly [string, Verdict]>([
   ["EXECABORT Transaction discarded because of: OOM command not allowed", "wait"],
   ["EXECABORT Transaction discarded because of: NOPERM no", "halt"],
   ["EXECABORT Transaction discarded because of previous errors.", "halt"],
+  ["@user_script: 12: -OOM command not allowed when used memory > 'maxmemory'.", "wait"],
+  ["@user_script: 12: Unknown Redis command called from Lua script", "halt"],
   ["MOVED 3999 127.0.0.1:6381", "redirect"],
   ["ASK 3999 127.0.0.1:6381", "redirect"],
   ["TRYAGAIN Multiple keys request during rehashing of slot", "redirect"],

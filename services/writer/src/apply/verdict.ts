@@ -61,6 +61,9 @@ export function verdictOf(error: string): Verdict {
   // Redis before 7.0 wraps what a script's call ran into: `ERR Error running script (call to f_…): @user_script:6: -OOM command …`.
   const wrapped = /^ERR Error running script .*?@user_script: ?\d+: (?:@user_script: ?\d+: )?-?([A-Z]{3,} .*)$/s.exec(error);
   if (wrapped !== null) return verdictOf(wrapped[1] as string);
+  // What `pcall` gives there for an error of the script's own making.
+  const pcalled = /^@user_script: ?\d+: -?([A-Z]{3,} .*)$/s.exec(error);
+  if (pcalled !== null) return verdictOf(pcalled[1] as string);
   const code = /^[A-Z]+/.exec(error)?.[0] ?? "";
   const known = BY_CODE[code];
   if (known !== undefined) return known;

@@ -1,4 +1,12 @@
-import { encodeCommand, errorsInArray, ReplyError, ReplyType, type Connection, type ReplyFramer } from "@sluice/redis";
+import {
+  encodeCommand,
+  errorsInArray,
+  ReplyError,
+  ReplyType,
+  type Connection,
+  type Reply,
+  type ReplyFramer,
+} from "@sluice/redis";
 import type { Request } from "./request.ts";
 
 /** An error reply to one command of a group; `index` counts the group's commands from 0. */
@@ -23,7 +31,8 @@ const SELECT_0 = encodeCommand(["SELECT", 0]);
 const QUEUED = Buffer.from("+QUEUED\r\n");
 /** Commands of our own between the group's replies and EXEC's: SELECT 0, SET mark. */
 const OWN_COMMANDS = 2;
-const MOST_ERRORS = 100;
+/** A group has no more commands, unless it is one larger unit. */
+const MOST_ERRORS = 16_384;
 
 /**
  * `apply` for a destination that has all slots on one server: atomically, if the mark is `expected`, runs the commands and
@@ -48,6 +57,7 @@ export class WatchedTransaction {
   readonly #markKey: string;
   readonly #rearm: Buffer;
   #mark: string | null = null;
+  #beside: Reply = null;
   /** Why the next transaction is not guarded or not open; null when it is both. */
   #unarmed: string | null = null;
 
@@ -57,8 +67,11 @@ export class WatchedTransaction {
     this.#rearm = Buffer.concat([encodeCommand(["WATCH", markKey]), encodeCommand(["GET", markKey]), MULTI]);
   }
 
-  /** Reads and watches the mark. Throws `ReplyError` or `ConnectionLost`. */
-  static async open(connection: Connection, markKey: string): Promise<WatchedTransaction> {
+  /**
+   * Reads and watches the mark, then reads the hash `besideKey`: what changes there, changes with the mark, which is watched by
+   * then. Throws `ReplyError` or `ConnectionLost`.
+   */
+  static async open(connection: Connection, markKey: string, besideKey?: string): Promise<WatchedTransaction> {
     const transaction = new WatchedTransaction(connection, markKey);
     await connection.call(["SELECT", 0]);
     // A user who may not run EXEC is found out before there is a group.
@@ -67,6 +80,7 @@ export class WatchedTransaction {
     await connection.call(["WATCH", markKey]);
     const mark = await connection.call(["GET", markKey]);
     transaction.#mark = Buffer.isBuffer(mark) ? mark.toString("latin1") : null;
+    if (besideKey !== undefined) transaction.#beside = await readHash(connection, besideKey);
     await connection.call(["MULTI"]);
     return transaction;
   }
@@ -89,6 +103,11 @@ export class WatchedTransaction {
     return transaction;
   }
 
+  /** The hash beside the mark as `open` found it, as HGETALL answers; null where it was not asked for or may not be read. */
+  get beside(): Reply {
+    return this.#beside;
+  }
+
   /** The mark as it was last read from the destination; null where there is none. */
   get mark(): string | null {
     return this.#mark;
@@ -108,6 +127,13 @@ export class WatchedTransaction {
     this.#unarmed = replies.unarmed;
     return replies.result();
   }
+}
+
+async function readHash(connection: Connection, key: string): Promise<Reply> {
+  return connection.call(["HGETALL", key]).catch((cause: unknown) => {
+    if (cause instanceof ReplyError && cause.code === "NOPERM") return null;
+    throw cause;
+  });
 }
 
 /** Reads the replies to one watched transaction: counts what is as it should be, keeps what is not. */
@@ -164,7 +190,9 @@ class TransactionReplies {
     if (this.#errors.length < MOST_ERRORS) this.#errors.push({ index, error });
   }
 
+  /** A command that was refused while the transaction ran all the same is one that failed: not even a server's mistake is passed over. */
   result(): ApplyResult {
+    if (this.#aborted === null && !this.#isNil && this.#refused !== null) this.#errors.unshift(this.#refused);
     if (this.#aborted !== null) {
       const { index, error } = this.#refused ?? { index: -1, error: this.#aborted };
       return { outcome: "refused", index, error };

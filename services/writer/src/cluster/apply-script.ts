@@ -7,15 +7,17 @@ import { headerBytes, writeArgument, writeHeader } from "@sluice/redis";
  * one, then the commands, each behind the number of its arguments.
  *
  * The mark is set *before* the first command and with `call`, so that a server that can't write (OOM, READONLY, MISCONF) refuses
- * the whole; the commands run with `pcall`, so that one that fails does not cut the group short. Servers before 7.0 replicate
- * effects only when told so.
+ * the whole; the commands run with `pcall`, so that one that fails does not cut the group short. Where any did, the mark says so
+ * itself, see `formatMark`: then what follows on the slot finds another mark than it expects and waits, and whoever opens the
+ * lane next knows what failed, although the answer was lost. Servers before 7.0 replicate effects only when told so.
  */
 const SCRIPT = `
 if redis.replicate_commands then redis.replicate_commands() end
 local mark = redis.call('GET', KEYS[1]) or ''
 if mark ~= ARGV[1] then return {'STALE', mark} end
 redis.call('SET', KEYS[1], ARGV[2])
-local errors = {'ERRORS'}
+local failed = nil
+local first = nil
 local at = 3
 local last = #ARGV
 local index = 0
@@ -23,14 +25,21 @@ while at <= last do
   local count = tonumber(ARGV[at])
   local reply = redis.pcall(unpack(ARGV, at + 1, at + count))
   if type(reply) == 'table' and reply.err then
-    errors[#errors + 1] = index
-    errors[#errors + 1] = reply.err
+    failed = failed or {}
+    failed[#failed + 1] = index
+    first = first or reply.err
   end
   at = at + count + 1
   index = index + 1
 end
-if #errors > 1 then return errors end
-return redis.status_reply('OK')
+if failed == nil then return redis.status_reply('OK') end
+local offset, sequence = string.match(mark, '^%d+|%d+|%d+|%a+|s%d+|(%d+)|(%d+)')
+local where = '|' .. (offset or '0') .. '|' .. (sequence or '0')
+local which = table.concat(failed, ',', 1, math.min(#failed, 32))
+local why = string.sub((string.gsub(first, '[^ -~]', '?')), 1, 60)
+local noted = ARGV[2] .. where .. '|' .. #failed .. '|' .. which .. '|' .. why
+redis.call('SET', KEYS[1], noted)
+return {'FAILED', noted, first}
 `;
 
 export const APPLY_SCRIPT = SCRIPT.trim();
@@ -139,10 +148,13 @@ export class SlotGroup {
 
   /** The group's commands as a pipeline, for a watched transaction. */
   plain(): Buffer[] {
-    return this.commands.flatMap(({ buffer, start, end, argc }) => {
-      const header = Buffer.allocUnsafe(headerBytes(argc));
-      writeHeader(header, 0, 42, argc);
-      return [header, buffer.subarray(start, end)];
-    });
+    return this.commands.flatMap((command) => plainCommand(command));
   }
+}
+
+/** A command of a group in RESP: its header, and the rest. */
+export function plainCommand({ buffer, start, end, argc }: GroupCommand): [Buffer, Buffer] {
+  const header = Buffer.allocUnsafe(headerBytes(argc));
+  writeHeader(header, 0, 42, argc);
+  return [header, buffer.subarray(start, end)];
 }

@@ -1,24 +1,31 @@
-import { encodeCommand, type Endpoint } from "@sluice/redis";
-import { Retryable, type Clock } from "@sluice/runtime";
-import { formatMark, type Position, type SlotSet } from "@sluice/wire";
-import { readVersion, StaleMark } from "../apply/standalone-destination.ts";
-import type { ChangeGroup, LaneDestination, SnapshotValue } from "../lane-destination.ts";
+import { encodeCommand, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
+import { Halt, Retryable, type Clock } from "@sluice/runtime";
+import { formatMark, repairedKey, type Position, type SlotSet } from "@sluice/wire";
+import { markFault, readVersion, StaleMark } from "../apply/standalone-destination.ts";
+import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
+import { joinedCommand } from "../repair/image-commands.ts";
+import type { KeyRepair } from "../repair/key-repair.ts";
+import type { UnitRun } from "../repair/unit-runs.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import { isOwn } from "../apply/own-key.ts";
 import { isLoose, valueCommands, type ValueCommand } from "../snapshot/value-commands.ts";
-import { APPLY_SCRIPT, MOST_SCRIPT_ARGUMENTS, SlotGroup } from "./apply-script.ts";
+import { APPLY_SCRIPT, SlotGroup } from "./apply-script.ts";
 import { ClusterMarks, slotMark, watermark, type MarkNames } from "./cluster-marks.ts";
-import { groupCommand, SlotPlanner, type SlotUnit } from "./group-plan.ts";
-import { GroupSender, StaleGroup } from "./group-sender.ts";
+import { ClusterRepairs, type OpenUnit } from "./cluster-repairs.ts";
+import { GroupBook } from "./group-book.ts";
+import { groupCommand, SlotPlanner } from "./group-plan.ts";
+import { failedBehindMark, GroupSender, StaleGroup, type GroupFailure } from "./group-sender.ts";
 import { NodePool } from "./node-pool.ts";
 import type { ClusterNode } from "./slot-map.ts";
+import { Watermarks } from "./watermarks.ts";
 
-/** One script call takes so much at most: it holds its node up meanwhile. */
-const GROUP_BYTES = 512 * 1024;
 const WATERMARK_MS = 5_000;
 /** An idle lane's watermarks follow sooner, so that a drained lane says so. */
 const IDLE_WATERMARK_MS = 500;
 const SWEEP_KEYS = 500;
+const RAISE_PAUSE_MS = 100;
+/** A copy that ends waits so long for nodes that can't take a watermark for a moment; then the lane starts again and says so. */
+const RAISE_PATIENCE_MS = 5_000;
 
 export interface ClusterLaneOptions extends MarkNames {
   readonly label: string;
@@ -28,6 +35,7 @@ export interface ClusterLaneOptions extends MarkNames {
   /** The lane's slots. */
   readonly slots: SlotSet;
   readonly shift: (expireAtMs: number) => number;
+  readonly repair: KeyRepair;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -45,24 +53,40 @@ export class ClusterLane implements LaneDestination {
   readonly #pool: NodePool;
   readonly #sender: GroupSender;
   readonly #marks: ClusterMarks;
+  readonly #watermarks: Watermarks;
   readonly #planner: SlotPlanner;
+  readonly #repairs: ClusterRepairs;
+  #unjudged: UnjudgedSpan | null = null;
   readonly #version: number;
   #position: Position | null;
   #safeSequence = 0;
   #markedAtMs: number;
 
-  private constructor(options: ClusterLaneOptions, pool: NodePool, sender: GroupSender, marks: ClusterMarks, version: number) {
+  private constructor(
+    options: ClusterLaneOptions,
+    pool: NodePool,
+    sender: GroupSender,
+    marks: ClusterMarks,
+    watermarks: Watermarks,
+    version: number,
+    repaired: ReadonlyMap<number, Reply>,
+  ) {
     this.name = options.group;
     this.#options = options;
     this.#pool = pool;
     this.#sender = sender;
     this.#marks = marks;
+    this.#watermarks = watermarks;
     this.#version = version;
     this.#planner = new SlotPlanner(options.shift, options.label);
-    this.#position = marks.position(options.shard, options.group);
+    this.#position = marks.position(options.shard, (slot) => sender.map.ownerOf(slot)?.name ?? "");
     if (this.#position !== null) marks.follow(this.#position.epoch);
     if (this.#position?.phase === "live") this.#safeSequence = this.#position.sequence;
     this.#markedAtMs = options.clock.monotonicMs();
+    const { repair, shift } = options;
+    this.#repairs = new ClusterRepairs({ names: options, marks, sender, pool, planner: this.#planner, version, shift, repair });
+    for (const [slot, reply] of repaired) this.#repairs.take(slot, reply, this.#position?.epoch ?? 0);
+    if (this.#position?.phase === "live") this.#unjudged = this.#repairs.unjudged(options.slots, this.#position);
   }
 
   /** Reads the slot map and all marks of the lane, and loads the script. Throws `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005. */
@@ -73,8 +97,11 @@ export class ClusterLane implements LaneDestination {
       const map = await pool.slotMap(slots);
       const sender = new GroupSender(group, pool, map, slots, clock, signal);
       const marks = new ClusterMarks(slots);
+      const watermarks = new Watermarks(options, pool, slots, marks);
       let version = Infinity;
+      const repaired = new Map<number, Reply>();
       for (const node of map.nodes) {
+        await watermarks.meet(node);
         await pool.call(node, ["SCRIPT", "LOAD", APPLY_SCRIPT]);
         version = Math.min(version, readVersion(await pool.call(node, ["INFO", "server"])));
         await readMarks(
@@ -83,9 +110,10 @@ export class ClusterLane implements LaneDestination {
           [...slots].filter((slot) => map.ownerOf(slot)?.name === node.name),
           options,
           marks,
+          repaired,
         );
       }
-      return new ClusterLane(options, pool, sender, marks, version);
+      return new ClusterLane(options, pool, sender, marks, watermarks, version, repaired);
     } catch (cause) {
       pool.close();
       throw cause;
@@ -96,27 +124,53 @@ export class ClusterLane implements LaneDestination {
     return this.#position;
   }
 
+  get reached(): number {
+    return this.#position?.phase === "live" ? Math.max(this.#position.offset, this.#marks.reached(this.#position.epoch)) : 0;
+  }
+
   get safeSequence(): number {
     return this.#safeSequence;
   }
 
-  async applyChanges({ slices, target }: ChangeGroup): Promise<number> {
-    const groups = new GroupBook(this.#options, this.#marks);
-    for (const { slice, batch } of slices) {
-      this.#planner.each(slice, (unit) => {
-        // A slot that the shard gave away meanwhile: a later history, with a copy of its own, has it.
-        if (!this.#options.slots.has(unit.slot)) return;
-        // A unit in parts has no distance: it ends where its last part does.
-        const end = batch.part === null ? batch.previous + unit.end : batch.last;
-        if (end > this.#marks.appliedIn(unit.slot)) groups.add(unit, end);
-      });
+  get lost(): string | null {
+    const { missing } = this.#marks;
+    // Slots that a copy has not claimed yet never had one.
+    const wasLive = this.#position !== null && this.#marks.reached(this.#position.epoch) > 0;
+    return missing > 0 && wasLive ? `the marks of ${missing} of the lane's slots` : null;
+  }
+
+  get unjudged(): UnjudgedSpan | null {
+    return this.#unjudged;
+  }
+
+  async judge(runs: readonly UnitRun[] | null): Promise<void> {
+    if (this.#position !== null) await this.#repairs.judge(runs, this.#options.slots, this.#position);
+    this.#unjudged = null;
+  }
+
+  async applyChanges(group: ChangeGroup): Promise<number> {
+    if (this.#unjudged !== null) throw new Error("what nobody judged comes before anything else");
+    const { target } = group;
+    let bytes = 0;
+    for (let failures: readonly GroupFailure[] | null = null; failures === null || failures.length > 0;) {
+      const groups = await this.#plan(group);
+      failures = await this.#send(groups.close(target));
+      bytes += groups.bytes;
+      if (failures.length > 0) await this.#repairs.settle(failures, target);
     }
-    await this.#send(groups.close(target));
     this.#position = target;
-    const idle = groups.all.length === 0;
+    if (this.#repairs.hasPending) await this.#repairs.tidy(target.offset);
+    const idle = bytes === 0;
     if (this.#options.clock.monotonicMs() - this.#markedAtMs >= (idle ? IDLE_WATERMARK_MS : WATERMARK_MS))
       await this.#raiseWatermarks(target);
-    return groups.bytes;
+    return bytes;
+  }
+
+  async confirm(): Promise<void> {
+    await this.#watermarks.confirm(this.#sender);
+    const target = this.#position;
+    if (target?.phase !== "live" || this.#marks.hasWatermarkAbove(target)) return;
+    if (this.#watermarks.isOneLacking(this.#sender)) await this.#raiseWatermarks(target);
   }
 
   async isEmpty(): Promise<boolean> {
@@ -130,12 +184,15 @@ export class ClusterLane implements LaneDestination {
     for (const slot of this.#options.slots) {
       const position = this.#marks.positionOf(slot);
       if (position !== null && position.epoch >= target.epoch) continue;
-      groups.push(new SlotGroup(slot, slotMark(this.#options, slot), this.#marks.textOf(slot), next));
+      const group = new SlotGroup(slot, slotMark(this.#options, slot), this.#marks.textOf(slot), next);
+      this.#repairs.forget(group);
+      groups.push(group);
     }
-    await this.#send(groups);
+    await this.#sendWhole(groups);
     for (const { slot } of groups) this.#marks.moved(slot, next, target);
     this.#marks.follow(target.epoch);
     this.#position = target;
+    this.#unjudged = null;
   }
 
   async applyValues(values: readonly SnapshotValue[]): Promise<number> {
@@ -149,12 +206,12 @@ export class ClusterLane implements LaneDestination {
         const slot = value.rows.slots[value.row] as number;
         const standing = this.#copyingMark(slot);
         if (standing === null) continue;
-        const unit = { slot, end: 0, commands: commands.map((command) => groupCommand(joined(command))), keys: [value.key] };
+        const unit = { slot, end: 0, commands: commands.map((command) => groupCommand(joinedCommand(command))), keys: [value.key] };
         groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
         base = standing;
       }
     }
-    if (base !== null) await this.#send(groups.close(base));
+    if (base !== null) await this.#sendWhole(groups.close(base));
     return groups.bytes;
   }
 
@@ -173,21 +230,41 @@ export class ClusterLane implements LaneDestination {
   }
 
   async goLive(target: Position): Promise<void> {
+    if (this.#marks.hasWatermarkAbove(target)) await this.#raiseAll(target);
     const next = formatMark(target);
     const groups: SlotGroup[] = [];
     for (const slot of this.#options.slots) {
       if (this.#copyingMark(slot) === null) continue;
       groups.push(new SlotGroup(slot, slotMark(this.#options, slot), this.#marks.textOf(slot), next));
     }
-    await this.#send(groups);
+    await this.#sendWhole(groups);
     for (const { slot } of groups) this.#marks.moved(slot, next, target);
     this.#marks.follow(target.epoch);
     this.#position = target;
-    await this.#raiseWatermarks(target);
+    await this.#raiseAll(target);
   }
 
   close(): void {
     this.#pool.close();
+  }
+
+  /** What of the group its slots do not hold yet. */
+  async #plan({ slices, target }: ChangeGroup): Promise<GroupBook> {
+    const groups = new GroupBook(this.#options, this.#marks);
+    const around: OpenUnit[] | null = this.#repairs.hasPending ? [] : null;
+    for (const { slice, batch } of slices) {
+      this.#planner.each(slice, (unit) => {
+        // A slot that the shard gave away meanwhile: a later history, with a copy of its own, has it.
+        if (!this.#options.slots.has(unit.slot)) return;
+        // A unit in parts has no distance: it ends where its last part does.
+        const end = batch.part === null ? batch.previous + unit.end : batch.last;
+        if (end <= this.#marks.appliedIn(unit.slot)) return;
+        if (around === null) groups.add(unit, end);
+        else around.push({ unit, end });
+      });
+    }
+    if (around !== null) await this.#repairs.addAround(around, groups, target);
+    return groups;
   }
 
   /** The mark of a slot that the lane's running copy has claimed and not finished; null for any other. */
@@ -203,7 +280,7 @@ export class ClusterLane implements LaneDestination {
       const groups = new GroupBook(this.#options, this.#marks);
       const unit = { slot, end: 0, commands: [groupCommand(encodeCommand(["DEL", ...some]))], keys: some };
       groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
-      await this.#send(groups.close(standing));
+      await this.#sendWhole(groups.close(standing));
     }
     return stale.length;
   }
@@ -227,79 +304,39 @@ export class ClusterLane implements LaneDestination {
   }
 
   /** Says on every node that the whole lane is applied up to `target`; a restart need not go back beyond it. */
-  async #raiseWatermarks(target: Position): Promise<void> {
-    const next = formatMark(target);
-    const slots = new Set([...this.#sender.map.lowestOnEach(this.#options.slots), ...this.#marks.watermarkSlots]);
-    const groups = [...slots].map(
-      (slot) => new SlotGroup(slot, watermark(this.#options, slot), this.#marks.watermarkTextOf(slot), next),
-    );
-    await this.#send(groups);
-    for (const slot of slots) this.#marks.watermarkMoved(slot, next, target);
-    this.#safeSequence = target.sequence;
-    this.#markedAtMs = this.#options.clock.monotonicMs();
+  async #raiseWatermarks(target: Position): Promise<boolean> {
+    const isRaised = await this.#watermarks.raise(target, this.#sender);
+    if (isRaised) this.#safeSequence = target.sequence;
+    this.#markedAtMs = this.#options.clock.monotonicMs() - (isRaised ? 0 : WATERMARK_MS - IDLE_WATERMARK_MS);
+    return isRaised;
   }
 
-  async #send(groups: readonly SlotGroup[]): Promise<void> {
+  /** As `#raiseWatermarks`, until all of them are. Throws `Retryable` DST-003 when that takes too long. */
+  async #raiseAll(target: Position): Promise<void> {
+    const { clock, group, signal } = this.#options;
+    const startedAtMs = clock.monotonicMs();
+    while (!(await this.#raiseWatermarks(target))) {
+      if (clock.monotonicMs() - startedAtMs > RAISE_PATIENCE_MS)
+        throw new Retryable("DST-003", `destination ${group}`, `a node of ${group} does not take the lane's watermark`);
+      await clock.sleep(RAISE_PAUSE_MS, signal);
+    }
+  }
+
+  /** Throws `Halt` DST-004 or DST-007 where anything fails: nothing of a copy may. */
+  async #sendWhole(groups: readonly SlotGroup[]): Promise<void> {
+    const [failure] = await this.#send(groups);
+    if (failure !== undefined) throw failedBehindMark(this.name, failure);
+  }
+
+  /** What failed; see `GroupSender.send`. */
+  async #send(groups: readonly SlotGroup[]): Promise<GroupFailure[]> {
     try {
-      await this.#sender.send(groups);
+      return await this.#sender.send(groups);
     } catch (cause) {
       if (!(cause instanceof StaleGroup)) throw cause;
       throw new StaleMark(`${this.name}, slot ${cause.group.slot}`, cause.group.expected, cause.found);
     }
   }
-}
-
-/** Groups in the order of their slots' units, each expecting what the one before it on its slot leaves. */
-class GroupBook {
-  readonly all: SlotGroup[] = [];
-  bytes = 0;
-  readonly #open = new Map<number, SlotGroup>();
-  readonly #names: MarkNames;
-  readonly #marks: ClusterMarks;
-
-  constructor(names: MarkNames, marks: ClusterMarks) {
-    this.#names = names;
-    this.#marks = marks;
-  }
-
-  /** Adds a unit whose application leaves the slot at `offset`. */
-  add({ slot, commands, keys, emptied, isDelicate }: SlotUnit, offset: number): void {
-    let args = keys.length;
-    let bytes = 0;
-    for (const { argc, start, end } of commands) {
-      args += argc + 1;
-      bytes += end - start;
-    }
-    let group = this.#open.get(slot);
-    const isFull = group !== undefined && (group.args + args > MOST_SCRIPT_ARGUMENTS || group.bytes + bytes > GROUP_BYTES);
-    if (group === undefined || isFull || isDelicate || !group.mayFollow(keys)) {
-      group = new SlotGroup(slot, slotMark(this.#names, slot), null, "");
-      group.isDelicate = isDelicate;
-      this.#open.set(slot, group);
-      this.all.push(group);
-    }
-    for (const command of commands) group.add(command);
-    for (const key of keys) group.addKey(key);
-    group.addEmptied(emptied);
-    group.offset = offset;
-    this.bytes += bytes;
-  }
-
-  /** The groups, chained: `base` is what all their marks have in common. Nothing may be added any more. */
-  close(base: Position): readonly SlotGroup[] {
-    for (const group of this.all) {
-      const next = { ...base, offset: group.offset };
-      group.expected = this.#marks.textOf(group.slot) ?? "";
-      group.next = formatMark(next);
-      this.#marks.moved(group.slot, group.next, next);
-    }
-    return this.all;
-  }
-}
-
-function joined({ before, pieces, after }: ValueCommand): Buffer {
-  if (pieces.length === 0) return encodeCommand([...before, ...after]);
-  return encodeCommand([...before, pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces), ...after]);
 }
 
 /** Reads the lane's marks on one node: those of its slots there, and every watermark that stands by one of them. */
@@ -309,19 +346,32 @@ async function readMarks(
   slots: readonly number[],
   names: MarkNames,
   marks: ClusterMarks,
+  repaired: Map<number, Reply>,
 ): Promise<void> {
   const connection = await pool.connection(node);
+  const endpoint = `destination ${names.group}`;
+  const read = async (kind: "slot" | "watermark", slot: number, key: string): Promise<void> => {
+    const mark = await connection.call(["GET", key]).catch((cause: unknown) => {
+      // Of a slot that moves away a mark may be there already; it is asked for again where it is then.
+      const isElsewhere = cause instanceof ReplyError && !cause.message.startsWith("WRONGTYPE");
+      if (!isElsewhere) throw markFault(`${names.group} (${node.name})`, key, cause);
+      throw new Retryable("DST-003", endpoint, `${endpoint}: the marks on ${node.name} can't be read`, { cause });
+    });
+    marks.take(kind, slot, Buffer.isBuffer(mark) ? mark.toString("latin1") : null, `${key} on ${node.name}`);
+  };
+  const readRepaired = async (slot: number): Promise<void> => {
+    const reply = await connection.call(["HGETALL", repairedKey(slotMark(names, slot))]).catch((cause: unknown) => {
+      if (cause instanceof ReplyError && cause.code === "NOPERM") return [];
+      throw new Retryable("DST-003", endpoint, `${endpoint}: what was repaired on ${node.name} can't be read`, { cause });
+    });
+    if (Array.isArray(reply) && reply.length > 0) repaired.set(slot, reply);
+  };
   const calls = slots.flatMap((slot) => [
-    connection.call(["GET", slotMark(names, slot)]).then((mark) => marks.take("slot", slot, textOf(mark), node.name)),
-    connection.call(["GET", watermark(names, slot)]).then((mark) => marks.take("watermark", slot, textOf(mark), node.name)),
+    read("slot", slot, slotMark(names, slot)),
+    read("watermark", slot, watermark(names, slot)),
+    readRepaired(slot),
   ]);
   const results = await Promise.allSettled(calls);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed === undefined) return;
-  const endpoint = `destination ${names.group}`;
-  throw new Retryable("DST-003", endpoint, `${endpoint}: the marks on ${node.name} can't be read`, { cause: failed.reason });
-}
-
-function textOf(reply: unknown): string | null {
-  return Buffer.isBuffer(reply) ? reply.toString("latin1") : null;
+  const failed = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
+  if (failed.length > 0) throw failed.find((fault) => fault instanceof Halt) ?? failed[0];
 }

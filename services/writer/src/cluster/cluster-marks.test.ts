@@ -13,6 +13,8 @@ const live = (offset: number, fields: Partial<Position> = {}): Position => ({
   ...fields,
 });
 
+const oneNode = (): string => "a";
+
 /** `marks[i]` is slot i's; watermarks by the slot of their tag. */
 function read(marks: readonly (Position | null)[], watermarks: Readonly<Record<number, Position>> = {}): ClusterMarks {
   const known = new ClusterMarks(SLOTS);
@@ -23,24 +25,49 @@ function read(marks: readonly (Position | null)[], watermarks: Readonly<Record<n
 
 test("a live lane stands at the lowest of all watermarks of its history", () => {
   const marks = read([live(50), live(90), live(10)], { 0: live(80), 2: live(70), 1: live(5, { epoch: 2 }) });
-  expect(marks.position("s0", "main")).toEqual(live(70));
+  expect(marks.position("s0", oneNode)).toEqual(live(70));
 });
 
 test("a lane that no mark speaks of begins anew; one with a slot in the copy is in the copy", () => {
-  expect(read([null, null, null]).position("s0", "main")).toBeNull();
+  expect(read([null, null, null]).position("s0", oneNode)).toBeNull();
   const snap = live(0, { phase: "snap", sequence: 0 });
-  expect(read([live(50), snap, live(50)], { 0: live(50) }).position("s0", "main")).toMatchObject({
+  expect(read([live(50), snap, live(50)], { 0: live(50) }).position("s0", oneNode)).toMatchObject({
     epoch: 3,
     phase: "snap",
     offset: 0,
   });
-  expect(read([snap, live(9, { epoch: 2 }), null]).position("s0", "main")).toMatchObject({ epoch: 3, phase: "snap" });
+  expect(read([snap, live(9, { epoch: 2 }), null]).position("s0", oneNode)).toMatchObject({ epoch: 3, phase: "snap" });
 });
 
-test("loud: a live lane that lacks the mark of a slot has lost data", () => {
-  expect(() => read([live(50), null, live(50)], { 0: live(50) }).position("s0", "main")).toThrow(
-    expect.objectContaining({ code: "DST-005" }),
-  );
+test("a live lane that has lost the mark of a slot, or all watermarks, is in the copy again", () => {
+  const lost = read([live(50), null, live(90)], { 0: live(50) });
+  expect([lost.position("s0", oneNode), lost.missing, lost.reached(3)]).toEqual([
+    live(0, { phase: "snap", sequence: 0 }),
+    1,
+    90,
+  ]);
+  const unmarked = read([live(50), live(60), live(90)]);
+  expect([unmarked.position("s0", oneNode), unmarked.missing]).toEqual([live(0, { phase: "snap", sequence: 0 }), 0]);
+});
+
+test("of slots on a node without a watermark only their own marks are believed", () => {
+  const nodeOf = (slot: number): string => (slot === 2 ? "b" : "a");
+  const marks = [live(50), live(60), live(70)];
+  expect(read(marks, { 0: live(900) }).position("s0", nodeOf)).toEqual(live(70, { sequence: 0 }));
+  expect(read(marks, { 0: live(65) }).position("s0", nodeOf)).toEqual(live(65));
+  expect(read(marks, { 0: live(900), 2: live(800, { epoch: 2 }) }).position("s0", nodeOf)).toMatchObject({ offset: 70 });
+  expect(read(marks, { 0: live(900), 2: live(800) }).position("s0", nodeOf)).toEqual(live(800));
+  const taken = [live(50), live(60), live(1, { epoch: 4, shard: "s1" })];
+  expect(read(taken, { 0: live(900) }).position("s0", nodeOf)).toEqual(live(900));
+});
+
+test("a watermark above where a copy ends has to go down before the copy is live", () => {
+  const marks = read([live(50), null, live(90)], { 0: live(50), 2: live(99, { epoch: 2 }) });
+  expect([live(49), live(50), live(49, { shard: "s1" })].map((target) => marks.hasWatermarkAbove(target))).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test("a slot that a later history took over is applied for good, as far as this lane goes; an earlier mark says nothing", () => {

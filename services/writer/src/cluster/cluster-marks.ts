@@ -1,11 +1,22 @@
 import { slotTag } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
-import { laneMarkKey, MarkError, parseMark, SLOT_COUNT, slotMarkKey, type Position, type SlotSet } from "@sluice/wire";
+import {
+  laneMarkKey,
+  MarkError,
+  parseMark,
+  SLOT_COUNT,
+  slotMarkKey,
+  type Judged,
+  type Position,
+  type SlotSet,
+} from "@sluice/wire";
 
 /** A mark as it stands in a destination, with what it says. */
 export interface KnownMark {
   readonly text: string;
   readonly position: Position;
+  /** What of it nobody may know how it went, see `Position.judged`; `position` is without it. */
+  readonly judged?: Judged;
 }
 
 /** Names of one lane's marks in a cluster. */
@@ -46,20 +57,25 @@ export class ClusterMarks {
     this.#slots = slots;
   }
 
-  /** Takes a mark as read. Throws `Halt` DST-005 when it is none. */
-  take(kind: "slot" | "watermark", slot: number, text: string | null, destination: string): void {
+  /** Takes a mark as read; `where`: its key and its node. Throws `Halt` DST-005 when it is none. */
+  take(kind: "slot" | "watermark", slot: number, text: string | null, where: string): void {
     if (text === null || text === "") return;
     try {
-      const known = { text, position: parseMark(text) };
+      const { judged, ...position } = parseMark(text);
+      const known = { text, position, ...(judged === undefined ? {} : { judged }) };
       (kind === "slot" ? this.#marks : this.#watermarks).set(slot, known);
     } catch (cause) {
       if (!(cause instanceof MarkError)) throw cause;
-      throw new Halt("DST-005", `the mark of slot ${slot} in ${destination} can't be read`, { cause });
+      throw new Halt("DST-005", `the mark ${where} can't be read`, { cause });
     }
   }
 
   textOf(slot: number): string | null {
     return this.#marks.get(slot)?.text ?? null;
+  }
+
+  judgedOf(slot: number): Judged | null {
+    return this.#marks.get(slot)?.judged ?? null;
   }
 
   positionOf(slot: number): Position | null {
@@ -98,46 +114,83 @@ export class ClusterMarks {
     }
   }
 
+  /** Highest offset of a slot that is live in the history of `epoch`; 0 without one. */
+  reached(epoch: number): number {
+    let highest = 0;
+    for (const { position } of this.#marks.values()) {
+      if (position.epoch === epoch && position.phase === "live") highest = Math.max(highest, position.offset);
+    }
+    return highest;
+  }
+
+  /** Slots of the lane that have no mark. With others that have one: the destination lost what it held of them. */
+  get missing(): number {
+    let count = 0;
+    for (const slot of this.#slots) if (!this.#marks.has(slot)) count++;
+    return count;
+  }
+
   /**
-   * Where the lane stands: live when every slot that no later history of another shard took over is; else in the copy of the
-   * highest epoch of its own shard; null when no slot has a mark of this shard. Throws `Halt` DST-005 when a live lane lacks
-   * the mark of a slot, or its watermarks: the destination has lost data.
+   * Where the lane stands: null when no slot has a mark of its shard; live when every slot is that no later history of another
+   * shard took over; else in the copy of the highest epoch of its own shard. So is a lane that has lost the marks of some slots,
+   * or all watermarks: the copy puts down what is missing and leaves the slots alone that are live.
+   *
+   * `nodeOf`: who serves a slot. A node without a watermark by any of its slots may have lost the one that it had, together with
+   * the last writes to slots that are quiet now: so of its slots only their own marks are believed. Their sequences are not
+   * those of the messages, so that the log is read from its begin then (sequence 0).
    */
-  position(shard: string, destination: string): Position | null {
+  position(shard: string, nodeOf: (slot: number) => string): Position | null {
     let newest: Position | null = null;
     for (const slot of this.#slots) {
       const position = this.positionOf(slot);
       if (position?.shard === shard && (newest === null || position.epoch > newest.epoch)) newest = position;
     }
     if (newest === null) return null;
-    const { epoch } = newest;
-    let live = 0;
-    let missing = -1;
-    let isCopying = false;
+    const { epoch, copy } = newest;
+    const lowest = this.#lowestWatermark(epoch, shard);
+    const snap = { epoch, copy, phase: "snap", shard, offset: 0, sequence: 0 } as const;
+    const isLive = (slot: number): boolean => {
+      const position = this.positionOf(slot);
+      return position !== null && (position.epoch > epoch || (position.epoch === epoch && position.phase === "live"));
+    };
+    if (lowest === null || ![...this.#slots].every(isLive)) return snap;
+    const offset = this.#lowestUnwatched(epoch, shard, nodeOf);
+    return offset < lowest.offset ? { ...snap, phase: "live", offset } : lowest;
+  }
+
+  /** Lowest offset of a slot whose node has no watermark of the history; infinite where every node has one. */
+  #lowestUnwatched(epoch: number, shard: string, nodeOf: (slot: number) => string): number {
+    const watched = new Set<string>();
+    for (const [slot, { position }] of this.#watermarks) if (isLiveIn(position, epoch, shard)) watched.add(nodeOf(slot));
+    let lowest = Infinity;
     for (const slot of this.#slots) {
       const position = this.positionOf(slot);
-      if (position === null) missing = slot;
-      else if (position.epoch < epoch || (position.epoch === epoch && position.phase === "snap")) isCopying = true;
-      else live++;
-    }
-    const lowest = this.#lowestWatermark(epoch, shard);
-    if (isCopying || (lowest === null && missing < 0)) return { ...newest, phase: "snap", offset: 0, sequence: 0 };
-    if (missing >= 0 && live === 0) return null;
-    if (missing >= 0 || lowest === null) {
-      throw new Halt(
-        "DST-005",
-        `${destination} holds ${live} marks of the lane, but none for slot ${missing}: it has lost data`,
-      );
+      if (position?.epoch !== epoch || watched.has(nodeOf(slot))) continue;
+      lowest = Math.min(lowest, position.offset);
     }
     return lowest;
+  }
+
+  /**
+   * Whether a watermark of `target`'s history stands above it. Then parts of the lane were lost behind its back, and it must go
+   * down before they are live again: nothing else would tell that they are not as far as the watermark says.
+   */
+  hasWatermarkAbove(target: Position): boolean {
+    return [...this.#watermarks.values()].some(
+      ({ position }) => isLiveIn(position, target.epoch, target.shard) && position.offset > target.offset,
+    );
   }
 
   #lowestWatermark(epoch: number, shard: string): Position | null {
     let lowest: Position | null = null;
     for (const { position } of this.#watermarks.values()) {
-      if (position.epoch !== epoch || position.shard !== shard || position.phase !== "live") continue;
+      if (!isLiveIn(position, epoch, shard)) continue;
       if (lowest === null || position.offset < lowest.offset) lowest = position;
     }
     return lowest;
   }
+}
+
+function isLiveIn(position: Position, epoch: number, shard: string): boolean {
+  return position.epoch === epoch && position.shard === shard && position.phase === "live";
 }

@@ -2,16 +2,24 @@ import { decodeReply, ReplyError, ReplyType, type ReplyFramer } from "@sluice/re
 import { Halt, Retryable, type Clock } from "@sluice/runtime";
 import { Request } from "../apply/request.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
-import type { SlotSet } from "@sluice/wire";
+import { parseMark, type FailedCommands, type SlotSet } from "@sluice/wire";
 import { quotable, verdictOf } from "../apply/verdict.ts";
-import { WatchedTransaction } from "../apply/watched-transaction.ts";
+import { WatchedTransaction, type CommandError } from "../apply/watched-transaction.ts";
 import { APPLY_SCRIPT, type SlotGroup } from "./apply-script.ts";
 import type { NodePool } from "./node-pool.ts";
 import type { ClusterNode, SlotMap } from "./slot-map.ts";
 
+/** Commands of a group that failed. The slot's mark has moved and says so; nothing behind the group is applied on the slot. */
+export interface GroupFailure {
+  readonly group: SlotGroup;
+  /** As it stands now. */
+  readonly mark: string;
+  readonly failed: FailedCommands;
+}
+
 /** What a node answered to one group. */
 type Answer =
-  | { readonly kind: "applied"; readonly error: string | null }
+  | { readonly kind: "applied"; readonly failure: Omit<GroupFailure, "group"> | null }
   | { readonly kind: "stale"; readonly found: string }
   | { readonly kind: "error"; readonly error: string };
 
@@ -87,16 +95,17 @@ export class GroupSender {
   }
 
   /**
-   * Resolves when every group is applied. Throws `StaleGroup`, `Retryable` DST-001 (outcome unknown) or DST-003, `Halt` DST-002
-   * when a group is refused for good, DST-004 when commands failed (their mark has moved).
+   * Resolves when every group is applied, but for those that stand behind one of the failures on their slot. Throws `StaleGroup`,
+   * `Retryable` DST-001 (outcome unknown) or DST-003, `Halt` DST-002 when a group is refused for good.
    */
-  async send(groups: readonly SlotGroup[]): Promise<void> {
+  async send(groups: readonly SlotGroup[]): Promise<GroupFailure[]> {
+    const failures = new Map<number, GroupFailure>();
     let pending = groups;
     let pauseMs = FIRST_PAUSE_MS;
     const startedAtMs = this.#clock.monotonicMs();
     while (pending.length > 0) {
       const answers = await this.#wave(pending);
-      const { left, reason, isMoved } = this.#settle(pending, answers);
+      const { left, reason, isMoved } = this.#settle(pending, answers, failures);
       if (left.length === pending.length && !isMoved && this.#clock.monotonicMs() - startedAtMs > PATIENCE_MS) {
         throw new Retryable("DST-003", `destination ${this.#name}`, `destination ${this.#name} answered ${quotable(reason)}`);
       }
@@ -109,20 +118,27 @@ export class GroupSender {
       }
       pending = left;
     }
+    return [...failures.values()];
   }
 
   /** Judges the answers in order; what was not applied is left to be sent again. */
-  #settle(groups: readonly SlotGroup[], answers: readonly Answer[]): { left: SlotGroup[]; reason: string; isMoved: boolean } {
+  #settle(
+    groups: readonly SlotGroup[],
+    answers: readonly Answer[],
+    failures: Map<number, GroupFailure>,
+  ): { left: SlotGroup[]; reason: string; isMoved: boolean } {
     const left: SlotGroup[] = [];
     const held = new Set<number>();
     let reason = "";
     let isMoved = false;
-    let failed: Halt | null = null;
     for (const [index, group] of groups.entries()) {
       const answer = answers[index] as Answer;
-      if (answer.kind === "applied") {
+      // Whatever it was answered: its own mark is not there to be expected.
+      if (failures.has(group.slot)) continue;
+      const failure = answer.kind === "applied" ? answer.failure : failureFound(group, answer);
+      if (answer.kind === "applied" || failure !== null) {
         this.#asking.delete(group.slot);
-        if (answer.error !== null) failed ??= this.#diverged(group, answer.error);
+        if (failure !== null) failures.set(group.slot, { group, ...failure });
       } else if (answer.kind === "stale" && held.has(group.slot)) left.push(group);
       else if (answer.kind === "stale") {
         // Our own, from a send whose answer came from a node that had handed the slot over.
@@ -134,7 +150,6 @@ export class GroupSender {
         left.push(group);
       }
     }
-    if (failed !== null) throw failed;
     return { left, reason, isMoved };
   }
 
@@ -146,6 +161,8 @@ export class GroupSender {
       // Where a slot is half on its way, its owner is asked first again: it knows whether it still is.
       this.#asking.delete(group.slot);
       if (verdict === "wait" || verdict === "redirect") return false;
+      // Of what the script calls outside of its units, only the mark can be of another type.
+      if (/\bWRONGTYPE\b/.test(error)) throw new Halt("DST-005", `the mark ${group.markKey} in ${this.#name} is no string`);
       throw new Halt("DST-002", `${this.#name} refuses a group of slot ${group.slot}: ${quotable(error)}`);
     }
     const [, kind, host, port] = fields;
@@ -158,11 +175,6 @@ export class GroupSender {
     this.#asking.delete(group.slot);
     this.#map = this.#map.moved(group.slot, node.host, node.port);
     return true;
-  }
-
-  #diverged(group: SlotGroup, error: string): Halt {
-    const code = verdictOf(error) === "diverged" ? "DST-004" : "DST-007";
-    return new Halt(code, `a command on slot ${group.slot} failed in ${this.#name} behind its mark: ${quotable(error)}`);
   }
 
   async #wave(groups: readonly SlotGroup[]): Promise<Answer[]> {
@@ -246,7 +258,7 @@ export class GroupSender {
       const result = await transaction.apply(group.expected === "" ? null : group.expected, request, group.next);
       if (result.outcome === "stale") return { kind: "stale", found: result.found ?? "" };
       if (result.outcome === "refused") return { kind: "error", error: result.error };
-      return { kind: "applied", error: result.errors[0]?.error ?? null };
+      return { kind: "applied", failure: failureOf(group.next, result.errors) };
     } catch (cause) {
       if (cause instanceof ReplyError) return { kind: "error", error: cause.message };
       throw destinationFault(`${this.#name} (${node.name})`, cause);
@@ -259,11 +271,34 @@ function isNoScript(answer: Answer | undefined): boolean {
 }
 
 function readAnswer({ buffer, start, end, type }: ReplyFramer): Answer {
-  if (type === ReplyType.simpleString) return { kind: "applied", error: null };
+  if (type === ReplyType.simpleString) return { kind: "applied", failure: null };
   if (type === ReplyType.error) return { kind: "error", error: buffer.toString("utf8", start + 1, end - 2) };
   const reply = decodeReply(buffer, start, end);
   const [word, first, second] = Array.isArray(reply) ? reply.map(String) : [];
   if (word === "STALE") return { kind: "stale", found: first ?? "" };
-  if (word === "ERRORS") return { kind: "applied", error: second ?? "unknown" };
+  const failed = word === "FAILED" ? parseMark(first ?? "").judged?.failed : undefined;
+  if (failed !== undefined)
+    return { kind: "applied", failure: { mark: first ?? "", failed: { ...failed, error: second ?? "" } } };
   return { kind: "error", error: `an answer that is none of the script's: ${String(reply).slice(0, 80)}` };
+}
+
+/** What a failure is where no policy covers it. */
+export function failedBehindMark(name: string, { group, failed }: GroupFailure): Halt {
+  const code = verdictOf(failed.error) === "halt" ? "DST-007" : "DST-004";
+  return new Halt(code, `a command on slot ${group.slot} failed in ${name} behind its mark: ${quotable(failed.error)}`);
+}
+
+/** What failed in a watched transaction; null when nothing did. */
+function failureOf(mark: string, errors: readonly CommandError[]): Omit<GroupFailure, "group"> | null {
+  const [first] = errors;
+  if (first === undefined) return null;
+  return { mark, failed: { indexes: errors.map(({ index }) => index), count: errors.length, error: first.error } };
+}
+
+/** A group that failed in a send whose answer came from a node that had handed the slot over: its mark tells. */
+function failureFound(group: SlotGroup, answer: Answer): Omit<GroupFailure, "group"> | null {
+  if (answer.kind !== "stale" || !answer.found.startsWith(`${group.next}|`) || group.expected.startsWith(group.next))
+    return null;
+  const failed = parseMark(answer.found).judged?.failed;
+  return failed === undefined ? null : { mark: answer.found, failed };
 }

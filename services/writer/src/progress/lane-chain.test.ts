@@ -122,3 +122,24 @@ test("a fence of a lower term behind a higher one is no overlap: what counts ter
     ]),
   ).toEqual(["skip", "regress"]);
 });
+
+test("case 60: what is applied already has to be of the history that it was applied in", () => {
+  const kinds = (replid: string | null, ...batches: readonly Partial<Batch>[]): string[] => {
+    const chain = new LaneChain({ epoch: 1, offset: 100 }, { upTo: 120, replid });
+    return batches.map((fields) => chain.next(batch(fields)).kind);
+  };
+  const [before, covering, behind] = [
+    { previous: 80, last: 100 },
+    { previous: 100, last: 120 },
+    { previous: 120, last: 130 },
+  ];
+  const other = { replid: "other" };
+  // Known: it shows where the highest offset is, whatever was written before and behind it.
+  expect(kinds("r", { ...before, ...other }, covering, { ...behind, ...other })).toEqual(["skip", "apply", "gap"]);
+  expect(kinds("r", before, { ...covering, ...other })).toEqual(["skip", "otherHistory"]);
+  // Unknown: there has been one only.
+  expect(kinds(null, { ...before, ...other }, { ...covering, ...other })).toEqual(["skip", "apply"]);
+  expect(kinds(null, before, { ...covering, ...other })).toEqual(["skip", "otherHistory"]);
+  // A promotion at that very offset is behind it.
+  expect(kinds("r", { previous: 120, last: 120, kind: BatchKind.fence, ...other })).toEqual(["gap"]);
+});

@@ -10,8 +10,19 @@ export type Step =
   | { readonly kind: "newEpoch" }
   /** A lower term begins behind a higher one: what counts terms has lost its memory, and nothing tells whose batches count. */
   | { readonly kind: "regress"; readonly term: number; readonly found: number }
+  /** The batch holds offsets that were applied already, of another history: the source took another path from before them on. */
+  | { readonly kind: "otherHistory"; readonly upTo: number; readonly found: string }
   /** What stands between the position and this batch is missing. */
   | { readonly kind: "gap"; readonly expected: number; readonly found: number };
+
+/**
+ * Up to `upTo` the lane is applied. `replid`: the replication id under which that offset was written; null where nobody knows:
+ * then there must be only one up to there.
+ */
+export interface KnownHistory {
+  readonly upTo: number;
+  readonly replid: string | null;
+}
 
 const SKIP: Step = { kind: "skip" };
 const APPLY: Step = { kind: "apply" };
@@ -25,10 +36,15 @@ export class LaneChain {
   #epoch: number;
   #offset: number;
   #term = 0;
+  /** To be checked against the batches up to there; null once it was, and where there is nothing to check. */
+  #history: KnownHistory | null;
+  /** Of the first batch, where nobody knows a better one. */
+  #replid: string | null = null;
 
-  constructor(position: Pick<Position, "epoch" | "offset">) {
+  constructor(position: Pick<Position, "epoch" | "offset">, history: KnownHistory | null = null) {
     this.#epoch = position.epoch;
     this.#offset = position.offset;
+    this.#history = history;
   }
 
   get offset(): number {
@@ -46,10 +62,24 @@ export class LaneChain {
       return { kind: "gap", expected: this.#offset, found: batch.previous };
     }
     this.#term = batch.term;
+    const known = this.#history;
+    if (known !== null && !this.#isOf(known, batch)) {
+      return { kind: "otherHistory", upTo: known.upTo, found: batch.replid };
+    }
     if (batch.previous > this.#offset) return { kind: "gap", expected: this.#offset, found: batch.previous };
     const isOpenPart = batch.part !== null && !batch.part.final;
     if (isOpenPart) return batch.previous < this.#offset ? SKIP : APPLY;
     return batch.last <= this.#offset ? SKIP : APPLY;
+  }
+
+  #isOf({ upTo, replid }: KnownHistory, batch: Batch): boolean {
+    const isCovering = batch.last >= upTo;
+    if (isCovering) this.#history = null;
+    // A fence that stands exactly there begins what comes behind it.
+    if (batch.previous >= upTo) return true;
+    if (replid !== null) return !isCovering || batch.replid === replid;
+    this.#replid ??= batch.replid;
+    return batch.replid === this.#replid;
   }
 
   /** The lane is applied up to `offset`. */

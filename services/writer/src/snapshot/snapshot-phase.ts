@@ -46,7 +46,7 @@ export class SnapshotPhase {
   async run(): Promise<boolean> {
     const { stream, pipeline, shard, lane, signal, log } = this.#session.options;
     await this.#claim();
-    const snapshot = await LaneLog.open(stream, snapSubject(pipeline, FIRST_COPY, shard, lane), 1, signal);
+    const snapshot = await LaneLog.open(stream, snapSubject(pipeline, FIRST_COPY, shard, lane), shard, 1, signal);
     try {
       for (let next = await snapshot.next(); next !== null; next = snapshot.nextIfReady() ?? (await this.#flushed(snapshot))) {
         const { batch } = next;
@@ -69,11 +69,12 @@ export class SnapshotPhase {
 
   async #claim(): Promise<void> {
     const { position, options } = this.#session;
-    const { existing } = options;
+    const { existing, isFirst } = options;
     const isEmpty = position === null && (await this.#session.destination.isEmpty());
     if (existing !== "overwrite" && !isEmpty) this.#held = new KeySet();
     if (position !== null && position.epoch === this.#target.epoch && position.phase === "snap") this.#target = position;
-    await this.#session.claim(this.#target, isEmpty || existing === "overwrite");
+    // A destination that was flushed still has its function libraries.
+    await this.#session.claim(this.#target, (isEmpty && isFirst) || existing === "overwrite");
   }
 
   #add(batch: Batch, sequence: number): void {
@@ -133,6 +134,9 @@ export class SnapshotPhase {
     const { log } = this.#session.options;
     if (end.last !== this.#read)
       throw this.#incomplete(`${this.#read} entries were read, message ${sequence} says ${end.last}`);
+    // A later term's fence is not where the copy stands: what led from there to it was removed.
+    if (end.term !== this.#fence.batch.term)
+      throw this.#incomplete(`it was written in term ${end.term}, the changes begin with term ${this.#fence.batch.term}`);
     if (this.#held !== null) {
       const swept = await this.#session.destination.sweep(this.#held);
       log.info({ kept: this.#held.size, swept }, "destination swept of keys that the source does not hold");

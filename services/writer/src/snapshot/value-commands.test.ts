@@ -1,10 +1,10 @@
 import { readDumpPayload } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { AccessKind, SnapshotRows, SnapshotType, type SnapshotRow } from "@sluice/wire";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { valueCommands, type ValueCommand } from "./value-commands.ts";
 
-const [STRING, LIST, HASH_LISTPACK, STREAM_3] = [0, 1, 16, 21];
+const [STRING, LIST, HASH_LISTPACK, STREAM_3, HASH_FIELDS] = [0, 1, 16, 21, 24];
 const GRACE_MS = 1001;
 const key = Buffer.from("k");
 /** "abc" as an RDB string, and a list of that one element. */
@@ -81,4 +81,46 @@ test.each([
 test("libraries and scripts", () => {
   expect(shown(commandsFor(SnapshotType.functionLibrary))).toEqual(["FUNCTION RESTORE … REPLACE"]);
   expect(shown(commandsFor(SnapshotType.script, { value: [Buffer.from("return 1")] }))).toEqual(["SCRIPT LOAD …"]);
+});
+
+describe("a hash whose fields expire", () => {
+  /** Minimum 5000; a: no expiry, b and d: 5000, c: 5002. */
+  const minimum = Buffer.from([0x88, 0x13, 0, 0, 0, 0, 0, 0]);
+  const field = (ttl: number, name: string): Buffer => Buffer.from([ttl, 1, name.charCodeAt(0), 1, 118]);
+  const hash = Buffer.concat([minimum, Buffer.of(4), field(0, "a"), field(1, "b"), field(3, "c"), field(1, "d")]);
+
+  test("is restored without their expiries, which follow with the grace", () => {
+    const whole = ["RESTORE k 0 … REPLACE", "HPEXPIREAT k 6001 FIELDS 2 b d", "HPEXPIREAT k 6003 FIELDS 1 c"];
+    expect(shown(commandsFor(HASH_FIELDS, { value: [hash], version: 70_400 }))).toEqual(whole);
+    const parts = [hash.subarray(0, 3), hash.subarray(3, 20), hash.subarray(20)];
+    expect(shown(commandsFor(HASH_FIELDS, { value: parts, version: 80_000 }))).toEqual(whole);
+    const payload = readDumpPayload(
+      Buffer.concat([...(commandsFor(HASH_FIELDS, { value: [hash], version: 70_400 })[0]?.pieces ?? [])]),
+    );
+    expect([payload.type, payload.rdbVersion]).toEqual([4, 6]);
+    expect(payload.value.toString("latin1")).toBe("\x04\x01a\x01v\x01b\x01v\x01c\x01v\x01d\x01v");
+  });
+
+  test("its own expiry comes with the value", () => {
+    const row = { expireAtMs: 5000 };
+    expect(shown(commandsFor(HASH_FIELDS, { value: [hash], version: 70_400, row }))[0]).toBe("RESTORE k 6001 … REPLACE ABSTTL");
+  });
+
+  test("loud: an older destination can't hold it, unless no field expires any more", () => {
+    expect(() => commandsFor(HASH_FIELDS, { value: [hash], version: 70_200 })).toThrow(
+      expect.objectContaining({ code: "DST-006" }),
+    );
+    const persisted = Buffer.concat([minimum, Buffer.of(1), field(0, "a")]);
+    expect(shown(commandsFor(HASH_FIELDS, { value: [persisted], version: 60_000 }))).toEqual(["RESTORE k 0 … REPLACE"]);
+  });
+
+  test("loud: one that can't be taken apart halts", () => {
+    expect(() => commandsFor(HASH_FIELDS, { value: [hash.subarray(0, 15)], version: 70_400 })).toThrow(Halt);
+  });
+
+  test("many fields of one expiry take several commands", () => {
+    const fields = Array.from({ length: 2_001 }, () => field(1, "x"));
+    const commands = commandsFor(HASH_FIELDS, { value: [minimum, Buffer.of(0x47, 0xd1), ...fields], version: 70_400 });
+    expect(commands.map(({ before }) => before[4])).toEqual([undefined, 1_000, 1_000, 1]);
+  });
 });

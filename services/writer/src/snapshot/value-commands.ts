@@ -1,4 +1,17 @@
-import { Crc64, dumpFooter, RDB_FUNCTION, rdbString, rdbTypeName, rdbVersionOfType, type CommandArgument } from "@sluice/redis";
+import {
+  Crc64,
+  dumpFooter,
+  hasFieldExpiries,
+  PLAIN_HASH,
+  RDB_FUNCTION,
+  RdbError,
+  rdbString,
+  rdbTypeName,
+  rdbVersionOfType,
+  readFieldExpiries,
+  type CommandArgument,
+  type FieldExpiries,
+} from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { AccessKind, NO_EXPIRY, SnapshotType, type SnapshotRows } from "@sluice/wire";
 import type { SnapshotValue } from "../lane-destination.ts";
@@ -20,8 +33,8 @@ const RDB_VERSION_SINCE: readonly (readonly [since: number, rdbVersion: number])
   [0, 6],
 ];
 
-/** Hashes whose fields expire one by one: RESTORE would bring their times without the grace, and lose fields that are renewed (H19). */
-const FIELD_EXPIRIES: ReadonlySet<number> = new Set([22, 23, 24, 25]);
+/** Fields in one command: an expiry that many of them have takes several. */
+const MOST_FIELDS = 1_000;
 
 /** A command with at most one argument that is given in pieces, which stands between the others. */
 export interface ValueCommand {
@@ -44,7 +57,7 @@ export function isLoose(rows: SnapshotRows, row: number): boolean {
 
 /**
  * One entry of a full copy in the cheapest form that the destination takes: SET for a plain string, RESTORE with the raw value
- * for everything else. An entry that is expired already is written all the same: a change that is still to come may have renewed
+ * for everything else, and HPEXPIREAT behind it for fields that expire. An entry that is expired already is written all the same: a change that is still to come may have renewed
  * it (H19). Each form replaces what was there, so that it may be repeated. Throws `Halt` DST-006 for what the destination can't
  * read.
  */
@@ -60,7 +73,42 @@ export function valueCommands({ rows, row, key, value }: SnapshotValue, options:
     return setString(key, rdbString(only), expireAtMs, options.version);
   }
   const access = accessOptions(accessKind, rows.access[row] as number, options.version);
+  if (hasFieldExpiries(type)) return hashWithFieldExpiries(type, key, value, expireAtMs, access, options);
   return restore(type, key, value, expireAtMs, access, options.version);
+}
+
+/**
+ * As it stands, a RESTORE would bring the fields' expiries without the grace, and lose fields that are renewed (H19). So the hash
+ * is restored without them, and each field gets its own, with the grace; all in the one step in which an entry is applied.
+ */
+function hashWithFieldExpiries(
+  type: number,
+  key: Buffer,
+  value: readonly Buffer[],
+  expireAtMs: number,
+  access: readonly CommandArgument[],
+  { version, shift }: ValueOptions,
+): ValueCommand[] {
+  const { plain, fieldsAt } = fieldExpiriesOf(type, value);
+  if (fieldsAt.size > 0) requireType(type, version);
+  const commands = restore(PLAIN_HASH, key, plain, expireAtMs, access, version);
+  for (const [at, fields] of fieldsAt) {
+    const withGraceMs = Math.max(1, shift(at));
+    for (let from = 0; from < fields.length; from += MOST_FIELDS) {
+      const some = fields.slice(from, from + MOST_FIELDS);
+      commands.push({ before: ["HPEXPIREAT", key, withGraceMs, "FIELDS", some.length, ...some], pieces: [], after: [] });
+    }
+  }
+  return commands;
+}
+
+function fieldExpiriesOf(type: number, value: readonly Buffer[]): FieldExpiries {
+  try {
+    return readFieldExpiries(type, value.length === 1 ? (value[0] as Buffer) : Buffer.concat(value));
+  } catch (cause) {
+    if (!(cause instanceof RdbError)) throw cause;
+    throw new Halt("SRC-004", `a ${rdbTypeName(type)} of the copy can't be taken apart`, { cause });
+  }
 }
 
 function setString(key: Buffer, value: Buffer, expireAtMs: number, version: number): ValueCommand[] {
@@ -79,12 +127,6 @@ function restore(
   version: number,
 ): ValueCommand[] {
   requireType(type, version);
-  if (FIELD_EXPIRIES.has(type)) {
-    throw new Halt(
-      "DST-006",
-      `a ${rdbTypeName(type)} carries expiries of its fields inside its value, which this release can't shift by the grace`,
-    );
-  }
   const pieces = dumpOf(type, value);
   if (expireAtMs === NO_EXPIRY) return [{ before: ["RESTORE", key, 0], pieces, after: ["REPLACE", ...access] }];
   if (version >= RESTORE_ABSTTL_SINCE) {

@@ -1,0 +1,83 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PipelineStatus } from "@sluice/wire";
+import type { ApiClient } from "../api/api-client.ts";
+import { ApiUnreachable } from "../api/api-client.ts";
+import { failure } from "../api/wait-for.ts";
+import { OperatorError } from "../operator-error.ts";
+import { readPipeline } from "../read-pipeline.ts";
+import { printable } from "../view/printable.ts";
+import { formatCount } from "../view/quantity.ts";
+import { Screen } from "../view/screen.ts";
+import { clientOf, type ApiOptions } from "./api-command.ts";
+
+const POLL_MS = 500;
+
+export interface CutoverOptions extends ApiOptions {
+  readonly force?: boolean;
+  readonly wait?: boolean;
+}
+
+/** `sluice cutover`: asks for it, and shows it until it is done. Interrupted, it goes on where the services run. */
+export async function cutOver(pipeline: string, { force = false, wait = true, ...options }: CutoverOptions): Promise<void> {
+  const api = clientOf(options);
+  const status = await api.cutover(pipeline, force);
+  if (wait) await untilCutOver(api, pipeline);
+  else process.stdout.write(`${pipeline}: ${printable(status.cutover?.reason ?? "asked for")}\n`);
+}
+
+/** `sluice settle`: the destinations of a file whose pipeline nobody knows any more. */
+export async function settleFile(file: string, { wait = true, ...options }: CutoverOptions): Promise<void> {
+  const { name, written } = await readPipeline(file, process.env);
+  const api = clientOf(options);
+  await api.settle(written);
+  if (wait) await untilCutOver(api, name);
+  else process.stdout.write(`${name}: asked for\n`);
+}
+
+/** An API that does not answer for a while is waited for. Throws `OperatorError` when the pipeline fails, or is no longer to be cut over. */
+async function untilCutOver(api: ApiClient, pipeline: string): Promise<void> {
+  const screen = new Screen(process.stdout);
+  for (;;) {
+    const status = await statusOrNull(api, pipeline);
+    if (status?.state === "cut-over") {
+      screen.clear();
+      screen.print(`${pipeline} is cut over: ${settledKeys(status)}`);
+      return;
+    }
+    if (status?.state === "failed") throw failure(status);
+    if (status !== null && status.cutover?.phase === "cancelled") {
+      throw new OperatorError(`the cut-over of ${pipeline} was taken back`, "Ask for it again when the pipeline runs.");
+    }
+    const line = status === null ? "the coordinator does not answer" : lineOf(status);
+    screen.update(status?.cutover?.phase ?? "unreachable", line);
+    await delay(POLL_MS);
+  }
+}
+
+async function statusOrNull(api: ApiClient, pipeline: string): Promise<PipelineStatus | null> {
+  try {
+    return await api.status(pipeline);
+  } catch (cause) {
+    if (cause instanceof ApiUnreachable) return null;
+    throw cause;
+  }
+}
+
+/** What a cut-over does now, in one line. */
+function lineOf({ state, reason, cutover }: PipelineStatus): string {
+  const parts = [state, printable(reason === "" ? (cutover?.reason ?? "") : reason)];
+  const walking = Object.entries(cutover?.groups ?? {}).filter(([, { isDone, expected }]) => !isDone && expected > 0);
+  for (const [group, { looked, expected }] of walking) {
+    parts.push(`${group} ${formatCount(looked)} of ${formatCount(expected)} keys`);
+  }
+  return parts.join(" · ");
+}
+
+function settledKeys({ cutover }: PipelineStatus): string {
+  return Object.entries(cutover?.groups ?? {})
+    .map(
+      ([group, { looked, settled }]) =>
+        `${formatCount(settled)} expiries among ${formatCount(looked)} keys of ${group} set right`,
+    )
+    .join(", ");
+}

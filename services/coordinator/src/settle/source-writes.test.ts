@@ -1,0 +1,83 @@
+import { ManualClock, silentLog } from "@sluice/runtime";
+import { expect, test } from "vitest";
+import { SourceWrites, writeCallsIn } from "./source-writes.ts";
+
+test("counts the calls of commands that write, in the words of 7.0 and of before", () => {
+  const text = [
+    "# Commandstats",
+    "cmdstat_set:calls=20,usec=1,usec_per_call=1.00",
+    "cmdstat_get:calls=1000,usec=1,usec_per_call=1.00",
+    "cmdstat_xgroup|create:calls=3,usec=1,usec_per_call=1.00,rejected_calls=7,failed_calls=0",
+    "cmdstat_config|set:calls=50,usec=1",
+    "cmdstat_evalsha:calls=60,usec=1",
+    "cmdstat_flushall:calls=1,usec=1",
+    "cmdstat_json.set:calls=9,usec=1",
+  ];
+  expect(writeCallsIn(text.join("\r\n"))).toBe(24);
+  expect(writeCallsIn("")).toBe(0);
+});
+
+async function quietBehind(samples: readonly (readonly [calls: number, offset: number])[]): Promise<number | null> {
+  const clock = new ManualClock();
+  const writes = new SourceWrites(clock, silentLog());
+  for (const sample of samples) {
+    const source = { text: (_: unknown, [, what]: string[]) => Promise.resolve(answer(what ?? "", sample)) } as never;
+    await writes.ask(source, [{ id: "s0", host: "h", port: 1 }]);
+    await clock.advance(1_000);
+  }
+  return writes.quietMs;
+}
+
+function answer(what: string, [calls, offset]: readonly [number, number]): string {
+  return what === "commandstats" ? `cmdstat_set:calls=${calls},usec=1\r\n` : `role:master\r\nmaster_repl_offset:${offset}\r\n`;
+}
+
+test("a write is a call and a growth of the stream; pings and expiries are no calls, reads no growth", async () => {
+  expect(
+    await quietBehind([
+      [1, 10],
+      [1, 24],
+      [1, 60],
+    ]),
+  ).toBe(3_000);
+  expect(
+    await quietBehind([
+      [1, 10],
+      [5, 10],
+      [9, 10],
+    ]),
+  ).toBe(3_000);
+  expect(
+    await quietBehind([
+      [1, 10],
+      [2, 60],
+      [2, 74],
+    ]),
+  ).toBe(2_000);
+  expect(
+    await quietBehind([
+      [9, 10],
+      [9, 60],
+      [0, 74],
+    ]),
+  ).toBe(1_000);
+});
+
+test("a source that can't be asked is not quiet, whatever it said before, and begins anew", async () => {
+  const clock = new ManualClock();
+  const writes = new SourceWrites(clock, silentLog());
+  const shards = [{ id: "s0", host: "h", port: 1 }];
+  const up = { text: (_: unknown, [, what]: string[]) => Promise.resolve(answer(what ?? "", [1, 10])) } as never;
+  const down = { text: () => Promise.reject(new Error("connection refused")) } as never;
+  expect(writes.quietMs).toBeNull();
+  await writes.ask(up, shards);
+  await clock.advance(5_000);
+  expect(writes.quietMs).toBe(5_000);
+  await writes.ask(down, shards);
+  expect([writes.quietMs, writes.failure]).toEqual([null, "connection refused"]);
+  await clock.advance(5_000);
+  await writes.ask(up, shards);
+  expect(writes.quietMs).toBe(5_000);
+  await writes.ask(up, []);
+  expect(writes.quietMs).toBeNull();
+});

@@ -1,0 +1,204 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { Bus, Leases } from "@sluice/bus";
+import { encodeCommand } from "@sluice/redis";
+import { silentLog, supervise, systemClock, type Clock } from "@sluice/runtime";
+import {
+  BatchKind,
+  decodeBatch,
+  lanesOf,
+  liveSubject,
+  recordKey,
+  shardRecord,
+  SlotSet,
+  snapSubject,
+  topologyRecord,
+  type Batch,
+  type ShardRecord,
+} from "@sluice/wire";
+import { SourceIntake, type IntakeOptions } from "./intake.ts";
+
+const log = silentLog();
+
+export interface RunningIntake {
+  readonly bus: Bus;
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface RunningIntakeOptions {
+  /** Default s0. */
+  readonly shard?: string;
+  /** Lanes over the slot space; default 1. */
+  readonly cut?: number;
+  readonly floor?: number;
+  readonly clock?: Clock;
+}
+
+/** What the router writes before an intake is assigned. */
+export async function putTopology(bus: Bus, lanes = 1, floor = 0, ids: readonly string[] = ["s0"]): Promise<void> {
+  const shards = ids.map((id) => ({ id, host: "127.0.0.1", port: 1, slots: SlotSet.all().toString(), floor }));
+  await bus.records.put(recordKey.topology("p"), topologyRecord, { mode: "standalone", lanes, shards, events: [] });
+}
+
+/** An intake of pipeline p. */
+export function intakeOf(
+  bus: Bus,
+  leases: IntakeOptions["leases"],
+  port: number,
+  instance: string,
+  { shard = "s0", cut = 1, floor = 0, clock = systemClock }: RunningIntakeOptions = {},
+): SourceIntake {
+  return new SourceIntake({
+    pipeline: "p",
+    shard,
+    cut,
+    slots: SlotSet.all(),
+    floor,
+    endpoint: { host: "127.0.0.1", port },
+    read: "primary",
+    concurrentFullSyncs: 1,
+    instance,
+    bus,
+    leases,
+    clock,
+    log,
+  });
+}
+
+/** An intake under its supervisor. */
+export async function startIntake(
+  url: string,
+  port: number,
+  instance: string,
+  options: RunningIntakeOptions = {},
+): Promise<RunningIntake> {
+  const { shard = "s0", cut, floor, clock = systemClock } = options;
+  const bus = await Bus.connect({ url, name: instance, log });
+  await putTopology(bus, cut, floor, [...new Set(["s0", shard])]);
+  const leases = new Leases(bus.records, instance, clock, log);
+  const stopping = new AbortController();
+  const ended = supervise(intakeOf(bus, leases, port, instance, options), stopping.signal, clock, log);
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await ended;
+    leases.close();
+    await bus.close();
+  };
+  return { bus, ended, stop };
+}
+
+export async function shardOf(bus: Bus, shard = "s0"): Promise<ShardRecord | undefined> {
+  return (await bus.records.get(recordKey.shard("p", shard), shardRecord))?.value;
+}
+
+/** Waits until it streams and everything up to exactly this offset is stored. @throws Error after 20 s */
+export async function storedUpTo(bus: Bus, offset: number): Promise<ShardRecord> {
+  const deadlineMs = systemClock.monotonicMs() + 20_000;
+  for (;;) {
+    const record = await shardOf(bus);
+    if (record?.phase === "streaming" && record.storedOffset === offset) return record;
+    if (systemClock.monotonicMs() > deadlineMs) throw new Error(`not stored up to ${offset}: ${JSON.stringify(record)}`);
+    await systemClock.sleep(10);
+  }
+}
+
+export interface StoredBatches {
+  readonly live: Batch[];
+  readonly snap: Batch[];
+}
+
+/** Every message of the stream, by what it says it is; of one lane where it is named. */
+export async function storedBatches(bus: Bus, lane: number | null = null, cut = 1): Promise<StoredBatches> {
+  const stream = bus.stream("p");
+  const found: StoredBatches = { live: [], snap: [] };
+  const lanes = lane === null ? lanesOf(SlotSet.all(), cut) : [lane];
+  for (const [into, subjectOf] of [
+    [found.live, (at: number) => liveSubject("p", "s0", at)],
+    [found.snap, (at: number) => snapSubject("p", 1, "s0", at)],
+  ] as const) {
+    for (const at of lanes) {
+      const tail = await stream.tail(subjectOf(at));
+      if (tail === null) continue;
+      const reader = await stream.read(subjectOf(at), 1);
+      for (let sequence = 0; sequence < tail.sequence;) {
+        const message = await reader.next();
+        if (message === null) break;
+        sequence = message.sequence;
+        into.push(decodeBatch(message.payload));
+      }
+      await reader.close();
+    }
+  }
+  return found;
+}
+
+/** `[epoch, term, replid]` of every fence. */
+export function fencesOf(batches: readonly Batch[]): [epoch: number, term: number, replid: string][] {
+  return batches.filter(({ kind }) => kind === BatchKind.fence).map(({ epoch, term, replid }) => [epoch, term, replid]);
+}
+
+export function sets(from: number, count: number, bytes = 10): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, n) => encodeCommand(["SET", `k${from + n}`, "v".repeat(bytes)])));
+}
+
+export function bodyOf(batches: readonly Batch[]): Buffer {
+  return Buffer.concat(batches.map(({ body }) => body));
+}
+
+/** Lets so many bytes of a primary pass, and the rest once it is opened. */
+export class Gate implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #room: number;
+  #passedBytes = 0;
+
+  private constructor(target: number, room: number) {
+    this.#room = room;
+    this.#server = createServer((client) => {
+      const upstream = connect({ host: "127.0.0.1", port: target });
+      for (const socket of [client, upstream]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => undefined);
+        socket.on("close", () => [client, upstream].map((either) => either.destroy()));
+      }
+      client.on("data", (chunk) => upstream.write(chunk));
+      upstream.on("data", (chunk: Buffer) => {
+        const passed = chunk.subarray(0, this.#room);
+        client.write(passed);
+        this.#passedBytes += passed.length;
+        this.#room = Math.max(0, this.#room - chunk.length);
+      });
+    });
+  }
+
+  static async open(target: number, room: number): Promise<Gate> {
+    const gate = new Gate(target, room);
+    await new Promise<void>((resolve) => gate.#server.listen(0, "127.0.0.1", resolve));
+    return gate;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Bytes of the primary that were let through. */
+  get passedBytes(): number {
+    return this.#passedBytes;
+  }
+
+  /** True when nothing more passes. */
+  get isShut(): boolean {
+    return this.#room === 0;
+  }
+
+  /** From here on everything passes; on links that lost something meanwhile nothing more is sent. */
+  unbound(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#room = Infinity;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.unbound();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}

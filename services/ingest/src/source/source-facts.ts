@@ -1,0 +1,40 @@
+import { infoFields } from "@sluice/redis";
+
+/** What INFO says of a source and matters to its replica. Fields that a version does not have read as 0, empty, -1 or null. */
+export interface SourceFacts {
+  /** `major * 10000 + minor * 100 + patch` of redis_version: 70015 for 7.0.15. */
+  readonly version: number;
+  readonly role: string;
+  /** `host:port` of whom it replicates itself; empty for a primary. */
+  readonly replicaOf: string;
+  readonly replid: string;
+  /** Its former replication id … */
+  readonly formerReplid: string;
+  /** … which may be continued up to before this offset; -1 where there is none. */
+  readonly secondReplOffset: number;
+  /** Offsets that it can still send; null where it does not say, and for a server that keeps none. */
+  readonly backlog: { readonly first: number; readonly last: number } | null;
+  readonly keys: number;
+}
+
+/** Reads the text of INFO. */
+export function readFacts(info: string): SourceFacts {
+  const fields = infoFields(info);
+  const numberOf = (name: string, otherwise: number): number => Number(fields.get(name) ?? otherwise);
+  const [major = 0, minor = 0, patch = 0] = (fields.get("redis_version") ?? "").split(".").map(Number);
+  let keys = 0;
+  for (const [name, value] of fields) if (/^db\d+$/.test(name)) keys += Number(/^keys=(\d+)/.exec(value)?.[1] ?? 0);
+  const first = numberOf("repl_backlog_first_byte_offset", 0);
+  const master = fields.get("master_host");
+  return {
+    version: major * 10_000 + minor * 100 + patch,
+    role: fields.get("role") ?? "",
+    replicaOf: master === undefined ? "" : `${master}:${fields.get("master_port") ?? ""}`,
+    replid: fields.get("master_replid") ?? "",
+    formerReplid: fields.get("master_replid2") ?? "",
+    secondReplOffset: numberOf("second_repl_offset", -1),
+    backlog:
+      fields.get("repl_backlog_active") === "1" ? { first, last: first + numberOf("repl_backlog_histlen", 0) - 1 } : null,
+    keys,
+  };
+}

@@ -1,0 +1,258 @@
+import { RedisServer } from "@sluice/testkit";
+import { formatMark, laneMarkKey, parseMark, repairedKey, type Position } from "@sluice/wire";
+import { expect, test } from "vitest";
+import { runsOf, SourceLane } from "../repair/source-lane.sample.ts";
+import type { DivergencePolicy, KeyRepairOptions } from "../repair/key-repair.ts";
+import { StandaloneDestination } from "./standalone-destination.ts";
+import { StandaloneLane } from "./standalone-lane.ts";
+
+const MARK = laneMarkKey("x", "p", "main", "s0", 0);
+const REPAIRED = repairedKey(MARK);
+const signal = new AbortController().signal;
+/** Expiries carry a grace of an hour. */
+const shift = (ms: number): number => ms + 3_600_001 - (ms % 2);
+
+async function open(
+  server: RedisServer,
+  source: SourceLane<RedisServer>,
+  policy: DivergencePolicy,
+  options: Partial<KeyRepairOptions> = {},
+  port = server.port,
+) {
+  const endpoint = { host: "127.0.0.1", port };
+  const target = await StandaloneDestination.open("main", endpoint, MARK, signal);
+  const { repair, told } = source.repair(policy, options);
+  const lane = new StandaloneLane(target, {
+    label: "main.s0.0",
+    markKey: MARK,
+    endpoint,
+    shift,
+    owns: () => true,
+    isSole: true,
+    repair,
+    signal,
+  });
+  return { lane, told };
+}
+
+/** A destination that is live where the source stands. */
+async function start(source: SourceLane<RedisServer>): Promise<RedisServer> {
+  const server = await RedisServer.start();
+  await server.client().set(MARK, formatMark(source.position));
+  return server;
+}
+
+const contents = async (server: RedisServer): Promise<unknown> => {
+  const [zero, three] = [server.client(), server.client(3)];
+  const of = async (client: ReturnType<RedisServer["client"]>) => {
+    const keys = (await client.keys("*")).filter((key) => !key.startsWith("sluice:")).toSorted();
+    return Promise.all(keys.map(async (key) => [key, await client.type(key), await readPlain(client, key)]));
+  };
+  return [await of(zero), await of(three)];
+};
+
+async function readPlain(client: ReturnType<RedisServer["client"]>, key: string): Promise<unknown> {
+  switch (await client.type(key)) {
+    case "string":
+      return client.get(key);
+    case "list":
+      return client.lrange(key, 0, -1);
+    case "hash":
+      return client.hgetall(key);
+    case "set":
+      return (await client.smembers(key)).toSorted();
+    default:
+      return client.dump(key);
+  }
+}
+
+async function same(source: SourceLane<RedisServer>, server: RedisServer): Promise<void> {
+  expect(await contents(server)).toEqual(await contents(source.server));
+}
+
+const markOf = async (server: RedisServer): Promise<Position> => parseMark((await server.client().get(MARK)) ?? "");
+
+// Mutations: standalone-repairs.ts, `failed`: no `taintedKeys` beyond the failed command (copied to stays wrong);
+// `#addImages`: no HMSET (commands behind the mark applied twice).
+test("case 51: a key of another type at the destination is taken from the source, others are not touched, and nothing runs twice", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane, told } = await open(server, source, "repair");
+  await source.write("RPUSH list a");
+  await source.write("INCR n");
+  await lane.applyChanges(source.group());
+  const client = server.client();
+  await client.set("list", "planted");
+  await source.write("RPUSH list b");
+  await source.write("COPY list copied REPLACE");
+  await source.write("INCR n");
+  await source.write("INCR n");
+  // The source is ahead by the time the key is read.
+  for (let n = 0; n < 5; n++) await source.write(`RPUSH list later${n}`);
+  await lane.applyChanges(source.group(3));
+  expect(await client.lrange("list", 0, -1)).toEqual(["a", "b", "later0", "later1", "later2", "later3", "later4"]);
+  expect(await client.hkeys(REPAIRED)).toEqual(expect.arrayContaining(["0:list", "0:copied"]));
+  expect(await client.get("n")).toBe("2");
+  expect(told).toMatchObject({ repairedKeys: 2, skippedErrors: 0 });
+  expect(JSON.stringify(told.lines)).not.toContain("later");
+  expect(JSON.stringify(told.lines)).not.toContain('"list"');
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  // Entries that say nothing any more are removed with the next group.
+  await source.write("RPUSH list end");
+  await lane.applyChanges(source.group());
+  expect(await client.exists(REPAIRED)).toBe(0);
+  await same(source, server);
+  lane.close();
+});
+
+// Mutation: standalone-destination.ts, `CommandsFailed.isDivergence` always false → `repair` halts, too.
+test.each(["halt", "skip"] as const)("case 51: the policy %s: said, and with skip the lane goes on", async (policy) => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane, told } = await open(server, source, policy);
+  await server.client().set("list", "planted");
+  await source.write("RPUSH list b");
+  await source.write("INCR n");
+  const outcome = await lane.applyChanges(source.group()).then(
+    () => "applied",
+    (cause: unknown) => cause,
+  );
+  if (policy === "halt") expect(outcome).toMatchObject({ name: "Halt", code: "DST-004" });
+  else {
+    expect([outcome, told.skippedErrors]).toEqual(["applied", 1]);
+    await source.write("INCR n");
+    await lane.applyChanges(source.group());
+    expect(await server.client().get("n")).toBe("2");
+  }
+  expect(await server.client().get("list")).toBe("planted");
+  lane.close();
+});
+
+// Mutation: standalone-lane.ts, constructor: the book is not read (`StandaloneDestination.repaired` null) → `list` doubled.
+test("applied-once: a writer that takes over while a repaired key is ahead passes over what is in it, in every database", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const first = await open(server, source, "repair");
+  await server.client(3).set("list", "planted");
+  await source.writeIn(3, "RPUSH list b");
+  await source.writeIn(3, "INCR n");
+  for (let n = 0; n < 4; n++) await source.writeIn(3, `RPUSH list later${n}`, "INCR n");
+  await first.lane.applyChanges(source.group(2));
+  first.lane.close();
+  const second = await open(server, source, "repair");
+  expect(second.lane.unjudged).not.toBeNull();
+  await second.lane.judge([]);
+  // `list` is ahead and `n` is not: the first unit with both takes both from the source, the others are passed over.
+  for (let n = 0; n < 4; n++) await second.lane.applyChanges(source.group(1));
+  await same(source, server);
+  expect(second.told.repairedKeys).toBe(2);
+  second.lane.close();
+});
+
+test("barrier-in-order: repaired keys stand through FLUSHALL, FLUSHDB and SWAPDB that they are ahead of", async () => {
+  for (const barrier of ["FLUSHALL", "FLUSHDB", "SWAPDB 0 3", "SWAPDB 3 0"]) {
+    await using source = await SourceLane.start(RedisServer);
+    await using server = await start(source);
+    const { lane } = await open(server, source, "repair");
+    await source.writeIn(3, "SET other 1");
+    await lane.applyChanges(source.group());
+    await server.client().set("list", "planted");
+    await source.write("RPUSH list b");
+    await source.write("SET plain 1");
+    await source.write(barrier);
+    await source.write("RPUSH list c");
+    await source.write("INCR n");
+    await lane.applyChanges(source.group(1));
+    await lane.applyChanges(source.group());
+    await same(source, server);
+    await source.write("RPUSH list d");
+    await source.write("INCR n");
+    await lane.applyChanges(source.group());
+    await same(source, server);
+    expect(await server.client(3).keys("sluice:*")).toEqual([]);
+    lane.close();
+  }
+});
+
+// Mutation: key-repair.ts, `read`: source-keys' `expireAtMs` not passed on (`null`) → the key has no expiry.
+test("a repaired key carries its expiry with the grace, and one that the source lacks is deleted", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane, told } = await open(server, source, "repair");
+  const client = server.client();
+  for (const key of ["keeps", "gone"]) await client.set(key, "planted");
+  await source.write("SADD keeps 1");
+  await source.write("SADD gone 1");
+  const group = source.group();
+  const expiry = Date.now() + 100_000;
+  await source.server.client().call("PEXPIREAT", "keeps", expiry);
+  await source.server.client().del("gone");
+  await lane.applyChanges(group);
+  expect(Number(await client.call("PEXPIRETIME", "keeps"))).toBe(shift(expiry));
+  expect(await client.exists("gone")).toBe(0);
+  expect(told.lines.map(({ text }) => text).toSorted()).toEqual([
+    "key repaired from the source",
+    "key repaired: the source has none",
+  ]);
+  lane.close();
+});
+
+test("a value that the destination can't read halts, and says so; another history of the source is waited for", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const plant = async (): Promise<void> => {
+    await server.client().set("list", "planted");
+    await source.write("RPUSH list b");
+  };
+  await plant();
+  const other = await open(server, source, "repair", {
+    history: async () => ({ epoch: 1, replid: "another", storedOffset: source.offset }),
+  });
+  await expect(other.lane.applyChanges(source.group())).rejects.toMatchObject({ name: "Retryable", code: "SRC-011" });
+  other.lane.close();
+  const gone = await open(server, source, "repair", { source: async () => ({ host: "127.0.0.1", port: 1 }) });
+  await expect(gone.lane.judge(null)).resolves.toBeUndefined();
+  await plant();
+  const group = source.group();
+  await expect(gone.lane.applyChanges(group)).rejects.toMatchObject({ name: "Retryable", code: "SRC-001" });
+  gone.lane.close();
+  // A copy is on its way.
+  const later = await open(server, source, "repair", {
+    history: async () => ({ epoch: 2, replid: "another", storedOffset: source.offset }),
+  });
+  await later.lane.judge(runsOf(group));
+  expect(later.told.repairedKeys).toBe(0);
+  later.lane.close();
+});
+
+test("the source's replica is not asked: its primary is", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using replica = await RedisServer.start({ replicaOf: source.server });
+  await replica.waitForSync();
+  await using server = await start(source);
+  const { lane, told } = await open(server, source, "repair", {
+    source: async () => ({ host: "127.0.0.1", port: replica.port }),
+  });
+  await server.client().set("list", "planted");
+  await source.write("RPUSH list b");
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  expect(told.repairedKeys).toBe(1);
+  lane.close();
+});
+
+test("mark-with-data: a mark says up to where replies were read, and an idle lane that all of them are", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane } = await open(server, source, "halt");
+  const before = source.position;
+  await source.write("INCR n");
+  await lane.applyChanges(source.group());
+  expect(await markOf(server)).toEqual({ ...source.position, judged: { offset: before.offset, sequence: before.sequence } });
+  expect(lane.safeSequence).toBe(before.sequence);
+  await lane.confirm();
+  expect(await markOf(server)).toEqual(source.position);
+  expect(lane.safeSequence).toBe(source.position.sequence);
+  lane.close();
+});

@@ -1,0 +1,245 @@
+import { commandTable } from "@sluice/redis";
+import { Halt } from "@sluice/runtime";
+import { repairedKey, type Position } from "@sluice/wire";
+import { commandsOf, keyOfPlace, placeOf, type Place } from "../repair/commands-of.ts";
+import { imageCommands } from "../repair/image-commands.ts";
+import type { KeyRepair } from "../repair/key-repair.ts";
+import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
+import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
+import { RepairBook, repairedField, repairedValue } from "../repair/repair-book.ts";
+import type { SourceImages } from "../repair/source-keys.ts";
+import { joinedRuns, keyedUnits, type KeyedUnit, type UnitRun } from "../repair/unit-runs.ts";
+import type { ChangePlanner } from "./plan-changes.ts";
+import { Request } from "./request.ts";
+import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
+import { quotable } from "./verdict.ts";
+
+const SWAPDB = commandTable.idOf("SWAPDB");
+
+/** The lane that repairs are made for. */
+export interface RepairedLane {
+  /** See `StandaloneLane`. */
+  readonly applyRuns: (runs: readonly UnitRun[], next: Position, add?: (request: Request) => void) => Promise<number>;
+  /** Applies a request of our own and leaves the mark as it is. */
+  readonly applyBeside: (request: Request) => Promise<void>;
+  readonly newPlanner: (trace?: (index: number) => void) => ChangePlanner;
+}
+
+export interface StandaloneRepairsOptions {
+  readonly markKey: string;
+  readonly shift: (expireAtMs: number) => number;
+  readonly repair: KeyRepair;
+}
+
+/**
+ * What becomes of commands that failed in a destination that is one server, and of the keys that were repaired there.
+ *
+ * A repaired key is the source's at an offset O that the lane has not reached. Until it does, each unit on that key that ends at
+ * or below O is passed over; the hash beside the mark keeps key → O, and changes with the mark only:
+ *
+ *     mark 100   unit 90 failed on k                      k differs
+ *     repair     RESTORE k (at the source's 140), k → 140  mark stays 100
+ *     mark 150   units on k up to 140 passed over, 150 applied, k → removed
+ */
+export class StandaloneRepairs {
+  readonly #target: StandaloneDestination;
+  readonly #lane: RepairedLane;
+  readonly #repair: KeyRepair;
+  readonly #shift: (expireAtMs: number) => number;
+  readonly #hash: string;
+  readonly #book = new RepairBook();
+  /** The hash may hold entries. */
+  #hasHash: boolean;
+
+  /** `epoch`: the lane's, which the entries must be of. */
+  constructor(target: StandaloneDestination, lane: RepairedLane, options: StandaloneRepairsOptions, epoch: number) {
+    this.#target = target;
+    this.#lane = lane;
+    this.#repair = options.repair;
+    this.#shift = options.shift;
+    this.#hash = repairedKey(options.markKey);
+    this.#book.take(target.repaired, epoch);
+    this.#hasHash = Array.isArray(target.repaired) && target.repaired.length > 0;
+  }
+
+  /** Repaired keys are ahead of the mark: units must go through `applyAround`. */
+  get hasPending(): boolean {
+    return this.#book.size > 0;
+  }
+
+  /** Everything that was repaired is void: a copy begins. `request`: its first one. */
+  forget(request: Request): void {
+    this.#book.clear();
+    if (this.#hasHash) request.addCommand(["DEL", this.#hash]);
+    this.#hasHash = false;
+  }
+
+  /** Commands of the runs, which have just been applied up to `next`, failed. Throws `failure` where the policy is to halt. */
+  async failed(runs: readonly UnitRun[], failure: CommandsFailed, next: Position): Promise<void> {
+    const repair = this.#repair;
+    if (!failure.isDivergence || repair.policy === "halt") throw failure;
+    if (repair.policy === "skip") {
+      repair.skipped(failure.errors.length, failure.errors[0]?.error ?? "");
+      return;
+    }
+    const failed = new Set(failure.errors.map(({ index }) => index));
+    const tainted = taintedKeys(this.#traced(runs, failed));
+    if (tainted === null) throw repair.unknownKeys(failure.message);
+    repair.differing(true);
+    await this.#repairKeys(tainted, next);
+    repair.differing(false);
+  }
+
+  /** Applies the units of the runs that are not in the destination already. */
+  async applyAround(runs: readonly UnitRun[], target: Position): Promise<number> {
+    const units = keyedUnits(runs);
+    const between = keysBetween(units, this.#book);
+    await this.#repairKeys(between, target);
+    // What is not read from the source is left to a copy.
+    if (keysBetween(units, this.#book).size > 0) this.#book.clear();
+    let bytes = 0;
+    let from = 0;
+    for (const [index, unit] of units.entries()) {
+      if (!unit.isBarrier || this.#book.covering(unit.end).length === 0) continue;
+      const previous = units[index - 1];
+      if (previous !== undefined && index > from) {
+        const next = { ...target, offset: previous.end, sequence: previous.sequence };
+        bytes += await this.#applyUnits(units.slice(from, index), next);
+      }
+      bytes += await this.#applyBarrier(unit, { ...target, offset: unit.end, sequence: unit.sequence });
+      from = index + 1;
+    }
+    return bytes + (await this.#applyUnits(units.slice(from), target));
+  }
+
+  /**
+   * Finds out how units went whose replies nobody read, and does what the policy says. `runs` is null where the stream does not
+   * hold them any more. Throws `Halt` DST-004 where the policy is to halt.
+   */
+  async judge(runs: readonly UnitRun[] | null, position: Position): Promise<void> {
+    const repair = this.#repair;
+    if (runs === null) return repair.unjudged(null, "the stream does not hold these units any more");
+    if (repair.policy !== "repair" && repair.isLifted) return;
+    const verdict = new LostVerdict();
+    // What was passed over never ran, and its keys are later than it.
+    const units = this.hasPending ? keyedUnits(runs).filter((unit) => !isPassedOver(unit, this.#book)) : runs;
+    for (const unit of units) for (const { command } of commandsOf(unit)) verdict.add(command);
+    // Something of it failed for sure, and the error need not even be one that a key's state shows.
+    if (repair.policy === "repair" && repair.isLifted) return this.#repairKeys(verdict.places, position);
+    const { failed, unknown } = verdict.judge(
+      await this.#target.aside(async (connection) => askQuestions(connection, verdict.questions())),
+    );
+    if (repair.policy === "repair") return this.#repairKeys(new Set([...failed, ...unknown]), position);
+    if (unknown.size > 0) repair.unjudged(verdict.commands, `${unknown.size} keys do not tell whether commands on them failed`);
+    if (failed.size === 0) return;
+    const what = `${failed.size} keys are not what commands must have left whose replies were lost`;
+    if (repair.policy === "halt") throw new Halt("DST-004", `${this.#target.name}: ${what}`);
+    repair.skipped(failed.size, what);
+  }
+
+  /** The commands of runs that were applied together, in order, with whether they failed. */
+  *#traced(runs: readonly UnitRun[], failed: ReadonlySet<number>) {
+    const indexes: number[] = [];
+    const planner = this.#lane.newPlanner((index) => indexes.push(index));
+    for (const { slice, from, until } of runs) planner.add({ ...slice, from }, until);
+    let at = 0;
+    for (const run of runs) {
+      for (const { command } of commandsOf(run)) {
+        yield { failed: failed.has(indexes[at] as number), places: command.places };
+        at++;
+      }
+    }
+  }
+
+  async #applyUnits(units: readonly KeyedUnit[], next: Position): Promise<number> {
+    const runs = joinedRuns(units.filter((unit) => !isPassedOver(unit, this.#book)));
+    const passed = this.#book.passed(next.offset);
+    // From here on they say nothing any more; what this group repairs comes in anew.
+    this.#book.remove(passed);
+    if (passed.length === 0) return this.#lane.applyRuns(runs, next);
+    return this.#lane.applyRuns(runs, next, (request) =>
+      request.addCommand(["HDEL", this.#hash, ...passed.map(repairedField)]),
+    );
+  }
+
+  /** What speaks of whole databases wipes or moves repaired keys, too, and the hash: they are put back in the same transaction. */
+  async #applyBarrier(unit: KeyedUnit, next: Position): Promise<number> {
+    const places = new Set(this.#book.covering(unit.end));
+    const swapped = swappedBy(unit);
+    for (const place of swapped === null ? [] : [...places]) {
+      const { db, key } = keyOfPlace(place);
+      if (db === swapped?.[0]) places.add(placeOf(swapped[1], key));
+      else if (db === swapped?.[1]) places.add(placeOf(swapped[0], key));
+    }
+    const read: SourceImages[] = [];
+    for await (const images of this.#repair.read(places, next.epoch, next.offset)) read.push(images);
+    this.#book.clear();
+    const other = swapped?.find((db) => db !== 0);
+    const bytes = await this.#lane.applyRuns([unit], next, (request) => {
+      if (swapped?.includes(0) === true && other !== undefined) {
+        request.select(other);
+        request.addCommand(["DEL", this.#hash]);
+        request.select(0);
+      }
+      request.addCommand(["DEL", this.#hash]);
+      for (const images of read) this.#addImages(request, images, next.epoch);
+    });
+    for (const images of read) this.#done(images);
+    return bytes;
+  }
+
+  async #repairKeys(places: ReadonlySet<Place>, position: Position): Promise<void> {
+    for await (const images of this.#repair.read(places, position.epoch, position.offset)) {
+      const request = new Request();
+      this.#addImages(request, images, position.epoch);
+      try {
+        await this.#lane.applyBeside(request);
+      } catch (cause) {
+        if (!(cause instanceof CommandsFailed) && !(cause instanceof GroupRefused)) throw cause;
+        const error = cause instanceof GroupRefused ? cause.error : (cause.errors[0]?.error ?? "");
+        throw refusedRepair(this.#target.name, error);
+      }
+      this.#done(images);
+    }
+  }
+
+  #addImages(request: Request, { offset, images }: SourceImages, epoch: number): void {
+    const options = { version: this.#target.version, shift: this.#shift };
+    let selected = 0;
+    for (const image of images) {
+      const { db } = keyOfPlace(image.place);
+      if (db !== selected) request.select(db);
+      selected = db;
+      for (const { before, pieces, after } of imageCommands(image, options)) {
+        if (pieces.length === 0) request.addCommand([...before, ...after]);
+        else request.addWithPieces(before, pieces, after);
+      }
+    }
+    if (selected !== 0) request.select(0);
+    const value = repairedValue(epoch, offset);
+    request.addCommand(["HMSET", this.#hash, ...images.flatMap(({ place }) => [repairedField(place), value])]);
+  }
+
+  #done(images: SourceImages): void {
+    this.#hasHash = true;
+    this.#book.set(
+      images.images.map(({ place }) => place),
+      images.offset,
+    );
+    this.#repair.repaired(images);
+  }
+}
+
+/** A repair that the destination does not take. Nothing that comes later can be applied on top of it. */
+export function refusedRepair(name: string, error: string): Halt {
+  const isUnreadable = /DUMP payload|Bad data format/.test(error);
+  return new Halt(isUnreadable ? "DST-006" : "DST-002", `${name} refuses a key from the source: ${quotable(error)}`);
+}
+
+/** The two databases that a SWAPDB swaps; null for anything else. */
+function swappedBy({ slice, from, until }: KeyedUnit): readonly [number, number] | null {
+  for (const { command } of commandsOf({ slice, from, until })) {
+    if (command.id === SWAPDB && command.argc === 3) return [Number(command.argument(1)), Number(command.argument(2))];
+  }
+  return null;
+}

@@ -1,0 +1,45 @@
+import type { Position } from "@sluice/wire";
+import { expect, test } from "vitest";
+import { logPlace, type LogFacts } from "./log-place.ts";
+
+const position: Position = { epoch: 3, copy: 1, phase: "live", shard: "s0", offset: 900, sequence: 50 };
+
+function place(facts: Partial<LogFacts>): ReturnType<typeof logPlace> {
+  const found = { epoch: 3, previous: 800, last: 950 };
+  const tail = { epoch: 3, last: 2000, sequence: 90 };
+  return logPlace({ position, reached: 900, found, tail, replid: null, ...facts });
+}
+
+const onwards = { kind: "read", from: 50, history: null, isBehind: false };
+const again = (upTo: number, replid: string | null = null) => ({
+  kind: "read",
+  from: 1,
+  history: { upTo, replid },
+  isBehind: true,
+});
+
+test("a lane reads on from its position's message, in the history that it knows, if it does; so it does where that was trimmed", () => {
+  expect(place({})).toEqual(onwards);
+  expect(place({ replid: "r" })).toEqual({ ...onwards, history: { upTo: 900, replid: "r" } });
+  expect(place({ found: null })).toEqual(onwards);
+  expect(place({ tail: { epoch: 4, last: 0, sequence: 90 } })).toEqual(onwards);
+});
+
+test.each<[string, Partial<LogFacts>, number]>([
+  ["ends before it", { found: null, tail: { epoch: 3, last: 500, sequence: 30 } }, 900],
+  ["was filled again, not as far yet", { tail: { epoch: 3, last: 899, sequence: 90 } }, 900],
+  ["was filled again beyond it, with other messages", { found: { epoch: 3, previous: 500, last: 800 } }, 900],
+  ["ends before the slot that is furthest", { reached: 2001 }, 2001],
+])("case 60: from its begin where the log %s", (_, facts, upTo) => {
+  expect(place(facts)).toEqual(again(upTo));
+  expect(place({ ...facts, replid: "r" })).toEqual(again(upTo, "r"));
+});
+
+test("case 61: a log that was made anew, or is of a later epoch only, is void; one of an earlier epoch leads nowhere", () => {
+  expect(place({ tail: null, found: null })).toEqual({ kind: "void" });
+  expect(place({ tail: { epoch: 4, last: 0, sequence: 90 }, found: null })).toEqual({ kind: "void" });
+  expect(place({ tail: { epoch: 2, last: 5000, sequence: 90 } })).toMatchObject({ kind: "lost" });
+  const snap = { ...position, phase: "snap" as const };
+  expect(place({ position: snap, tail: { epoch: 2, last: 5000, sequence: 90 } })).toMatchObject({ kind: "lost" });
+  expect(place({ position: snap })).toEqual({ ...onwards, from: 1 });
+});

@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import type { Endpoint } from "@sluice/redis";
+import { Halt, type Logger } from "@sluice/runtime";
+import type { Pipeline } from "@sluice/wire";
+import { quotable } from "../apply/verdict.ts";
+import { keyOfPlace, type Place } from "./commands-of.ts";
+import { readSourceKeys, type ShardHistory, type SourceImages } from "./source-keys.ts";
+
+export type DivergencePolicy = Pipeline["onDivergence"];
+
+/** More at once would hold up the source for longer than a replica does, and take our memory. */
+const KEYS_AT_ONCE = 128;
+
+export interface KeyRepairOptions {
+  readonly policy: DivergencePolicy;
+  readonly shard: string;
+  /** A server of the lane's shard, with credentials. */
+  readonly source: () => Promise<Endpoint>;
+  /** What ingest says of the shard's history; null where it has said nothing yet. */
+  readonly history: () => Promise<ShardHistory | null>;
+  readonly isLifted: boolean;
+  /** Told when keys are known to differ, and when they have been repaired: in between an attempt may fail, and the lane begin anew. */
+  readonly differing: (isSo: boolean) => void;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Told of every key that was taken from the source again, and of every error that was passed over. */
+  readonly count: (repairedKeys: number, skippedErrors: number) => void;
+}
+
+/**
+ * What a lane does about a command that failed behind its mark: what the operator's policy says, and how keys come from the
+ * source where it says so.
+ */
+export class KeyRepair {
+  readonly policy: DivergencePolicy;
+  /**
+   * Something failed behind the mark for sure: the operator started the pipeline again behind a halt of this lane, or a repair has
+   * failed before. It is not to halt the lane once more, and needs no proof to be repaired.
+   */
+  readonly isLifted: boolean;
+  readonly #options: KeyRepairOptions;
+
+  constructor(options: KeyRepairOptions) {
+    this.policy = options.policy;
+    this.isLifted = options.isLifted;
+    this.#options = options;
+  }
+
+  /**
+   * The keys as they are at the source, some at a time, those of a time at one offset at or beyond `atLeast`. Ends early when the
+   * shard is in a later epoch already: a copy is on its way, which replaces them all. Throws `Retryable`, `Halt`; see
+   * `readSourceKeys`.
+   */
+  async *read(places: ReadonlySet<Place>, epoch: number, atLeast: number): AsyncGenerator<SourceImages> {
+    const { source, shard, history, signal, log } = this.#options;
+    const all = [...places];
+    for (let at = 0; at < all.length; at += KEYS_AT_ONCE) {
+      const known = await history();
+      if (known !== null && known.epoch > epoch) {
+        log.warn({ epoch: known.epoch }, "keys that differ are left to the copy of a new epoch");
+        return;
+      }
+      const own = known ?? { epoch, replid: "", storedOffset: 0 };
+      yield await readSourceKeys(await source(), shard, all.slice(at, at + KEYS_AT_ONCE), atLeast, own, signal);
+    }
+  }
+
+  /** See `KeyRepairOptions.differing`. */
+  differing(isSo: boolean): void {
+    this.#options.differing(isSo);
+  }
+
+  /** To be called once they stand in the destination. Keys are told by hash and size only. */
+  repaired({ offset, images }: SourceImages): void {
+    for (const { place, value } of images) {
+      const { db, key } = keyOfPlace(place);
+      const keyHash = createHash("sha256").update(key).digest("hex").slice(0, 16);
+      const found = { keyHash, keyBytes: key.length, db, valueBytes: value?.value.length ?? 0, offset };
+      this.#options.log.warn(found, value === null ? "key repaired: the source has none" : "key repaired from the source");
+    }
+    this.#options.count(images.length, 0);
+  }
+
+  skipped(errors: number, first: string): void {
+    this.#options.log.warn({ errors, first: quotable(first) }, "errors passed over: the destination differs from the source");
+    this.#options.count(0, errors);
+  }
+
+  /** Something ran whose replies nobody read, and nothing tells any more whether it ran well. */
+  unjudged(commands: number | null, why: string): void {
+    this.#options.log.warn({ commands }, `could not be judged: ${why}`);
+  }
+
+  /** What failed does not say which keys it concerns. */
+  unknownKeys(what: string): Halt {
+    return new Halt("DST-014", `${what}, and its keys are not known, so that they can't be taken from the source`);
+  }
+}

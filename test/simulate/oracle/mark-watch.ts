@@ -1,0 +1,155 @@
+import { keySlot, slotTag } from "@sluice/redis";
+import { comparePositions, laneMarkKey, OWN_KEY_PREFIX, parseMark, slotMarkKey, type Position } from "@sluice/wire";
+import type { SimServer, TouchedKey } from "../redis/sim-server.ts";
+import { heldBy } from "./value-text.ts";
+import { keyOf, nameOf, type VersionBook } from "./version-book.ts";
+
+/** What a watch needs to know of the world around its destination. */
+export interface MarkWatchOptions {
+  readonly pipeline: string;
+  readonly group: string;
+  /** The destination is a cluster: a slot has its own mark, and what lanes have are watermarks, which come without data. */
+  readonly inCluster: boolean;
+  /** The histories that the source has had, newest last. */
+  readonly books: () => readonly VersionBook[];
+  /** The expiry that a destination is given for one of the source. */
+  readonly shift: (expireAtMs: number) => number;
+  /** True for the slots that a lane's mark speaks for. */
+  readonly isOfLane: (shard: string, lane: number, slot: number) => boolean;
+}
+
+/** Something happened that must never happen. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+}
+
+interface Place {
+  readonly covers: (slot: number) => boolean;
+  readonly isWatermark: boolean;
+}
+
+interface Moved extends Place {
+  readonly before: Position | null;
+  readonly after: Position;
+}
+
+/**
+ * Looks at a destination after each unit that it has run, the ground truth of exactly once: marks only go forward, data changes
+ * only together with a mark, and behind a mark that says `live, offset` every key that was written, here or in the source up to
+ * there, is what the source held at that very offset.
+ */
+export class MarkWatch {
+  readonly #options: MarkWatchOptions;
+  readonly #marks = new Map<string, Position>();
+  /** Units that were compared with the source's history. */
+  commits = 0;
+
+  constructor(options: MarkWatchOptions) {
+    this.#options = options;
+  }
+
+  /** The destination lost some of what it had: its marks are what they are now. */
+  forget(servers: readonly SimServer[]): void {
+    this.#marks.clear();
+    for (const server of servers) {
+      for (const key of server.entries(0).keys()) if (isOwn(key)) this.#read(server, key);
+    }
+  }
+
+  /** Throws `Violation`. */
+  see(server: SimServer, touched: readonly TouchedKey[]): void {
+    const data = touched.filter(({ key }) => !isOwn(key));
+    const marks = touched.flatMap(({ key }) => (isOwn(key) ? this.#read(server, key) : []));
+    for (const { before, after, isWatermark } of marks) {
+      // A watermark may: it says from where to look at the slots' own marks, and a node that lost its slots begins anew.
+      if (!isWatermark && before !== null && before.shard === after.shard && comparePositions(after, before) < 0)
+        throw new Violation(`a mark goes back from ${shown(before)} to ${shown(after)}`);
+    }
+    const moved = marks.find(({ isWatermark }) => !isWatermark);
+    if (moved === undefined) {
+      const names = data.map(nameOf);
+      if (data.length > 0) throw new Violation(`${names.join(", ")} changed without a mark`);
+    } else if (moved.after.phase === "live") {
+      this.commits++;
+      this.#compare(server, moved, data);
+    }
+  }
+
+  /** What the mark at `key` says now and said before; nothing where the key is no mark of the pipeline, or is gone. */
+  #read(server: SimServer, key: string): Moved[] {
+    const place = this.#placeOf(key);
+    const value = server.entries(0).get(key)?.value;
+    if (place === null || value?.type !== "string") {
+      this.#marks.delete(key);
+      return [];
+    }
+    const before = this.#marks.get(key) ?? null;
+    const after = parseMark(value.text);
+    this.#marks.set(key, after);
+    return [{ ...place, before, after }];
+  }
+
+  #placeOf(key: string): Place | null {
+    const { pipeline, group, isOfLane, inCluster } = this.#options;
+    const slot = slotOf(key);
+    const tag = slotTag(slot);
+    if (key === slotMarkKey(tag, pipeline, group)) return { covers: (other) => other === slot, isWatermark: false };
+    const [, shard, number] = /:(s\d+)\.(\d+)$/.exec(key) ?? [];
+    const lane = Number(number);
+    if (shard === undefined || key !== laneMarkKey(tag, pipeline, group, shard, lane)) return null;
+    return { covers: (other) => isOfLane(shard, lane, other), isWatermark: inCluster };
+  }
+
+  /** One of the source's histories must hold everywhere what the destination holds. */
+  #compare(server: SimServer, moved: Moved, data: readonly TouchedKey[]): void {
+    const { before, after } = moved;
+    let fault: string | null = null;
+    for (const book of this.#options.books().toReversed()) {
+      fault = this.#faultBy(book, server, moved, data);
+      if (fault === null) return;
+    }
+    if (fault !== null) throw new Violation(`at ${shown(after)}, from ${before === null ? "nothing" : shown(before)}: ${fault}`);
+  }
+
+  #faultBy(book: VersionBook, server: SimServer, { before, after, covers }: Moved, data: readonly TouchedKey[]): string | null {
+    const isFlip = before === null || before.phase !== "live" || before.epoch !== after.epoch;
+    const names = new Set(isFlip ? book.names : book.writtenBetween(before.offset, after.offset));
+    for (const key of isFlip ? dataOf(server) : data) names.add(nameOf(key));
+    for (const name of names) {
+      const { db, key } = keyOf(name);
+      if (!covers(slotOf(key))) continue;
+      const expected = book.at(name, after.offset);
+      const found = heldBy(server, db, key);
+      if (found.value !== expected.value)
+        return `db ${db} ${key} holds ${brief(found.value)}, the source held ${brief(expected.value)}`;
+      const expireAtMs = expected.expireAtMs < 0 ? -1 : this.#options.shift(expected.expireAtMs);
+      if (found.value !== null && found.expireAtMs !== expireAtMs)
+        return `db ${db} ${key} expires at ${found.expireAtMs}, expected ${expireAtMs}`;
+    }
+    return null;
+  }
+}
+
+/** Every key of a server but Sluice's own. */
+export function dataOf(server: SimServer): TouchedKey[] {
+  return server.keyspace.databases.flatMap((database) =>
+    [...database.entries.keys()].filter((key) => !isOwn(key)).map((key) => ({ db: database.id, key })),
+  );
+}
+
+export function slotOf(key: string): number {
+  return keySlot(Buffer.from(key, "latin1"));
+}
+
+function isOwn(key: string): boolean {
+  return key.startsWith(OWN_KEY_PREFIX);
+}
+
+function shown({ epoch, copy, phase, shard, offset, sequence }: Position): string {
+  return `${shard} ${epoch}.${copy} ${phase} ${offset} @${sequence}`;
+}
+
+function brief(value: string | null): string {
+  if (value === null) return "nothing";
+  return value.length > 160 ? `${value.slice(0, 160)}… (${value.length} characters)` : value;
+}
