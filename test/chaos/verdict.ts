@@ -6,6 +6,8 @@ import { PIPELINE, type Stage } from "./stage.ts";
 
 /** From the last fault until all is applied and said to be. */
 const RECOVERY_MS = 90_000;
+/** Of a status that never became the expected one. */
+const MOST_TEXT = 2000;
 /** MIGRATE sends the time that is left, so an expiry gets later by the time that its move takes; a key may move often. */
 const MIGRATION_MS = 60_000;
 
@@ -14,7 +16,7 @@ export async function verdictOf(stage: Stage, topology: Topology, journal: Journ
   const report = await stage.load.stop();
   journal.note(`the load has ended: ${report.commands} commands, ${report.lost} without an answer`);
   const wrong = report.errorSamples.map((sample) => `the load was refused a command: ${sample}`);
-  const status = await recovered(stage).catch((error: unknown) => String(error));
+  const status = await recovered(stage).catch((error: unknown) => String(error).slice(0, MOST_TEXT));
   if (typeof status === "string") return [...wrong, status];
   journal.note(`drained and ${status.state}`);
   wrong.push(...(await recorded(stage)));

@@ -50,7 +50,7 @@ class KeptStore implements AsyncDisposable {
   }
 }
 
-// Mutations seen to fail it: log-place.ts, the last line answers `lost` (the first two); lane-chain.ts, a gap is skipped (the third).
+// Mutations seen to fail the same case on one lane stand in services/writer/src/lane-loss.nats.test.ts.
 test.each([
   ["one server", { kind: "standalone" } as const, "64mb", true],
   ["a cluster", cluster, "64mb", true],
@@ -75,6 +75,7 @@ test.each([
   else expect(epochOf(after)).toBeGreaterThan(epochOf(before));
 });
 
+// Mutations seen to fail the same case on one lane stand in services/writer/src/lane-loss.nats.test.ts.
 test("case 61: the stream is deleted by hand under load: copied anew into one that is made anew", async () => {
   await using pair = await Pair.start();
   await pair.preload(3_000, 133);

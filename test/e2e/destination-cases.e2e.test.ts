@@ -1,6 +1,6 @@
 import { Bus } from "@sluice/bus";
 import { silentLog } from "@sluice/runtime";
-import { NatsServer, preload, RedisCluster, RedisServer, TcpProxy, waitUntil } from "@sluice/testkit";
+import { NatsServer, RedisCluster, RedisServer, TcpProxy, waitUntil } from "@sluice/testkit";
 import { liveSubject, type PipelineStatus } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { Run, Services } from "./deployment.ts";
@@ -45,7 +45,7 @@ async function expectNoticed(run: Run, lostAtMs: number): Promise<void> {
   expect(ms).toBeLessThan(DETECTED_WITHIN_MS);
 }
 
-// Mutation seen to fail it: lane-session.ts, `confirmIfDue` returns at once.
+// Mutations seen to fail the same case on one lane stand in services/writer/src/lane-loss.nats.test.ts.
 test("case 46: a server that is flushed by hand, idle and under load, is noticed within 5 s and ends identical", async () => {
   await using pair = await Pair.start();
   await pair.preload(5_000, 101);
@@ -68,6 +68,7 @@ test("case 46: a server that is flushed by hand, idle and under load, is noticed
   expect(epochOf(await run.status.get("orders")), "the stream still held the copy").toBe(before);
 });
 
+// Mutations seen to fail the same case on one lane stand in services/writer/src/lane-loss.nats.test.ts.
 test("case 46: a server that is started again empty when the stream no longer holds the copy gets a new one", async () => {
   await using pair = await Pair.start();
   await pair.preload(5_000, 103);
@@ -89,7 +90,7 @@ test("case 46: a server that is started again empty when the stream no longer ho
   await expectIdentical("orders", pair, run.status, load);
 });
 
-// Mutation seen to fail it: cluster-marks.ts, `position` passes over slots without a mark.
+// Mutations seen to fail the same case on one lane stand in services/writer/src/cluster/cluster-loss.nats.test.ts.
 test("case 46: a cluster node that is started again empty: its slots are copied anew, under load", async () => {
   await using pair = await Pair.start(standalone, cluster);
   await pair.preload(5_000, 105);
@@ -139,7 +140,7 @@ async function leaveBehind(primary: RedisServer): Promise<void> {
   await primary.client().call("CLIENT", "KILL", "TYPE", "replica");
 }
 
-// Mutations seen to fail it: cluster-marks.ts, the highest watermark counts; watermarks.ts, none is ever raised but the first one.
+// Mutation seen to fail it: cluster-marks.ts, the highest watermark counts.
 test("case 44: a cluster's primary is killed and a replica promoted that lacks tens of thousands of its writes, under load", async () => {
   await using pair = await Pair.start(standalone, replicated);
   await pair.preload(3_000, 111);
@@ -172,7 +173,7 @@ async function trimChanges(nats: NatsServer): Promise<void> {
   await bus.close();
 }
 
-// Mutation seen to fail them: standalone-destination.ts, `open` hands on the mark that was set last instead of the one it reads.
+// Mutations seen to fail the same case on one lane stand in services/writer/src/lane-loss.nats.test.ts.
 test.each([
   ["44", "what it lost is applied again", false],
   ["45", "what it lost is not in the stream any more: copied anew", true],
@@ -210,7 +211,28 @@ test.each([
   else expect(epochOf(after), "no resync").toBe(before);
 });
 
-// Mutation seen to fail it: snapshot-phase.ts, `#held` stays null.
+const STALE_ROUNDS = 500;
+
+/** Keys of every type that no source holds, over all slots, and one long list. */
+async function plantStale(client: ReturnType<Pair["destination"]["client"]>): Promise<void> {
+  for (let round = 0; round < STALE_ROUNDS; round++) {
+    const name = (kind: string): string => `{tag${round % 97}}:${kind}:${round}`;
+    await Promise.all([
+      client.set(name("string"), "x", "PX", 3_600_000),
+      client.setbit(name("bitmap"), 4_000, 1),
+      client.hset(name("hash"), "field", "value"),
+      client.rpush(name("list"), "a", "b", "b"),
+      client.sadd(name("set"), "a", "b"),
+      client.zadd(name("zset"), 1, "a", 2, "b"),
+      client.geoadd(name("geo"), 13, 38, "a"),
+      client.pfadd(name("hll"), "a", "b"),
+      client.xadd(name("stream"), "*", "field", "value"),
+    ]);
+  }
+  await client.rpush("{stale}:long", ...Array.from({ length: 50_000 }, (_, index) => String(index)));
+}
+
+// Mutation seen to fail the first: snapshot-phase.ts, `#held` stays null.
 test.each([
   ["server", standalone],
   ["cluster", cluster],
@@ -219,20 +241,13 @@ test.each([
   async (_, side) => {
     await using pair = await Pair.start(standalone, side);
     await pair.preload(3_000, 121);
+    await serverOf(pair.source)
+      .client()
+      .rpush("both:long", ...Array.from({ length: 20_000 }, (__, index) => String(index)));
     const load = await pair.load(122, 1_000);
     await using run = await Run.start({ ...pair.pipeline("orders", { existing: "replace" }), lanes: LANES });
     const before = epochOf(await run.status.until("orders", "every lane is live", isLive));
-    const { destination } = pair;
-    const target = destination instanceof RedisCluster ? destination : destination.client();
-    // Over the keys of the source, and beside them.
-    await preload(target, { keys: 20_000, seed: 123, singleSlot: !pair.isSlotted });
-    const client = destination.client();
-    for (let key = 0; key < 3_000; key += 100) {
-      await Promise.all(
-        Array.from({ length: 100 }, async (__, index) => client.rpush(`{stale${key % 700}}:${key + index}`, "a", "b", "b")),
-      );
-    }
-    await client.rpush("{stale}:long", ...Array.from({ length: 50_000 }, (__, index) => String(index)));
+    await plantStale(pair.destination.client());
     const source = serverOf(pair.source).client();
     await source.call("DEBUG", "CHANGE-REPL-ID");
     await source.call("CLIENT", "KILL", "TYPE", "replica");

@@ -24,7 +24,7 @@ const destinations = [
 
 // Mutations, one for each destination:
 // - services/writer/src/apply/watched-transaction.ts, `apply`: SET of the mark not in the transaction but by itself when EXEC was answered.
-// - services/writer/src/cluster/apply-script.ts: a group of changes neither compares nor sets its mark.
+// - services/writer/src/cluster/cluster-marks.ts, `follow`: what a slot's mark says is not taken for applied.
 test.each(destinations)(
   "case 1: a writer is killed after %s has applied what it sent, and before it hears so: nothing is applied twice",
   async (_, destination) => {

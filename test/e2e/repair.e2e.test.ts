@@ -47,7 +47,7 @@ test.each(mixes)(
   "case 51: applied-once: %s, keys planted by hand under load are taken from the source, through a kill -9 of the writer",
   async (_, source, destination) => {
     await using pair = await Pair.start(source, destination);
-    await pair.preload(200, 51);
+    await pair.preload(1_200, 51);
     const load = await pair.load(52, 200);
     await using run = await Run.start({ ...pair.pipeline("orders"), onDivergence: "repair", lanes: 4 });
     const before = await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");

@@ -20,15 +20,15 @@ test("what is sent is what is written, with secrets and paths of files resolved"
   await writeFile(join(folder, "secret"), "from file\n");
   const text = `
 name: orders
-source: { url: "redis://a:1", password: { env: SOURCE } }
+source: { url: "sentinel://a:1/m", password: { env: SOURCE }, sentinel: { password: { env: SENTINEL } } }
 destinations: [{ url: "rediss://b:2", password: { file: secret }, tls: { ca: ca.pem } }]
 retryWindow: 5m
 `;
-  expect(await read(text, { SOURCE: "from environment" })).toEqual({
+  expect(await read(text, { SOURCE: "from environment", SENTINEL: "from there, too" })).toEqual({
     name: "orders",
     written: {
       name: "orders",
-      source: { url: "redis://a:1", password: "from environment" },
+      source: { url: "sentinel://a:1/m", password: "from environment", sentinel: { password: "from there, too" } },
       destinations: [{ url: "rediss://b:2", password: "from file", tls: { ca: join(folder, "ca.pem") } }],
       retryWindow: "5m",
     },

@@ -189,7 +189,8 @@ export const codes = {
       "Nothing, if the destinations are in use. To copy once more, start a pipeline under another name; with `existing: replace` it deletes what was written there since.",
   },
   "PIP-010": {
-    meaning: "The pipeline does not run, so that a cut-over could not tell whether its destinations hold what the source holds.",
+    meaning:
+      "The pipeline does not run, so that a cut-over could not tell whether its destinations hold what the source holds.",
     remedy: "Start it and cut over then. With --force what the destinations hold is settled as it is, without the source.",
   },
   "PIP-008": {

@@ -32,7 +32,7 @@ async function counted(): Promise<WatchedLane> {
   return lane;
 }
 
-// Mutation seen to fail these: lane-session.ts, `confirmIfDue` returns at once.
+// Mutation seen to fail the first and the third: lane-session.ts, `confirmIfDue` returns at once.
 test.each([
   ["46", "is flushed by hand", async () => redis.client().flushall()],
   ["46", "is started again empty", async () => redis.restart("SIGKILL")],
@@ -75,7 +75,7 @@ test.each([
   await waitUntil("it goes on", async () => (await client.get("n")) === "4");
 });
 
-// Mutations seen to fail it: standalone-destination.ts, `confirm` does not throw; watched-transaction.ts, no WATCH.
+// Mutation seen to fail it: standalone-destination.ts, `confirm` does not throw.
 test("case 44: a destination that goes back to an older state gets what it lost again, exactly, without a copy", async () => {
   const client = redis.client();
   await client.flushall();

@@ -248,7 +248,8 @@ test("loud, converges: a gap ends the lane with everything before it applied, an
   await lane.close();
 });
 
-test("loud: a damaged message halts the lane, in the log and at the mark", async () => {
+// Mutation seen to fail it: wire/batch.ts, the checksum is not compared.
+test("case 66: a damaged message halts the lane, in the log and at the mark", async () => {
   const lane = await Lane.open();
   await lane.live();
   await lane.append({ previous: 100, last: 110, kind: BatchKind.heartbeat }, true);

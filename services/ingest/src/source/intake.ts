@@ -14,6 +14,7 @@ import type { SourceFacts } from "./source-facts.ts";
 
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
 const FIRST_COPY = 1;
+const NOTHING_COPIED = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
 
 export interface IntakeOptions {
   readonly pipeline: string;
@@ -211,6 +212,8 @@ export class SourceIntake implements Actor {
   async #takePermit(signal: AbortSignal): Promise<CopyPermit | null> {
     const { bus, clock, log, endpoint, instance, pipeline, shard, concurrentFullSyncs } = this.#options;
     const holder = `${instance} ${pipeline} ${shard}`;
+    // It may wait long for its turn, with nothing wrong: a copy it is all the same, of which nothing has come yet.
+    this.#tell({ phase: "copying", copied: NOTHING_COPIED, retry: null });
     return CopyPermit.take(
       { records: bus.records, host: endpoint.host, limit: concurrentFullSyncs, holder, clock, log },
       signal,

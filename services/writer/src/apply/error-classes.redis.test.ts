@@ -69,8 +69,8 @@ function injector(tamperer: ReplyTamperer) {
   };
 }
 
-// Mutations: watched-transaction.ts, `result`: an abort taken for applied (units skipped); verdict.ts: OOM as "diverged" or absent
-// (halts); standalone-lane.ts, `#apply`: position moved before the outcome is known (skipped).
+// Mutations: watched-transaction.ts, `result`: an abort taken for an applied group (units skipped); verdict.ts: OOM as "diverged"
+// (it halts).
 test.each(Object.entries(REPLIES))(
   "case 49: applied-once: %s at every place of a transaction: all applied once, in order",
   async (name, reply) => {

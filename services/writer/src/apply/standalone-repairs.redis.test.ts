@@ -256,3 +256,41 @@ test("mark-with-data: a mark says up to where replies were read, and an idle lan
   expect(lane.safeSequence).toBe(source.position.sequence);
   lane.close();
 });
+
+// Mutation: standalone-repairs.ts, `judge`: no short cut for `isLifted` (`n`, which a type does not speak against, is not taken).
+test("a lane that halted, started again with repair: every key of what ran together is taken from the source", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane } = await open(server, source, "halt");
+  await server.client().set("list", "planted");
+  await source.write("RPUSH list b");
+  await source.write("INCR n");
+  const group = source.group();
+  await expect(lane.applyChanges(group)).rejects.toMatchObject({ code: "DST-004" });
+  lane.close();
+  const again = await open(server, source, "repair", { isLifted: true });
+  await again.lane.judge(runsOf(group));
+  expect(again.told.repairedKeys).toBe(2);
+  await same(source, server);
+  again.lane.close();
+});
+
+// Mutation: key-repair.ts, `read`: only the first keys are read.
+test("many keys at once are taken from the source some at a time, and later units fit all of them", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane, told } = await open(server, source, "repair");
+  const keys = Array.from({ length: 300 }, (_, n) => `list${n}`);
+  await server.client().mset(Object.fromEntries(keys.map((key) => [key, "planted"])));
+  for (const key of keys) await source.write(`RPUSH ${key} 1`);
+  const group = source.group();
+  for (const key of keys) await source.write(`RPUSH ${key} 2`);
+  await source.write("DEL list0 list299");
+  await source.write("RPUSH list0 3");
+  await lane.applyChanges(group);
+  expect(told.repairedKeys).toBe(300);
+  await lane.applyChanges(source.group(150));
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  lane.close();
+});

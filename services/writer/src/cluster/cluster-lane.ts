@@ -206,7 +206,12 @@ export class ClusterLane implements LaneDestination {
         const slot = value.rows.slots[value.row] as number;
         const standing = this.#copyingMark(slot);
         if (standing === null) continue;
-        const unit = { slot, end: 0, commands: commands.map((command) => groupCommand(joinedCommand(command))), keys: [value.key] };
+        const unit = {
+          slot,
+          end: 0,
+          commands: commands.map((command) => groupCommand(joinedCommand(command))),
+          keys: [value.key],
+        };
         groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
         base = standing;
       }
