@@ -24,6 +24,11 @@ test("in simulated worlds everything comes right by itself, and nothing is appli
 
 test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))("the simulator notices: %s", async (_, mutant) => {
   const options = mutant.worlds ?? {};
-  const { failures } = await runSeeds(await bundleWorlds(mutant), { ...all, options, count: MUTANT_SEEDS, isFirstEnough: true });
+  const { failures } = await runSeeds(await bundleWorlds(mutant), {
+    ...all,
+    options,
+    count: MUTANT_SEEDS,
+    isFirstEnough: true,
+  });
   expect(failures.length, mutant.what).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
-import { build, type Plugin } from "esbuild";
+import { build as buildProgram, type Plugin } from "esbuild";
 import type { Mutant } from "./mutants.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -16,7 +16,7 @@ const SLOTS = 64;
 export async function bundleWorlds(mutant: Mutant | null): Promise<string> {
   const outfile = resolve(ROOT, "dist/simulate", `${mutant?.name ?? "sluice"}.mjs`);
   const changed = new Set<string>();
-  await build({
+  await buildProgram({
     entryPoints: [resolve(import.meta.dirname, "worker.ts")],
     outfile,
     bundle: true,
@@ -37,16 +37,16 @@ export async function bundleWorlds(mutant: Mutant | null): Promise<string> {
 /** Packages from the registry are loaded, not bundled. */
 const registryStaysOutside: Plugin = {
   name: "registry stays outside",
-  setup({ onResolve }) {
-    onResolve({ filter: /^[^./]/ }, ({ path }) => (path.startsWith("@sluice/") ? null : { path, external: true }));
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path }) => (path.startsWith("@sluice/") ? null : { path, external: true }));
   },
 };
 
 function worldOf(mutant: Mutant | null, changed: Set<string>): Plugin {
   return {
     name: "world",
-    setup({ onLoad }) {
-      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+    setup(build) {
+      build.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const file = relative(ROOT, path);
         if (file === SOCKETS) return { contents: SIMULATED_SOCKETS, loader: "ts", resolveDir: dirname(path) };
         let contents = withFewSlots(await readFile(path, "utf8"));

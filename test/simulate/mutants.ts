@@ -47,7 +47,11 @@ export const MUTANTS: readonly Mutant[] = [
     name: "overlaps-are-applied",
     what: "H1, H5: a batch that ends at or before the position is applied again",
     changes: [
-      { file: CHAIN, find: "return batch.last <= this.#offset ? SKIP : APPLY;", replace: "return batch.last < 0 ? SKIP : APPLY;" },
+      {
+        file: CHAIN,
+        find: "return batch.last <= this.#offset ? SKIP : APPLY;",
+        replace: "return batch.last < 0 ? SKIP : APPLY;",
+      },
     ],
     worlds: { ...intoOneServer, kinds: ["kill", "bus answers get lost"] },
   },
@@ -76,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "batch.term < 0",
       },
     ],
-    worlds: { kinds: ["suspend", "source splits", "part from bus"] },
+    worlds: { kinds: ["suspend", "source splits", "part from bus"], isPatient: true },
   },
   {
     name: "resume-from-the-highest",
@@ -136,13 +140,16 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'this.#rearm = Buffer.concat([encodeCommand(["EXISTS", markKey]),',
       },
     ],
-    worlds: { ...intoOneServer, kinds: ["suspend", "part from bus", "part from destination"] },
+    worlds: { ...intoOneServer, kinds: ["suspend", "kill", "part from destination"], isPatient: true },
   },
   {
     name: "nil-is-success",
-    what: "H17: a transaction that EXEC refused because the mark had moved counts as applied",
-    changes: [{ file: TRANSACTION, find: 'if (this.#isNil) return { outcome: "stale", found: this.mark };', replace: "" }],
-    worlds: { ...intoOneServer, kinds: ["destination is emptied", "suspend"] },
+    what: "H17: a transaction that EXEC refused because the mark had moved counts as applied, and the mark as set",
+    changes: [
+      { file: TRANSACTION, find: 'if (this.#isNil) return { outcome: "stale", found: this.mark };', replace: "" },
+      { file: TRANSACTION, find: "this.#mark = replies.mark;", replace: "this.#mark = next;" },
+    ],
+    worlds: { ...intoOneServer, kinds: ["destination is emptied"], isBusy: true },
   },
   {
     name: "script-does-not-compare",
@@ -160,18 +167,31 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'else if (answer.kind === "stale" && held.has(group.slot)) continue;',
       },
     ],
-    worlds: { ...intoCluster, kinds: ["scripts are flushed", "destination refuses", "destination slots move"] },
+    worlds: { ...intoCluster, kinds: ["scripts are flushed", "destination refuses", "destination slots move"], isBusy: true },
   },
   {
     name: "watermarks-do-not-count",
     what: "H10: a lane in a cluster goes on from its newest mark, whatever other nodes have lost",
-    changes: [{ file: MARKS, find: "const lowest = this.#lowestWatermark(epoch, shard);", replace: "const lowest = newest as Position | null;" }],
-    worlds: { ...intoCluster, kinds: ["destination fails over", "kill", "cut destination"] },
+    changes: [
+      {
+        file: MARKS,
+        find: "const lowest = this.#lowestWatermark(epoch, shard);",
+        replace: "const lowest = newest as Position | null;",
+      },
+    ],
+    worlds: { ...intoCluster, kinds: ["destination fails over"], isBusy: true },
   },
   {
     name: "copy-over-live-data",
-    what: "H20: entries of a copy are written again although the mark says that they were, and changes behind them, too",
-    changes: [{ file: COPY, find: "if (count < (this.#session.position?.offset ?? 0)) return;", replace: "" }],
+    what: "H20: in a lane of which only some slots are copied anew, the copy is written over slots that are live as well",
+    changes: [
+      {
+        file: "services/writer/src/cluster/cluster-lane.ts",
+        find: 'return position?.phase === "snap" && position.epoch === this.#position?.epoch ? position : null;',
+        replace: "return position !== null && position.epoch === this.#position?.epoch ? position : null;",
+      },
+    ],
+    worlds: { ...intoCluster, kinds: ["destination is emptied"] },
   },
   {
     name: "nothing-swept",

@@ -6,6 +6,8 @@ import { FAULT_KINDS, LAYOUTS, type FaultKind, type Layout, type PlanOptions } f
 import type { SeedResult } from "./scenario/run-seed.ts";
 import { runSeeds, type SeedReport } from "./seed-farm.ts";
 
+/** A long run says so often how far it is. */
+const PROGRESS_SEEDS = 1_000;
 /** A mutant that lives through so many seeds was not found. */
 const MUTANT_SEEDS = 3_000;
 
@@ -48,7 +50,9 @@ function refuse(why: string): never {
 }
 
 function known<T extends string>(name: string, given: readonly string[], among: readonly T[]): T[] {
-  return given.map((one) => among.find((other) => other === one) ?? refuse(`--${name} is ${one}; expected one of ${among.join(", ")}`));
+  return given.map(
+    (one) => among.find((other) => other === one) ?? refuse(`--${name} is ${one}; expected one of ${among.join(", ")}`),
+  );
 }
 
 function planOptions(): PlanOptions {
@@ -84,7 +88,9 @@ async function hunt(): Promise<boolean> {
     const [found] = report.failures;
     if (found === undefined) isComplete = false;
     const why = found?.failure?.split("\n").slice(0, 2).join(" ").slice(0, 160) ?? "";
-    process.stdout.write(`${mutant.name}: ${found === undefined ? "NOT FOUND" : `found by seed ${found.seed}: ${why}`} (${report.seeds} seeds)\n`);
+    process.stdout.write(
+      `${mutant.name}: ${found === undefined ? "NOT FOUND" : `found by seed ${found.seed}: ${why}`} (${report.seeds} seeds)\n`,
+    );
   }
   process.stdout.write(`${wanted.length} mutants, ${isComplete ? "all found" : "NOT all found"}\n`);
   return isComplete;
@@ -93,7 +99,13 @@ async function hunt(): Promise<boolean> {
 async function search(): Promise<boolean> {
   const program = await bundleWorlds(null);
   const one = values.seed === undefined ? null : wholeNumber("seed", values.seed);
+  let seeds = 0;
   const report = await runSeeds(program, {
+    onPortion: (done) => {
+      seeds += done.seeds;
+      for (const failure of done.failures) process.stderr.write(`${shown(failure)}\n`);
+      if (seeds % PROGRESS_SEEDS === 0) process.stderr.write(`${seeds} seeds\n`);
+    },
     from: one ?? wholeNumber("from", values.from),
     count: one === null ? wholeNumber("seeds", values.seeds) : 1,
     jobs: one === null ? wholeNumber("jobs", values.jobs) : 1,
@@ -101,7 +113,6 @@ async function search(): Promise<boolean> {
     isFirstEnough: false,
     isLoud: values.log,
   });
-  for (const failure of report.failures.slice(0, 20)) process.stdout.write(`${shown(failure)}\n`);
   process.stdout.write(`${summary(report)}\n`);
   process.stdout.write(report.failures.length === 0 ? "no seed failed\n" : `${report.failures.length} seeds failed\n`);
   return report.failures.length === 0;

@@ -5,6 +5,8 @@ import type { WorkDone, WorkOrder } from "./worker.ts";
 
 /** Seeds that a worker is given at a time. */
 const PORTION = 50;
+/** A worker ends after so many portions, and another one takes its place: signals that depend on others are never let go (Node 20). */
+const MOST_PORTIONS = 10;
 
 export interface SeedRange {
   readonly from: number;
@@ -15,6 +17,8 @@ export interface SeedRange {
   /** Stop when a seed has failed. */
   readonly isFirstEnough: boolean;
   readonly isLoud: boolean;
+  /** Told of every portion that is done. */
+  readonly onPortion?: (done: WorkDone) => void;
 }
 
 export interface SeedReport {
@@ -29,21 +33,26 @@ export interface SeedReport {
 
 /** Runs worlds in several processes of `program`, each seed once. Rejects when a process breaks down. */
 export async function runSeeds(program: string, range: SeedRange): Promise<SeedReport> {
-  const { from, count, jobs, options, isFirstEnough, isLoud } = range;
+  const { from, count, jobs, options, isFirstEnough, isLoud, onPortion } = range;
   const startedMs = performance.now();
   const done: WorkDone[] = [];
   let next = from;
+  const isOver = (): boolean => next >= from + count || (isFirstEnough && done.some(({ failures }) => failures.length > 0));
   const work = async (): Promise<void> => {
-    const worker = fork(program, { execArgv: ["--enable-source-maps", "--max-semi-space-size=32"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    try {
-      while (next < from + count && !(isFirstEnough && done.some(({ failures }) => failures.length > 0))) {
-        const portion = Math.min(PORTION, from + count - next);
-        const order: WorkOrder = { from: next, count: portion, options, isFirstEnough, isLoud };
-        next += portion;
-        done.push(await answerOf(worker, order));
+    while (!isOver()) {
+      const worker = fork(program, { execArgv: ["--max-semi-space-size=64"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+      try {
+        for (let portions = 0; portions < MOST_PORTIONS && !isOver(); portions++) {
+          const portion = Math.min(PORTION, from + count - next);
+          const order: WorkOrder = { from: next, count: portion, options, isFirstEnough, isLoud };
+          next += portion;
+          const answer = await answerOf(worker, order);
+          done.push(answer);
+          onPortion?.(answer);
+        }
+      } finally {
+        worker.kill();
       }
-    } finally {
-      worker.kill();
     }
   };
   await Promise.all(Array.from({ length: Math.min(jobs, Math.ceil(count / PORTION)) }, work));

@@ -22,10 +22,12 @@ export interface WorkDone {
   readonly faults: Readonly<Record<string, number>>;
 }
 
+// Connections break all the time in a world, and nobody reads where.
+Error.stackTraceLimit = 4;
 replaceTimers();
 const { runPlan } = await import("./scenario/run-seed.ts");
 const { planOf } = await import("./scenario/plan.ts");
-const { worldLog } = await import("./world/world-log.ts");
+const { createLog } = await import("@sluice/runtime");
 
 async function work({ from, count, options, isFirstEnough, isLoud }: WorkOrder): Promise<WorkDone> {
   const failures: SeedResult[] = [];
@@ -35,7 +37,7 @@ async function work({ from, count, options, isFirstEnough, isLoud }: WorkOrder):
   let commits = 0;
   for (let seed = from; seed < from + count; seed++) {
     const plan = planOf(seed, options);
-    const result = await runPlan(plan, isLoud ? worldLog() : undefined);
+    const result = await runPlan(plan, isLoud ? createLog("world", String(seed), "debug") : undefined);
     seeds++;
     events += result.events;
     commits += result.commits;
@@ -48,12 +50,14 @@ async function work({ from, count, options, isFirstEnough, isLoud }: WorkOrder):
   return { seeds, failures, events, commits, faults };
 }
 
-process.on("message", (order: WorkOrder) => {
-  void work(order).then(
-    (done) => process.send?.(done),
-    (cause: unknown) => {
-      process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`);
-      process.exit(1);
-    },
-  );
-});
+async function answer(order: WorkOrder): Promise<void> {
+  try {
+    const done = await work(order);
+    process.send?.(done);
+  } catch (cause) {
+    process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`);
+    process.exit(1);
+  }
+}
+
+process.on("message", (order: WorkOrder) => void answer(order));

@@ -120,6 +120,21 @@ test("cutover by force, and without waiting; one that fails or is taken back: 1"
   expect(complained).toContain("was taken back");
 });
 
+// Mutation: cutover-command.ts, every `failed` is final.
+test("a pipeline that had failed before its cut-over was asked for is waited for; one that fails behind it is not", async () => {
+  const asked = { ...cutover, phase: "stopping" as const, since: 100, groups: {} };
+  const statuses = [
+    samplePipeline({ state: "failed", since: 50, reason: "lane main.s0.0: DST-004", cutover: asked }),
+    samplePipeline({ state: "failed", since: 50, reason: "lane main.s0.0: DST-004", cutover: asked }),
+    samplePipeline({ state: "failed", since: 101, reason: "cutting over: DST-013 slots moved", cutover: asked }),
+  ];
+  let requests = 0;
+  await using server = await startSampleApi(() => [200, statuses[Math.min(requests++, 2)]]);
+  expect(await runProgram(["cutover", "orders", "--force", "--api", server.address])).toBe(1);
+  expect(requests).toBe(3);
+  expect(complained).toContain("DST-013 slots moved");
+});
+
 test("settle posts the pipeline of a file", async () => {
   const requests: SampleRequest[] = [];
   await using server = await startSampleApi((request) => {

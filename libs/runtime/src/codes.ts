@@ -123,7 +123,8 @@ export const codes = {
       "Ask for the cut-over again with --force to settle the rest. In the slots that moved an expiry may then end up too late, or too early, by the grace: set those that matter by hand.",
   },
   "DST-014": {
-    meaning: "A command failed in the destination, and which keys it concerns can't be told, so that they can't be repaired.",
+    meaning:
+      "A command failed in the destination, and its keys can't be repaired: which they are can't be told, or the destination refuses them as the source has them (a Redis older than the source's, or a limit of its own).",
     remedy: "Set the keys right by hand and start the pipeline again, which goes on behind the command; or copy anew.",
   },
   "BUS-001": {

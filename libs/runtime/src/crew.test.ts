@@ -89,4 +89,16 @@ describe("a crew", () => {
     await stopped;
     expect(events.slice(-2)).toEqual(["b ends", "a ends"]);
   });
+
+  test("begins anew when it has stopped, also with what had ended by itself", async () => {
+    const { crew, events, keep, end } = open();
+    await keep("a", "b");
+    await end("b", new Halt("SRC-006", "x"));
+    const stopped = crew.stop();
+    await end("a");
+    await stopped;
+    expect(crew.names).toEqual([]);
+    await keep("a", "b");
+    expect(events.slice(-2)).toEqual(["a runs", "b runs"]);
+  });
 });

@@ -36,11 +36,12 @@ export class Crew {
     }
   }
 
-  /** Stops every actor and resolves when all have ended. */
+  /** Stops every actor and resolves when all have ended: a `keep` behind that starts them anew. */
   async stop(): Promise<void> {
-    const members = [...this.#members.values()];
-    for (const member of members) member.stopping.abort();
-    await Promise.all(members.map((member) => member.ended));
+    const members = [...this.#members];
+    for (const [, member] of members) member.stopping.abort();
+    await Promise.all(members.map(async ([, member]) => member.ended));
+    for (const [name, member] of members) if (this.#members.get(name) === member) this.#members.delete(name);
   }
 
   #start(actor: Actor, name: string): void {

@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { comparePositions, formatMark, laneMarkKey, MarkError, parseMark, repairedKey, type Position } from "./position.ts";
+import {
+  comparePositions,
+  formatMark,
+  laneMarkKey,
+  markBeside,
+  MarkError,
+  parseMark,
+  repairedKey,
+  type Position,
+} from "./position.ts";
 
 const position = (changed: Partial<Position>): Position => ({
   epoch: 2,
@@ -41,6 +50,15 @@ describe("marks", () => {
     );
     expect(repairedKey(laneMarkKey("3560", "p", "main", "s0", 4))).toBe("sluice:{3560}:p:main:s0.4:repaired");
     expect(laneMarkKey("3560", "p", "main", "s0", 4)).toBe("sluice:{3560}:p:main:s0.4");
+  });
+
+  test("another text beside which something was written means the same", () => {
+    const failed = { count: 1, indexes: [0], error: "ERR a~0a1b2c3d" };
+    for (const given of [position({}), position({ judged: { offset: 90, sequence: 8, failed } })]) {
+      const beside = markBeside(formatMark(given), "0a1b2c3d");
+      expect([beside.startsWith("1|2|1|live|s0|100|9~0a1b2c3d"), parseMark(beside)]).toEqual([true, given]);
+      expect(markBeside(beside, "ffffffff")).toBe(markBeside(formatMark(given), "ffffffff"));
+    }
   });
 
   test("are read as they were written", () => {

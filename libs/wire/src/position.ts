@@ -52,7 +52,8 @@ export function comparePositions(a: Position, b: Position): number {
 /**
  * The mark as it stands in a destination, with what is not judged behind it:
  *
- *     mark   = version|epoch|copy|phase|shard|offset|sequence [ judged [ failed ] ]
+ *     mark   = version|epoch|copy|phase|shard|offset|sequence [ beside ] [ judged [ failed ] ]
+ *     beside = ~digest                         8 hex digits, see `markBeside`; says nothing to who reads a mark
  *     judged = |offset|sequence
  *     failed = |count|index,…|error            appended by the apply script, see `FailedCommands`
  */
@@ -65,9 +66,17 @@ export function formatMark(position: Position): string {
   return `${mark}|${judged.offset}|${judged.sequence}${noted}`;
 }
 
+/**
+ * The mark with another text and the same meaning: something was written beside it, and who still expects the text before is not
+ * to do the same. `digest`: 8 hex digits that tell what was written.
+ */
+export function markBeside(text: string, digest: string): string {
+  return text.replace(/^((?:[^|]*\|){6}\d+)(?:~[0-9a-f]{8})?/, `$1~${digest}`);
+}
+
 const HEAD = String.raw`(\d+)\|(\d{1,15})\|(\d{1,15})\|(snap|live)\|(s\d{1,6})\|(\d{1,16})\|(\d{1,16})`;
 const FAILED = String.raw`\|(\d{1,9})\|(\d{1,9}(?:,\d{1,9}){0,31})\|(.{0,60})`;
-const MARK = new RegExp(String.raw`^${HEAD}(?:\|(\d{1,16})\|(\d{1,16})(?:${FAILED})?)?$`, "s");
+const MARK = new RegExp(String.raw`^${HEAD}(?:~[0-9a-f]{8})?(?:\|(\d{1,16})\|(\d{1,16})(?:${FAILED})?)?$`, "s");
 
 /** Reads a mark. Throws a `MarkError` that quotes at most 80 characters of what stands there instead of one. */
 export function parseMark(text: string): Position {
@@ -124,7 +133,7 @@ export function laneMarkKey(tag: string, pipeline: string, group: string, shard:
 
 /**
  * A hash beside the mark `markKey`: keys that were taken from the source as they were there at a later offset than the mark's.
- * Field `database:key`, value `epoch|offset`. A command of the epoch on such a key that ends at or below that offset is not
+ * Field `database:key`, value `epoch|offset|replid`: the replication id says whose offset it is. A command of the epoch on such a key that ends at or below that offset is not
  * applied: its effect is in the key.
  */
 export function repairedKey(markKey: string): string {

@@ -197,8 +197,10 @@ export const cutoverRecord = z.object({
   isForced: z.boolean(),
   reason: z.string(),
   since: at,
-  /** By shard, what the source had done when everything was applied: calls of commands that write, and its offset. */
-  drainedAt: z.record(z.string(), z.object({ calls: count, offset: count })),
+  /** By shard, what the source had done when everything was applied: calls of commands that write, and its offset in its history. */
+  drainedAt: z.record(z.string(), z.object({ calls: count, offset: count, replid: z.string().default("") })),
+  /** By lane, what a forced one gave up: bytes that are stored and not applied; null where a copy is incomplete. */
+  unapplied: z.record(z.string(), count.nullable()).optional(),
   /** By group. */
   groups: z.record(z.string(), settlingRecord),
 });

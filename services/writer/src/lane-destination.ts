@@ -1,5 +1,6 @@
 import type { Batch, Position, SnapshotRows } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
+import type { LaneHistory } from "./repair/repair-book.ts";
 import type { UnitRun } from "./repair/unit-runs.ts";
 import type { KeySet } from "./snapshot/key-set.ts";
 
@@ -50,6 +51,8 @@ export interface LaneDestination {
   judge(runs: readonly UnitRun[] | null): Promise<void>;
   /** Applies the units that are not there yet. Returns how many bytes that took. */
   applyChanges(group: ChangeGroup): Promise<number>;
+  /** The lane goes on in this history behind `position`: what was repaired from another one that it does not share is read again. */
+  follow(history: LaneHistory): Promise<void>;
   /**
    * Whether the destination still holds what this lane left there, to be asked while nothing is applied. Throws `StaleMark` when
    * a mark is gone or another, and `Retryable` when a server took another's place: either way the lane asks anew where it stands.

@@ -2,7 +2,7 @@ import { Bus, type Leases } from "@sluice/bus";
 import { encodeCommand, slotTag } from "@sluice/redis";
 import { silentLog, systemClock } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey, topologyRecord } from "@sluice/wire";
+import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey, snapSubject, topologyRecord } from "@sluice/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LaneWriter, type LaneWriterOptions } from "./lane-writer.ts";
 import { ScriptedLane, type Unit } from "./scripted-lane.sample.ts";
@@ -161,6 +161,22 @@ test("applied-once: a writer that ends inside the copy is followed by one that g
   await lane.runTo("1 live 100");
   // Only the last step, whose replies may not have been read, is repeated: with the one before it `a` would be back.
   expect(await lane.keys(0, 1)).toEqual(["0:d", "1:b", "1:c"]);
+});
+
+// Mutation: snapshot-phase.ts, `#isOver` always false: it asks for another copy, which ends the one that is on its way.
+test("converges: what remains of an earlier epoch's copy, without its begin, is no gap of the one that follows", async () => {
+  const lane = await Lane.open();
+  await lane.fence(1, 1, 100);
+  await lane.copied(0, { "0:a": "1" });
+  await lane.copied(1, { "0:b": "1" });
+  const stream = bus.stream(lane.pipeline);
+  const snap = snapSubject(lane.pipeline, 1, "s0", 0);
+  await lane.fence(2, 2, 50);
+  expect(await stream.trim(snap, (await stream.tail(snap))!.sequence)).toBe(1);
+  await lane.copied(0, { "0:c": "2" });
+  await lane.copyEnds(1);
+  await lane.runTo("2 live 50");
+  expect(await lane.keys(0)).toEqual(["0:c"]);
 });
 
 test("converges: a new epoch inside the copy: its own copy follows, and nothing of the void one stays", async () => {

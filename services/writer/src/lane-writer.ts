@@ -233,6 +233,7 @@ export class LaneWriter implements Actor {
 
   #keyRepair(signal: AbortSignal): KeyRepair {
     const { bus, pipeline, shard, endpoint, divergence, log } = this.#options;
+    const isBySlot = this.#options.topology.mode === "cluster";
     const { policy, source } = divergence ?? { policy: "halt", source: endpoint };
     const server = async (): Promise<Endpoint> => {
       const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
@@ -244,7 +245,8 @@ export class LaneWriter implements Actor {
     const differing = (isSo: boolean): void => {
       this.#isLifted = isSo;
     };
-    return new KeyRepair({ policy, shard, source: server, history, isLifted: this.#isLifted, differing, log, signal, count });
+    const told = { differing, log, signal, count };
+    return new KeyRepair({ policy, shard, source: server, history, isLifted: this.#isLifted, isBySlot, ...told });
   }
 
   /** In a cluster each slot's own mark keeps earlier histories out; on one server lanes of several shards may write the same slot. */

@@ -46,29 +46,34 @@ export class LivePhase {
       await this.#session.confirmIfDue();
       const first = this.#log.nextIfReady() ?? (await this.#session.confirming(this.#log.next()));
       if (first === null) return null;
-      const { group, fence } = this.#collect(first);
+      const { group, fence, history } = this.#collect(first);
       if (group !== null) await this.#session.applyChanges(group, group.units);
+      if (history !== null) await this.#session.destination.follow(history);
       if (fence !== null) return fence;
     }
   }
 
-  #collect(first: LoggedBatch): { group: OpenGroup | null; fence: LoggedBatch | null } {
+  /** `fence`: of the next epoch. `history`: in which a fence of this one lets the lane go on behind the group. */
+  #collect(first: LoggedBatch): { group: OpenGroup | null; fence: LoggedBatch | null; history: Batch | null } {
     let group: OpenGroup | null = null;
     for (let next: LoggedBatch | undefined = first; next !== undefined; next = this.#log.nextIfReady()) {
       const { batch, sequence } = next;
       if (batch.kind === BatchKind.fence) this.#parts.clear();
       const step = this.#chain.next(batch);
-      if (step.kind === "newEpoch") return { group, fence: next };
+      if (step.kind === "newEpoch") return { group, fence: next, history: null };
       if (step.kind === "regress") throw this.#regress(batch, step.term, sequence);
       if (step.kind === "otherHistory") throw this.#otherHistory(batch, step.upTo, sequence);
       if (step.kind === "gap") throw this.#gap(batch, step.expected, sequence);
+      // A later term's, where the lane stands.
+      if (batch.kind === BatchKind.fence && batch.epoch === this.#session.position?.epoch && batch.last === this.#chain.offset)
+        return { group, fence: null, history: batch };
       if (step.kind === "skip") continue;
       const slice = this.#sliceOf(batch);
       if (slice === null) continue;
       group = this.#join(group, slice, batch, sequence);
       if (group.bytes >= GROUP_BYTES || group.commands >= GROUP_COMMANDS) break;
     }
-    return { group, fence: null };
+    return { group, fence: null, history: null };
   }
 
   #join(open: OpenGroup | null, slice: ChangeSlice, batch: Batch, sequence: number): OpenGroup {

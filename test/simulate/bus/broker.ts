@@ -104,7 +104,7 @@ export class Broker {
   }
 
   #tellRestart(only?: SimProcess): void {
-    for (const [tell, owner] of [...this.#onRestart]) if (only === undefined || owner === only) tell();
+    for (const [tell, owner] of Array.from(this.#onRestart)) if (only === undefined || owner === only) tell();
   }
 
   onRecord(changed: (key: string) => void): () => void {
@@ -126,7 +126,7 @@ export class Broker {
 
   store(name: string, subject: string, payload: Uint8Array): KeptMessage {
     const message = this.stream(name).append(subject, payload);
-    for (const tell of [...this.#onMessage]) tell(name);
+    for (const tell of Array.from(this.#onMessage)) tell(name);
     return message;
   }
 
@@ -137,7 +137,7 @@ export class Broker {
     const revision = ++this.#revision;
     if (value === null) this.records.delete(key);
     else this.records.set(key, { value, revision });
-    for (const tell of [...this.#onRecord]) tell(key);
+    for (const tell of Array.from(this.#onRecord)) tell(key);
     return revision;
   }
 

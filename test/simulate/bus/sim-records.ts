@@ -58,7 +58,11 @@ export class SimRecords implements Pick<Records, keyof Records> {
     const tell = (key: string): void => {
       toldMs = Math.max(toldMs, broker.scheduler.nowMs + broker.latencyMs());
       const record = broker.records.get(key) ?? null;
-      const change = { key, value: record === null ? null : (JSON.parse(record.value) as unknown), revision: record?.revision ?? 0 };
+      const change = {
+        key,
+        value: record === null ? null : (JSON.parse(record.value) as unknown),
+        revision: record?.revision ?? 0,
+      };
       broker.scheduler.at(toldMs, this.#owner, () => {
         if (!isEnded && broker.isUp && !broker.parted.has(this.#owner)) changed(change);
       });
@@ -84,7 +88,7 @@ export class SimRecords implements Pick<Records, keyof Records> {
   }
 
   close(): void {
-    for (const unwatch of [...this.#watches]) unwatch();
+    for (const unwatch of Array.from(this.#watches)) unwatch();
   }
 
   async #asked<T>(serve: () => { answer: T } | { refusal: Error }): Promise<T> {

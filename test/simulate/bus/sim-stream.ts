@@ -25,7 +25,9 @@ export class SimStream implements Pick<LaneStream, "name" | "ensure" | "size" | 
   }
 
   async size(): Promise<StreamSize | null> {
-    return this.#asked((stream) => (stream === null ? null : { messages: stream.messages.length, bytes: stream.bytes, limitBytes: null }));
+    return this.#asked((stream) =>
+      stream === null ? null : { messages: stream.messages.length, bytes: stream.bytes, limitBytes: null },
+    );
   }
 
   async tail(subject: string): Promise<StoredMessage | null> {

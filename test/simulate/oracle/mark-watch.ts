@@ -108,11 +108,12 @@ export class MarkWatch {
       fault = this.#faultBy(book, server, moved, data);
       if (fault === null) return;
     }
-    if (fault !== null) throw new Violation(`at ${shown(after)}, from ${before === null ? "nothing" : shown(before)}: ${fault}`);
+    if (fault !== null)
+      throw new Violation(`at ${shown(after)}, from ${before === null ? "nothing" : shown(before)}: ${fault}`);
   }
 
   #faultBy(book: VersionBook, server: SimServer, { before, after, covers }: Moved, data: readonly TouchedKey[]): string | null {
-    const isFlip = before === null || before.phase !== "live" || before.epoch !== after.epoch;
+    const isFlip = before?.phase !== "live" || before.epoch !== after.epoch;
     const names = new Set(isFlip ? book.names : book.writtenBetween(before.offset, after.offset));
     for (const key of isFlip ? dataOf(server) : data) names.add(nameOf(key));
     for (const name of names) {

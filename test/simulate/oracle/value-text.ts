@@ -25,8 +25,13 @@ function valueText(value: SimValue): string {
     case "set":
       return `set ${[...value.members].toSorted().join(",")}`;
     case "hash":
-      return `hash ${[...value.fields].map(([field, text]) => `${field}=${text}`).toSorted().join(",")}`;
+      return `hash ${[...value.fields]
+        .map(([field, text]) => `${field}=${text}`)
+        .toSorted()
+        .join(",")}`;
     case "zset":
-      return `zset ${ranked(value).map(([member, score]) => `${member}=${score}`).join(",")}`;
+      return `zset ${ranked(value)
+        .map(([member, score]) => `${member}=${score}`)
+        .join(",")}`;
   }
 }

@@ -30,7 +30,7 @@ export class Faults {
 
   /** From here on nothing is wrong any more. */
   end(): void {
-    for (const mend of [...this.#mend]) mend();
+    for (const mend of Array.from(this.#mend)) mend();
   }
 
   /** Calls `mend` when the fault's time is over, or at the end of all faults. */

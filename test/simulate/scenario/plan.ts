@@ -1,7 +1,12 @@
 import { Dice } from "../world/dice.ts";
 
 /** How the servers of both sides are laid out. */
-export const LAYOUTS = ["standalone to standalone", "standalone to cluster", "cluster to cluster", "cluster to standalone"] as const;
+export const LAYOUTS = [
+  "standalone to standalone",
+  "standalone to cluster",
+  "cluster to cluster",
+  "cluster to standalone",
+] as const;
 export type Layout = (typeof LAYOUTS)[number];
 
 export const FAULT_KINDS = [
@@ -60,27 +65,32 @@ export interface PlanOptions {
   readonly layouts?: readonly Layout[];
   /** Only these; default: all. */
   readonly kinds?: readonly FaultKind[];
+  /** Faults last longer than leases do, and there is always somebody to take over. */
+  readonly isPatient?: boolean;
+  /** The source writes so much that lanes fall behind. */
+  readonly isBusy?: boolean;
 }
 
-export function planOf(seed: number, { layouts = LAYOUTS, kinds = FAULT_KINDS }: PlanOptions = {}): Plan {
+export function planOf(seed: number, options: PlanOptions = {}): Plan {
+  const { layouts = LAYOUTS, kinds = FAULT_KINDS, isPatient = false, isBusy = false } = options;
   const dice = new Dice(seed);
   // Long enough in some worlds for leases to be taken over while a fault lasts.
-  const calmMs = dice.oneIn(4) ? 9_000 : 3_500;
-  const count = dice.between(0, 4);
+  const calmMs = dice.oneIn(4) || isPatient ? 9_000 : 3_500;
+  const count = dice.between(isPatient || isBusy ? 1 : 0, 4);
   const faults = Array.from({ length: count }, (): Fault => {
-    const atMs = dice.between(300, calmMs - 500);
-    const longest = dice.oneIn(3) ? calmMs - atMs : Math.min(calmMs - atMs, 2_000);
-    return { kind: dice.pick(kinds), atMs, forMs: dice.between(1, longest), dice: dice.fork() };
+    const atMs = dice.between(300, isPatient ? 3_000 : calmMs - 500);
+    const longest = dice.oneIn(3) || isPatient ? calmMs - atMs : Math.min(calmMs - atMs, 2_000);
+    return { kind: dice.pick(kinds), atMs, forMs: dice.between(isPatient ? 5_000 : 1, longest), dice: dice.fork() };
   });
   return {
     seed,
     layout: dice.pick(layouts),
     lanes: dice.between(1, 3),
-    ingests: dice.between(1, 2),
-    writers: dice.between(1, 2),
+    ingests: isPatient ? 2 : dice.between(1, 2),
+    writers: isPatient ? 2 : dice.between(1, 2),
     preloaded: dice.between(0, 40),
     calmMs,
-    steps: dice.between(20, calmMs / 60),
+    steps: isBusy ? 400 : dice.between(20, calmMs / 60),
     loadMs: dice.between(2_500, calmMs - 200),
     faults: faults.toSorted((a, b) => a.atMs - b.atMs),
   };

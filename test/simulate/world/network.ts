@@ -48,7 +48,7 @@ export class Network {
 
   /** Breaks every connection to an address, or those that `chosen` picks; bytes on their way may arrive or not. */
   cut(address: string, chosen: (owner: SimProcess) => boolean = () => true): void {
-    for (const connection of [...this.#open]) {
+    for (const connection of Array.from(this.#open)) {
       if (connection.address === address && chosen(connection.owner)) connection.cut(this.#dice.oneIn(2));
     }
   }

@@ -44,7 +44,8 @@ async function untilCutOver(api: ApiClient, pipeline: string): Promise<void> {
       screen.print(`${pipeline} is cut over: ${settledKeys(status)}`);
       return;
     }
-    if (status?.state === "failed") throw failure(status);
+    // One that had failed before it was cut over is shown as failed until the coordinator has looked at it again.
+    if (status?.state === "failed" && status.since > (status.cutover?.since ?? -1)) throw failure(status);
     if (status !== null && status.cutover?.phase === "cancelled") {
       throw new OperatorError(`the cut-over of ${pipeline} was taken back`, "Ask for it again when the pipeline runs.");
     }

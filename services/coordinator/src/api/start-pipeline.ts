@@ -77,20 +77,24 @@ export async function stopPipeline(name: string, { records }: DeskDeps): Promise
 export async function settlePosted(body: unknown, deps: DeskDeps): Promise<string> {
   const posted = readPostedPipeline(body);
   const { name } = posted.pipeline;
+  const { records } = deps;
   const nowMs = deps.clock.nowMs();
   const spec = { pipeline: sealed(posted.written, deps.secretKey), desired: "cut-over" as const, createdAt: nowMs };
-  if ((await deps.records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) === null) {
-    throw new Refusal(
-      409,
-      "PIP-003",
-      `pipeline ${name} exists`,
-      `Cut it over: \`sluice cutover ${name}\`, with --force where its source is lost.`,
-    );
-  }
   const reason = "asked for by the operator, by the pipeline's file";
   const cutover = { phase: "settling" as const, isForced: true, reason, since: nowMs, drainedAt: {}, groups: {} };
-  await deps.records.compareAndSet(recordKey.cutover(name), cutoverRecord, cutover, 0);
-  return name;
+  if ((await records.get(recordKey.spec(name), writtenSpec)) !== null) throw existsAlready(name);
+  // Before the spec: without a spec nobody goes by it, and a request that broke off here is made again.
+  const current = await records.get(recordKey.cutover(name), cutoverRecord);
+  const revision = await records.compareAndSet(recordKey.cutover(name), cutoverRecord, cutover, current?.revision ?? 0);
+  if (revision === null) throw changedInBetween(name);
+  if ((await records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) !== null) return name;
+  await records.compareAndSet(recordKey.cutover(name), cutoverRecord, { ...cutover, phase: "cancelled" }, revision);
+  throw existsAlready(name);
+}
+
+function existsAlready(name: string): Refusal {
+  const remedy = `Cut it over: \`sluice cutover ${name}\`, with --force where its source is lost.`;
+  return new Refusal(409, "PIP-003", `pipeline ${name} exists`, remedy);
 }
 
 function changedInBetween(name: string): Refusal {
@@ -112,6 +116,8 @@ async function create(posted: PostedPipeline, deps: DeskDeps): Promise<boolean> 
     })),
   });
   refuseFindings(facts);
+  // What a request to settle its destinations left that broke off.
+  await cancelCutover(name, deps.records);
   await deps.streamOf(name).ensure();
   await deps.streamOf(name).limit(pipeline.limits.streamBytes ?? null);
   await raiseEpoch(name, facts, deps.records);

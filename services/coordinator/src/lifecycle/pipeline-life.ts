@@ -4,7 +4,6 @@ import { describeFault, Halt, openSecret, type Actor, type Clock, type Logger } 
 import {
   checkpointRecord,
   groupLaneLabel,
-  liveSubject,
   snapSubject,
   recordKey,
   stateRecord,
@@ -25,7 +24,8 @@ import { factsOf } from "./facts-of.ts";
 import { laneLabels, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
 import { addEvent } from "./add-event.ts";
 import { observeState, troubleOf, type StateFacts } from "./state.ts";
-import { stopGate, type StoppingLane } from "./stop-gate.ts";
+import { stopGate } from "./stop-gate.ts";
+import { stoppingLanes } from "./stopping-lanes.ts";
 
 const OBSERVE_EVERY_MS = 250;
 /** Checkpoint and trim at every so manieth look. */
@@ -174,31 +174,16 @@ export class PipelineLife implements Actor {
     if (revision !== this.#shardRevision) this.#shardChangedAtMs = nowMs;
     this.#shardRevision = revision;
     const areShardsAssigned = Object.keys(known.assignment?.value.shards ?? {}).length > 0;
-    const tails = new Map<string, Promise<number | null>>();
-    const lanes = await Promise.all(
-      laneLabels(known).map(async ({ label, shardId, lane }): Promise<StoppingLane | null> => {
-        const shard = known.shards.get(shardId)?.value;
-        if (shard === undefined) return null; // nothing was ever read
-        const seen = known.lanes.get(label)?.value;
-        const isBehind = (seen?.offset ?? 0) < shard.storedOffset;
-        return {
-          label,
-          // By force it is settled without what can't be applied now.
-          isHalted: Boolean(seen?.halt) || (this.#isForced && Boolean(seen?.retry)),
-          isLive: seen?.phase === "live" && seen.epoch === shard.epoch,
-          offset: seen?.offset ?? 0,
-          sequence: seen?.sequence ?? 0,
-          storedOffset: shard.storedOffset,
-          tailSequence: isBehind && !areShardsAssigned ? await this.#tailSequence(shardId, lane, tails) : null,
-        };
-      }),
-    );
-    const readLanes = lanes.filter((lane) => lane !== null);
+    const lanes = await stoppingLanes(known, {
+      isForced: this.#isForced,
+      areShardsAssigned,
+      tail: async (subject) => this.#deps.stream.tail(subject),
+    });
     return {
       sinceMs: nowMs - this.#stoppingSinceMs,
       areShardsAssigned,
       quietMs: nowMs - this.#shardChangedAtMs,
-      lanes: readLanes,
+      lanes,
       isPatient: known.cutover?.value.phase === "stopping",
     };
   }
@@ -256,14 +241,6 @@ export class PipelineLife implements Actor {
       if (tail === null || !isEndOfCopy(shard.epoch, tail.payload)) return true;
     }
     return false;
-  }
-
-  /** Sequence of the last message of a lane's changes, asked for once for all groups. */
-  async #tailSequence(shardId: string, lane: number, asked: Map<string, Promise<number | null>>): Promise<number | null> {
-    const subject = liveSubject(this.#known.name, shardId, lane);
-    const tail = asked.get(subject) ?? this.#deps.stream.tail(subject).then((found) => found?.sequence ?? null);
-    asked.set(subject, tail);
-    return tail;
   }
 
   async #writeCheckpoint(): Promise<void> {

@@ -176,5 +176,6 @@ describe("a cut-over", () => {
     expect(troubleOf({ ...facts, lanes: [{ ...lane, lagSeconds: 100 }] })).toBeNull();
     expect(troubleOf({ ...facts, lanes: [laneIn({ phase: "snap" })] })).toBe("copying: a full copy is under way");
     expect(troubleOf({ ...facts, shards: [] })).toContain("waiting for the router");
+    expect(troubleOf({ ...facts, shards: [{ ...shard, owner: null }] })).toBe("shard s0 has no ingest instance");
   });
 });

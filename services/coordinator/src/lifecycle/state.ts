@@ -115,7 +115,8 @@ function cuttingOver({ phase, reason, halt, retry }: CutoverView, facts: StateFa
 /** Why a pipeline that shall run does not as it should; null while it does. */
 export function troubleOf(facts: StateFacts): string | null {
   const { state, reason } = runningState(facts);
-  return state === "synchronizing" || state === "catching-up" ? null : `${state}: ${reason}`;
+  if (state !== "synchronizing" && state !== "catching-up") return `${state}: ${reason}`;
+  return missingOwner(facts.shards, facts.lanes);
 }
 
 function runningState({ shards, lanes, watches, previous, fullStream }: StateFacts): ObservedState {

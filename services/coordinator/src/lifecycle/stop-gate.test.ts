@@ -4,6 +4,7 @@ import { stopGate, type StoppingFacts, type StoppingLane } from "./stop-gate.ts"
 const lane: StoppingLane = {
   label: "main.s0.0",
   isHalted: false,
+  isCopyCut: false,
   isLive: true,
   offset: 100,
   sequence: 9,
@@ -34,14 +35,22 @@ describe("stopGate", () => {
     expect(reasonOf([behind("a.s1.7"), behind("a.s1.8")])).toBe("stopping: lane a.s1.7 and others still apply what is stored");
   });
 
-  test("a halted lane is not waited for", () => {
-    expect(isDone({ lanes: [{ ...lane, isHalted: true, offset: 1, sequence: 1 }] })).toBe(true);
+  test("a lane that is halted, or in a copy without an end, is not waited for; it is told what it lacks", () => {
+    const halted = { ...lane, isHalted: true, offset: 1, sequence: 1 };
+    const copying = { ...lane, label: "main.s0.1", isCopyCut: true, isLive: false };
+    expect(stopGate({ ...facts, lanes: [lane, halted, copying] })).toEqual({
+      isDone: true,
+      reason: expect.stringContaining("not applied yet") as string,
+      unapplied: { "main.s0.0": 99, "main.s0.1": null },
+    });
+    expect(stopGate(facts).unapplied).toEqual({});
+    expect(isDone({ lanes: [halted, { ...lane, isLive: false }] })).toBe(false);
   });
 
   test("ends after 15 s in any case, and says that something is left", () => {
     const late = { ...facts, sinceMs: 15_000, areShardsAssigned: true, lanes: [{ ...lane, offset: 1, sequence: 1 }] };
     expect(stopGate({ ...late, sinceMs: 14_999 }).isDone).toBe(false);
     expect(stopGate({ ...late, isPatient: true }).isDone).toBe(false);
-    expect(stopGate(late)).toEqual({ isDone: true, reason: expect.stringContaining("not applied yet") as string });
+    expect(stopGate(late)).toMatchObject({ isDone: true, reason: expect.stringContaining("not applied yet") as string });
   });
 });

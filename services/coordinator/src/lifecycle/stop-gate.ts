@@ -6,6 +6,8 @@ const QUIET_MS = 1_500;
 export interface StoppingLane {
   readonly label: string;
   readonly isHalted: boolean;
+  /** Its copy can't come to an end any more. */
+  readonly isCopyCut: boolean;
   readonly isLive: boolean;
   /** What the lane's record says it has applied. */
   readonly offset: number;
@@ -27,27 +29,38 @@ export interface StoppingFacts {
   readonly isPatient: boolean;
 }
 
+export interface StopState {
+  readonly isDone: boolean;
+  readonly reason: string;
+  /** By lane, bytes of the source's stream up to what is stored that are not applied; null where not even a copy is. */
+  readonly unapplied: Readonly<Record<string, number | null>>;
+}
+
 /**
  * Whether a pipeline that shall stop has: ingest is gone, and every lane has applied what is stored, or can't. A lane has when
  * its offset is at the stored one, or its last message is the subject's last: behind it only bytes that make no unit were read.
  */
-export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): {
-  isDone: boolean;
-  reason: string;
-} {
-  const behind = lanes.filter((lane) => !lane.isHalted && !isDrained(lane));
-  if (!areShardsAssigned && quietMs >= QUIET_MS && behind.length === 0) {
-    return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied" };
+export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): StopState {
+  const undrained = lanes.filter((lane) => !isDrained(lane));
+  const behind = undrained.filter((lane) => !lane.isHalted && !lane.isCopyCut);
+  const unapplied = Object.fromEntries(
+    undrained.map(({ label, storedOffset, offset, isLive }) => [label, isLive ? storedOffset - offset : null]),
+  );
+  if (!areShardsAssigned && quietMs >= QUIET_MS && undrained.length === 0) {
+    return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied", unapplied };
   }
-  if (sinceMs >= STOP_LIMIT_MS && !isPatient) {
+  const isGivenUp = !areShardsAssigned && quietMs >= QUIET_MS && behind.length === 0;
+  if (isGivenUp || (sinceMs >= STOP_LIMIT_MS && !isPatient)) {
     return {
       isDone: true,
       reason: "stopped by the operator; what is stored and not applied yet is applied after the next start",
+      unapplied,
     };
   }
-  if (areShardsAssigned || quietMs < QUIET_MS) return { isDone: false, reason: "stopping: ingest is still reading" };
+  if (areShardsAssigned || quietMs < QUIET_MS) return { isDone: false, reason: "stopping: ingest is still reading", unapplied };
   return {
     isDone: false,
+    unapplied,
     reason: `stopping: ${namesOf(behind)} still ${behind.length === 1 ? "applies" : "apply"} what is stored`,
   };
 }

@@ -51,8 +51,9 @@ const UNSETTLED: SettlingRecord = {
 export class Cutover {
   readonly #known: KnownPipeline;
   readonly #deps: CutoverDeps;
-  readonly #writes: SourceWrites;
   readonly #crew: Crew;
+  /** Begun anew with every asking: what it said before may be long past. */
+  #writes: SourceWrites;
   #asking: { readonly source: string; readonly ending: AbortController; readonly ended: Promise<void> } | null = null;
   #quietSamples: ReadonlyMap<string, WriteSample> | null = null;
   #stoppedAtMs: number | null = null;
@@ -85,10 +86,12 @@ export class Cutover {
     this.#settle(look.spec, next.phase === "settling" && this.#isReleased);
   }
 
+  /** Ends all that runs by itself; the next step begins it anew. */
   async stop(): Promise<void> {
-    this.#asking?.ending.abort();
+    const ended = this.#asking?.ended;
+    this.#askNoMore();
     await this.#crew.stop();
-    await this.#asking?.ended;
+    await ended;
   }
 
   /** The operator may have taken the cut-over back in this moment. */
@@ -113,7 +116,7 @@ export class Cutover {
   }
 
   #factsOf(record: CutoverRecord, { trouble, stop }: CutoverLook): CutoverFacts {
-    const { quietMs, failure, samples, askedAtMs } = this.#writes;
+    const { quietMs, failure, failingMs, samples, askedAtMs } = this.#writes;
     const isQuiet = quietMs !== null && quietMs >= QUIET_MS;
     this.#quietSamples = isQuiet ? (this.#quietSamples ?? new Map(samples)) : null;
     if (stop?.isDone !== true) this.#stoppedAtMs = null;
@@ -124,7 +127,7 @@ export class Cutover {
       trouble,
       stop,
       lanes: this.#lanes(),
-      source: { quietMs, failure, samples, quietSamples: this.#quietSamples, isAskedBehindStop },
+      source: { quietMs, failure, failingMs, samples, quietSamples: this.#quietSamples, isAskedBehindStop },
       isReleased: this.#isReleased,
       groups: this.#groups,
     };
@@ -133,25 +136,31 @@ export class Cutover {
   #lanes(): CutoverLane[] {
     return laneLabels(this.#known).map(({ label, shardId }) => {
       const seen = this.#known.lanes.get(label)?.value;
-      const isLive = seen?.phase === "live" && seen.epoch === this.#known.shards.get(shardId)?.value.epoch;
-      return { label, shardId, isLive, offset: seen?.offset ?? 0 };
+      const shard = this.#known.shards.get(shardId)?.value;
+      const isLive = seen?.phase === "live" && seen.epoch === shard?.epoch;
+      const replid = shard?.phase === "streaming" ? shard.replid : null;
+      return { label, shardId, isLive, offset: seen?.offset ?? 0, replid };
     });
   }
 
   /** Asks the source for its writes for as long as that matters. */
   #ask({ pipeline }: SpecRecord, isWanted: boolean): void {
     const source = JSON.stringify(pipeline.source);
-    if (this.#asking !== null && (!isWanted || this.#asking.source !== source)) {
-      this.#asking.ending.abort();
-      this.#asking = null;
-      this.#quietSamples = null;
-    }
+    if (this.#asking !== null && (!isWanted || this.#asking.source !== source)) this.#askNoMore();
     if (!isWanted || this.#asking !== null) return;
     const ending = new AbortController();
     const endpoint = this.#open(pipeline.source);
     const shards = () => this.#known.topology?.value.shards ?? [];
     const ended = endpoint === null ? Promise.resolve() : this.#writes.run(endpoint, shards, ending.signal);
     this.#asking = { source, ending, ended };
+  }
+
+  #askNoMore(): void {
+    this.#asking?.ending.abort();
+    this.#asking = null;
+    this.#writes = new SourceWrites(this.#deps.clock, this.#deps.log);
+    this.#quietSamples = null;
+    this.#stoppedAtMs = null;
   }
 
   /** Null when it can't be asked for want of a key or a certificate. */

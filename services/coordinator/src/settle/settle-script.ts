@@ -45,9 +45,13 @@ local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now = clock()`;
+local now = clock()
+if now > tonumber(ARGV[5]) then return -1 end`;
 
-/** ARGV: the step, what an odd expiry loses, the latest expiry that may carry a grace, and 1 where the past is spared. */
+/**
+ * ARGV: the step, what an odd expiry loses, the latest expiry that may carry a grace, 1 where the past is spared, and until when by
+ * the server's own clock it may change anything.
+ */
 const NEXT = `
 local function next_of(expiry)
   if expiry <= 0 or expiry > tonumber(ARGV[3]) then return nil end
@@ -68,7 +72,8 @@ function scriptOf(...parts: readonly string[]): ServerScript {
 
 /**
  * Sets the expiry of each of its KEYS by a rule, in one step: whatever else sets it comes before or after, and is never overwritten
- * by what was read before it. Answers how many expiries it changed. An expiry in the past deletes the key, as it should.
+ * by what was read before it. Answers how many expiries it changed, or -1, and changes nothing, when it comes too late. An expiry in the
+ * past deletes the key, as it should.
  */
 export function keyScript(version: number): ServerScript {
   const isOld = version < EXPIRETIME_SINCE;
@@ -90,13 +95,13 @@ return changed`,
   );
 }
 
-/** As `keyScript`, for the fields of a hash that ARGV[5] and all behind it name (HPEXPIRETIME: Redis 7.4, Valkey 9). */
+/** As `keyScript`, for the fields of a hash that ARGV[6] and all behind it name (HPEXPIRETIME: Redis 7.4, Valkey 9). */
 export const fieldScript: ServerScript = scriptOf(
   CLOCK,
   NEXT,
   `
 local fields = {}
-for at = 5, #ARGV do fields[#fields + 1] = ARGV[at] end
+for at = 6, #ARGV do fields[#fields + 1] = ARGV[at] end
 local expiries = redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', #fields, unpack(fields))
 if type(expiries) ~= 'table' then return 0 end
 local changed = 0
@@ -110,13 +115,14 @@ end
 return changed`,
 );
 
-/** The call of a script; `fields`: for `fieldScript`, which takes one key. */
+/** The call of a script; `untilMs`: by the server's clock; `fields`: for `fieldScript`, which takes one key. */
 export function scriptCall(
   { sha }: ServerScript,
   { step, graceMs, sparesThePast }: SettleRule,
+  untilMs: number,
   keys: readonly Buffer[],
   fields: readonly Buffer[] = [],
 ): (string | number | Buffer)[] {
-  const rule = [step, settlingShiftMs(graceMs), latestWithGraceMs(graceMs), sparesThePast ? 1 : 0];
+  const rule = [step, settlingShiftMs(graceMs), latestWithGraceMs(graceMs), sparesThePast ? 1 : 0, untilMs];
   return ["EVALSHA", sha, keys.length, ...keys, ...rule, ...fields];
 }

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { CommandFramer, type Endpoint } from "@sluice/redis";
-import { systemClock } from "@sluice/runtime";
+import { ManualClock, systemClock, type Clock } from "@sluice/runtime";
 import { RedisServer } from "@sluice/testkit";
 import { expiryWithGrace } from "@sluice/wire";
 import { expect, test } from "vitest";
@@ -18,7 +18,7 @@ const FAR_MS = 4_000_000_000_000;
 /** The latest expiry that a server takes leaves no room for a grace; JavaScript has no date for it. */
 const NEVER_MS = 9_000_000_000_000_001;
 
-async function walk(endpoint: Endpoint, rule: SettleRule): Promise<SettleCount> {
+async function walk(endpoint: Endpoint, rule: SettleRule, clock: Clock = systemClock): Promise<SettleCount> {
   const signal = new AbortController().signal;
   const server = await SettleServer.open(endpoint, signal);
   const sum = { looked: 0, changed: 0 };
@@ -26,8 +26,7 @@ async function walk(endpoint: Endpoint, rule: SettleRule): Promise<SettleCount> 
     sum.looked += page.looked;
     sum.changed += page.changed;
   };
-  await server.walk({ rule, clock: systemClock, signal, onPage });
-  server.close();
+  await server.walk({ rule, clock, signal, onPage }).finally(() => server.close());
   return sum;
 }
 
@@ -90,7 +89,7 @@ test("servers before 7.0 name an expiry by two clocks, to the millisecond", asyn
   const client = server.client();
   const { body } = keyScript(60_216);
   expect(body).not.toContain("PEXPIRETIME");
-  const rule = scriptCall(keyScript(60_216), settle, [Buffer.from("k")])
+  const rule = scriptCall(keyScript(60_216), settle, Number.MAX_SAFE_INTEGER, [Buffer.from("k")])
     .slice(4)
     .map(String);
   for (let index = 0; index < 200; index++) {
@@ -118,7 +117,7 @@ test("where the clock moves on between two looks, they are taken again", async (
     end }
     local function run() ${keyScript(60_216).body} end
     return { run(), set }`;
-  const rule = ["settle", "6", String(FAR_MS), "0"];
+  const rule = ["settle", "6", String(FAR_MS), "0", String(FAR_MS)];
   expect(await server.client().eval(stood, 1, "k", ...rule)).toEqual([1, ["PEXPIREAT k 9001"]]);
 });
 
@@ -150,7 +149,7 @@ test("the script for fields sets exactly those right that carry a grace", async 
     local function run() ${fieldScript.body} end
     return { run(), set }`;
   const fields = ["a", "b", "c", "d", "e"].map((field) => Buffer.from(field));
-  const rule = scriptCall(fieldScript, settle, [Buffer.from("h")], fields)
+  const rule = scriptCall(fieldScript, settle, Number.MAX_SAFE_INTEGER, [Buffer.from("h")], fields)
     .slice(4)
     .map(String);
   expect(await server.client().eval(stood, 1, "h", ...rule)).toEqual([
@@ -166,13 +165,14 @@ test("of a server with expiries of fields, the fields of every hash are gone thr
       bulk({ server: "redis_version:7.4.1\r\n", cluster: "cluster_enabled:0\r\n" }[section] ?? "db0:keys=3,expires=0\r\n"),
     COMMAND: () => array([array([bulk("hpexpiretime")])]),
     SCRIPT: () => bulk("sha"),
+    TIME: () => array(["4", "5"].map(bulk)),
     SELECT: () => "+OK\r\n",
     CLIENT: () => "+OK\r\n",
     SCAN: () => array([bulk("0"), array(["h", "small", "s"].map(bulk))]),
     TYPE: ([, key]) => `+${key === "s" ? "string" : "hash"}\r\n`,
     OBJECT: ([, , key]) => bulk(key === "small" ? "listpack" : "listpackex"),
     HSCAN: () => array([bulk("0"), array(fields.map(bulk))]),
-    EVALSHA: (args) => `:${args[1] === fieldScript.sha ? args.length - 8 : 0}\r\n`,
+    EVALSHA: (args) => `:${args[1] === fieldScript.sha ? args.length - 9 : 0}\r\n`,
   };
   const calls: string[][] = [];
   await using server = await pretend((args) => {
@@ -181,11 +181,102 @@ test("of a server with expiries of fields, the fields of every hash are gone thr
   });
   expect(await walk(server.endpoint, settle)).toEqual({ looked: 3, changed: 700 });
   const ofFields = calls.filter(([name, sha]) => name === "EVALSHA" && sha === fieldScript.sha);
-  expect(ofFields.map((args) => [args[3], args.length - 8])).toEqual([
+  expect(ofFields.map((args) => [args[3], args.length - 9])).toEqual([
     ["h", 500],
     ["h", 200],
   ]);
   expect(calls.find(([name]) => name === "HSCAN")).toEqual(["HSCAN", "h", "0", "COUNT", "500", "NOVALUES"]);
+});
+
+/** Answers of a server of two pages, each with one key. */
+const twoPages: Record<string, (args: string[]) => string> = {
+  INFO: ([, section = ""]) =>
+    bulk({ server: "redis_version:7.0.15\r\n", cluster: "cluster_enabled:0\r\n" }[section] ?? "db0:keys=2,expires=0\r\n"),
+  COMMAND: () => "*1\r\n*-1\r\n",
+  SCRIPT: () => bulk("sha"),
+  TIME: () => array(["4", "5000"].map(bulk)),
+  SELECT: () => "+OK\r\n",
+  CLIENT: () => "+OK\r\n",
+  SCAN: ([, cursor]) => array([bulk(cursor === "0" ? "7" : "0"), array([bulk(`k${cursor}`)])]),
+  EVALSHA: () => ":1\r\n",
+};
+const answerOf = ([name = "", ...args]: string[]): string => twoPages[name]?.([name, ...args]) ?? "-ERR unknown\r\n";
+
+// Mutation: standstill.ts, `run` does not tick: a page that takes long is taken for a standstill, and settling never ends.
+test("a server that takes long for a page is only slow", async () => {
+  const base = new ManualClock();
+  const sleeps: number[] = [];
+  const clock: Clock = {
+    nowMs: () => base.nowMs(),
+    monotonicMs: () => base.monotonicMs(),
+    sleep: async (ms, signal) => {
+      sleeps.push(ms);
+      return base.sleep(ms, signal);
+    },
+  };
+  await using server = await pretend(async (args) => {
+    if (args[0] === "EVALSHA") await base.sleep(10_000);
+    return answerOf(args);
+  });
+  let isOver = false;
+  const walked = walk(server.endpoint, settle, clock).finally(() => (isOver = true));
+  while (!isOver) await base.advance(50);
+  expect(await walked).toEqual({ looked: 2, changed: 2 });
+  // The rests.
+  expect(sleeps.filter((ms) => ms > 500)).toEqual([1_000, 1_000]);
+});
+
+// Mutation: settle-server.ts without `standstill.check()`: the second page is settled by one who may have lost its lease.
+test("a coordinator that stands still before a page leaves it to whoever goes on", async () => {
+  const base = new ManualClock();
+  let pausedMs = 0;
+  const clock: Clock = {
+    nowMs: () => base.nowMs() + pausedMs,
+    monotonicMs: () => base.monotonicMs() + pausedMs,
+    sleep: async (ms, signal) => base.sleep(ms, signal),
+  };
+  const settled: string[] = [];
+  await using server = await pretend((args) => {
+    if (args[0] === "EVALSHA") settled.push(args[3] ?? "");
+    if (args[0] === "SCAN" && args[1] === "7") pausedMs = 3_500;
+    return answerOf(args);
+  });
+  let isOver = false;
+  const walked = walk(server.endpoint, settle, clock).finally(() => (isOver = true));
+  walked.catch(() => undefined);
+  while (!isOver) await base.advance(50);
+  await expect(walked).rejects.toMatchObject({ code: "DST-003" });
+  expect(settled).toEqual(["k0"]);
+});
+
+// Mutation: settle-script.ts without the comparison with ARGV[5].
+test("what reaches a server too late by the server's own clock changes nothing", async () => {
+  await using server = await RedisServer.start();
+  const client = server.client();
+  const carrying = expiryWithGrace(FAR_MS, GRACE_MS);
+  await client.set("k", "v", "PXAT", carrying);
+  const ruleUntil = (untilMs: number): string[] =>
+    scriptCall(keyScript(70_015), settle, untilMs, [Buffer.from("k")])
+      .slice(4)
+      .map(String);
+  expect(await client.eval(keyScript(70_015).body, 1, "k", ...ruleUntil(Date.now() - 1_000))).toBe(-1);
+  expect(await client.pexpiretime("k")).toBe(carrying);
+  expect(await client.eval(keyScript(70_015).body, 1, "k", ...ruleUntil(Date.now() + 10_000))).toBe(1);
+  expect(await client.pexpiretime("k")).toBe(FAR_MS);
+});
+
+// Mutation: settle-server.ts, `due` is empty whatever the answers: keys are left with the grace.
+test("a page that came too late is sent again with a later time", async () => {
+  const untils: string[] = [];
+  let seconds = 4;
+  await using server = await pretend((args) => {
+    if (args[0] === "TIME") return array([String(seconds++), "5000"].map(bulk));
+    if (args[0] !== "EVALSHA") return answerOf(args);
+    untils.push(args[8] ?? "");
+    return untils.length === 1 ? ":-1\r\n" : ":1\r\n";
+  });
+  expect(await walk(server.endpoint, settle)).toEqual({ looked: 2, changed: 2 });
+  expect(untils).toEqual(["7005", "8005", "9005"]);
 });
 
 test("a server too old to write behind its clock is refused", async () => {
@@ -202,15 +293,17 @@ function array(items: readonly string[]): string {
 }
 
 /** A server that answers as told. */
-async function pretend(answer: (args: string[]) => string) {
+async function pretend(answer: (args: string[]) => string | Promise<string>) {
   const server = createServer((socket) => {
     const framer = new CommandFramer();
     socket.on("error", () => undefined);
+    let answered = Promise.resolve();
     socket.on("data", (chunk) => {
       framer.push(chunk);
       while (framer.next()) {
         const text = (index: number): string => framer.buffer.toString("latin1", framer.argStart(index), framer.argEnd(index));
-        socket.write(answer(Array.from({ length: framer.argc }, (_, index) => text(index))));
+        const args = Array.from({ length: framer.argc }, (_, index) => text(index));
+        answered = answered.then(async () => void socket.write(await answer(args)));
       }
     });
   });

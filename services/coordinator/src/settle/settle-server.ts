@@ -1,13 +1,15 @@
 import { Connection, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
-import { Halt, Retryable, type Clock } from "@sluice/runtime";
+import { Halt, type Clock } from "@sluice/runtime";
 import { OWN_KEY_PREFIX } from "@sluice/wire";
 import { fieldScript, keyScript, scriptCall, SETTLE_SINCE, type ServerScript, type SettleRule } from "./settle-script.ts";
+import { Standstill, STANDSTILL_MS } from "./standstill.ts";
 
 /** Keys of one step: small enough that a server is never held up for longer than a few ms. */
 const PAGE_KEYS = 500;
 const PAGE_FIELDS = 500;
-/** Whoever stood still for so long may have lost its lease, and another may have gone on: it looks again before it does. */
-const STANDSTILL_MS = 3_000;
+/** Hashes whose fields are asked for at once. */
+const HASHES_AT_ONCE = 16;
+const LONGEST_REST_MS = 1_000;
 /** Nothing heard for so long with an answer due: the connection is dead, or the server is. */
 const SILENCE_LIMIT_MS = 30_000;
 
@@ -27,10 +29,28 @@ export interface SettleWalkOptions {
   readonly onPage: (page: SettleCount) => void;
 }
 
+type Call = readonly (string | number | Buffer)[];
+
+/** What one call of a script is for. */
+interface ScriptCall {
+  readonly keys: readonly Buffer[];
+  readonly fields: readonly Buffer[];
+}
+
+/** What holds for a whole walk. */
+interface Pass {
+  readonly rule: SettleRule;
+  readonly standstill: Standstill;
+  readonly signal: AbortSignal;
+}
+
 /**
  * Sets the expiries of everything on one server by a rule: SCAN in every database, a page at a time, each page one script, or one for
  * each key in a cluster. SCAN returns every key that is there from the begin to the end of the walk, and one that comes later was written by
- * somebody else. Between two pages it rests for as long as the last one took, so that it takes half of the server at most.
+ * somebody else. Between two pages it rests for as long as the last one took, up to a second, so that it takes half of the server at most.
+ *
+ * Every change names a time by the server's clock, 3 s behind the server's last answer to TIME: what reaches the server later, from a
+ * coordinator that was paused or over a connection that hung, changes nothing. One that is only slow asks for the time again.
  */
 export class SettleServer {
   readonly #connection: Connection;
@@ -38,6 +58,8 @@ export class SettleServer {
   readonly #key: ServerScript;
   /** Null where the server has no expiries of fields. */
   readonly #field: ServerScript | null;
+  /** By the server's clock; nothing is changed behind it. */
+  #untilMs = 0;
 
   private constructor(connection: Connection, isCluster: boolean, key: ServerScript, field: ServerScript | null) {
     this.#connection = connection;
@@ -79,24 +101,28 @@ export class SettleServer {
   /** Throws `ReplyError` (MOVED among them: the slots changed hands), `ConnectionLost`. */
   async walk(options: SettleWalkOptions): Promise<void> {
     const { rule, clock, signal, onPage } = options;
-    const keyspace = String(await this.#connection.call(["INFO", "keyspace"]));
-    let lastMs = clock.monotonicMs();
-    for (const [, db] of keyspace.matchAll(/^db(\d+):/gm)) {
-      await this.#connection.call(["SELECT", db as string]);
-      let cursor = "0";
-      do {
-        const begunMs = clock.monotonicMs();
-        if (begunMs - lastMs > STANDSTILL_MS) throw stoodStill(begunMs - lastMs);
-        lastMs = begunMs;
-        const [next, found] = readScan(await this.#connection.call(["SCAN", cursor, "COUNT", PAGE_KEYS]));
-        const changed = await this.#settleKeys(
-          found.filter((key) => !isOwn(key)),
-          rule,
-        );
-        cursor = next;
-        onPage({ looked: found.length, changed });
-        await clock.sleep(clock.monotonicMs() - begunMs, signal);
-      } while (cursor !== "0" && !signal.aborted);
+    const standstill = new Standstill(clock);
+    const ending = new AbortController();
+    const ticking = standstill.run(ending.signal);
+    const pass: Pass = { rule, standstill, signal };
+    try {
+      const keyspace = String(await this.#connection.call(["INFO", "keyspace"]));
+      for (const [, db] of keyspace.matchAll(/^db(\d+):/gm)) {
+        await this.#connection.call(["SELECT", db as string]);
+        let cursor = "0";
+        do {
+          const begunMs = clock.monotonicMs();
+          const [next, found] = readScan(await this.#timed(["SCAN", cursor, "COUNT", PAGE_KEYS]));
+          const kept = found.filter((key) => !isOwn(key));
+          const changed = await this.#settleKeys(kept, pass);
+          cursor = next;
+          onPage({ looked: found.length, changed });
+          await clock.sleep(Math.min(LONGEST_REST_MS, clock.monotonicMs() - begunMs), signal);
+        } while (cursor !== "0" && !signal.aborted);
+      }
+    } finally {
+      ending.abort();
+      await ticking;
     }
   }
 
@@ -109,50 +135,80 @@ export class SettleServer {
       if (script !== null) await this.#connection.call(["SCRIPT", "LOAD", script.body]);
   }
 
-  async #settleKeys(keys: readonly Buffer[], rule: SettleRule): Promise<number> {
+  async #settleKeys(keys: readonly Buffer[], pass: Pass): Promise<number> {
     if (keys.length === 0) return 0;
     // A cluster takes the keys of one slot at a time.
     const shares = this.#isCluster ? keys.map((key) => [key]) : [keys];
-    let changed = await this.#sum(shares.map((share) => scriptCall(this.#key, rule, share)));
+    const changed = await this.#sum(
+      this.#key,
+      shares.map((share) => ({ keys: share, fields: [] })),
+      pass,
+    );
     if (this.#field === null) return changed;
     const types = await this.#all(keys.map((key) => ["TYPE", key]));
-    for (const [index, type] of types.entries()) {
-      const key = keys[index];
-      if (key !== undefined && String(type) === "hash") changed += await this.#settleFields(key, this.#field, rule);
-    }
-    return changed;
+    const hashes = keys.filter((_, index) => String(types[index]) === "hash");
+    return changed + (await this.#settleHashes(hashes, this.#field, pass));
   }
 
-  /** A hash of any size, a page of fields at a time. In a plain listpack no field has an expiry. */
-  async #settleFields(key: Buffer, script: ServerScript, rule: SettleRule): Promise<number> {
-    const encoding = await this.#connection.call(["OBJECT", "ENCODING", key]);
-    if (String(encoding) === "listpack") return 0;
+  /** Hashes of any size, a page of fields at a time. In a plain listpack no field has an expiry. */
+  async #settleHashes(keys: readonly Buffer[], script: ServerScript, pass: Pass): Promise<number> {
+    const encodings = await this.#all(keys.map((key) => ["OBJECT", "ENCODING", key]));
+    const hashes = keys.filter((_, index) => String(encodings[index]) !== "listpack");
     let changed = 0;
-    let cursor = "0";
-    do {
-      const [next, fields] = readScan(await this.#connection.call(["HSCAN", key, cursor, "COUNT", PAGE_FIELDS, "NOVALUES"]));
-      // A small hash comes whole, however many fields it has.
-      for (let at = 0; at < fields.length; at += PAGE_FIELDS) {
-        changed += await this.#sum([scriptCall(script, rule, [key], fields.slice(at, at + PAGE_FIELDS))]);
+    for (let at = 0; at < hashes.length; at += HASHES_AT_ONCE) {
+      let open = hashes.slice(at, at + HASHES_AT_ONCE).map((key) => ({ key, cursor: "0" }));
+      while (open.length > 0) {
+        const scans = open.map(({ key, cursor }) => ["HSCAN", key, cursor, "COUNT", PAGE_FIELDS, "NOVALUES"]);
+        const pages = (await this.#timedAll(scans)).map(readScan);
+        const calls = pages.flatMap(([, fields], index) => callsFor((open[index] as { key: Buffer }).key, fields));
+        changed += await this.#sum(script, calls, pass);
+        open = open.map(({ key }, index) => ({ key, cursor: pages[index]?.[0] ?? "0" })).filter(({ cursor }) => cursor !== "0");
       }
-      cursor = next;
-    } while (cursor !== "0");
+    }
     return changed;
   }
 
-  /** Sum of the answers of scripts; a server that has forgotten them is told again. */
-  async #sum(calls: readonly (readonly (string | number | Buffer)[])[]): Promise<number> {
-    try {
-      return (await this.#all(calls)).reduce((sum: number, changed) => sum + Number(changed), 0);
-    } catch (cause) {
-      if (!(cause instanceof ReplyError) || cause.code !== "NOSCRIPT") throw cause;
-      await this.#load();
-      return (await this.#all(calls)).reduce((sum: number, changed) => sum + Number(changed), 0);
+  /**
+   * Sum of the answers of a script; a server that has forgotten it is told again, and one that came to a call too late gets it again.
+   */
+  async #sum(script: ServerScript, calls: readonly ScriptCall[], pass: Pass): Promise<number> {
+    let sum = 0;
+    let [due, isTold] = [calls, false];
+    while (due.length > 0) {
+      pass.standstill.check();
+      if (pass.signal.aborted) return sum;
+      const asked = due;
+      try {
+        const answers = await this.#all(
+          asked.map(({ keys, fields }) => scriptCall(script, pass.rule, this.#untilMs, keys, fields)),
+        );
+        due = asked.filter((_, index) => Number(answers[index]) < 0);
+        sum += answers.reduce((total: number, changed) => total + Math.max(0, Number(changed)), 0);
+      } catch (cause) {
+        if (!(cause instanceof ReplyError) || cause.code !== "NOSCRIPT" || isTold) throw cause;
+        isTold = true;
+        await this.#load();
+      }
+      if (due.length > 0) await this.#timedAll([]);
     }
+    return sum;
+  }
+
+  async #timed(call: Call): Promise<Reply> {
+    return (await this.#timedAll([call]))[0] as Reply;
+  }
+
+  /** As `#all`; and the changes that follow may reach the server for `STANDSTILL_MS` from here on. */
+  async #timedAll(calls: readonly Call[]): Promise<Reply[]> {
+    const [time, ...answers] = await this.#all([["TIME"], ...calls]);
+    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
+    this.#untilMs = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000) + STANDSTILL_MS;
+    if (!Number.isSafeInteger(this.#untilMs)) throw new Error("TIME answered something else than seconds and microseconds");
+    return answers;
   }
 
   /** The answers to a pipeline; rejects with the first error, when all have come. */
-  async #all(calls: readonly (readonly (string | number | Buffer)[])[]): Promise<Reply[]> {
+  async #all(calls: readonly Call[]): Promise<Reply[]> {
     const settled = await Promise.allSettled(calls.map(async (call) => this.#connection.call(call)));
     return settled.map((result) => {
       if (result.status === "rejected") throw result.reason;
@@ -161,8 +217,12 @@ export class SettleServer {
   }
 }
 
-function stoodStill(forMs: number): Retryable {
-  return new Retryable("DST-003", "destination", `a page of keys took ${Math.round(forMs)} ms; looking at all again`);
+/** A small hash comes whole, however many fields it has. */
+function callsFor(key: Buffer, fields: readonly Buffer[]): ScriptCall[] {
+  const calls: ScriptCall[] = [];
+  for (let at = 0; at < fields.length; at += PAGE_FIELDS)
+    calls.push({ keys: [key], fields: fields.slice(at, at + PAGE_FIELDS) });
+  return calls;
 }
 
 function readScan(reply: Reply): [cursor: string, found: Buffer[]] {

@@ -17,7 +17,9 @@ test("counts the calls of commands that write, in the words of 7.0 and of before
   expect(writeCallsIn("")).toBe(0);
 });
 
-async function quietBehind(samples: readonly (readonly [calls: number, offset: number])[]): Promise<number | null> {
+type Sample = readonly [calls: number, offset: number, replid?: string];
+
+async function quietBehind(samples: readonly Sample[]): Promise<number | null> {
   const clock = new ManualClock();
   const writes = new SourceWrites(clock, silentLog());
   for (const sample of samples) {
@@ -28,8 +30,9 @@ async function quietBehind(samples: readonly (readonly [calls: number, offset: n
   return writes.quietMs;
 }
 
-function answer(what: string, [calls, offset]: readonly [number, number]): string {
-  return what === "commandstats" ? `cmdstat_set:calls=${calls},usec=1\r\n` : `role:master\r\nmaster_repl_offset:${offset}\r\n`;
+function answer(what: string, [calls, offset, replid = "r1"]: Sample): string {
+  if (what === "commandstats") return `cmdstat_set:calls=${calls},usec=1\r\n`;
+  return `role:master\r\nmaster_replid:${replid}\r\nmaster_repl_offset:${offset}\r\n`;
 }
 
 test("a write is a call and a growth of the stream; pings and expiries are no calls, reads no growth", async () => {
@@ -61,6 +64,24 @@ test("a write is a call and a growth of the stream; pings and expiries are no ca
       [0, 74],
     ]),
   ).toBe(1_000);
+  expect(
+    await quietBehind([
+      [9, 10],
+      [9, 10],
+      [9, 10, "r2"],
+    ]),
+  ).toBe(1_000);
+});
+
+test("a sample names the history that its offset counts in: before 4.0 that is the run of the server", async () => {
+  const writes = new SourceWrites(new ManualClock(), silentLog());
+  const texts: Record<string, string> = { replication: "role:master\r\nmaster_repl_offset:7\r\n", server: "run_id:abc\r\n" };
+  const old = { text: (_: unknown, [, what]: string[]) => Promise.resolve(texts[what ?? ""] ?? "") } as never;
+  await writes.ask(old, [{ id: "s0", host: "h", port: 1 }]);
+  expect(writes.samples.get("s0")).toEqual({ calls: 0, offset: 7, replid: "abc" });
+  const nameless = { text: () => Promise.resolve("master_repl_offset:7\r\n") } as never;
+  await writes.ask(nameless, [{ id: "s0", host: "h", port: 1 }]);
+  expect(writes.failure).toBe("INFO names neither master_replid nor run_id");
 });
 
 test("a source that can't be asked is not quiet, whatever it said before, and begins anew", async () => {
@@ -76,8 +97,10 @@ test("a source that can't be asked is not quiet, whatever it said before, and be
   await writes.ask(down, shards);
   expect([writes.quietMs, writes.failure]).toEqual([null, "connection refused"]);
   await clock.advance(5_000);
+  await writes.ask(down, shards);
+  expect(writes.failingMs).toBe(5_000);
   await writes.ask(up, shards);
-  expect(writes.quietMs).toBe(5_000);
+  expect([writes.quietMs, writes.failingMs]).toEqual([0, 0]);
   await writes.ask(up, []);
   expect(writes.quietMs).toBeNull();
 });

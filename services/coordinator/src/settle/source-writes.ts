@@ -12,6 +12,14 @@ export interface WriteSample {
   readonly calls: number;
   /** `master_repl_offset`, asked for behind `calls`: it is not before what they wrote. */
   readonly offset: number;
+  /** Of the history that `offset` counts in: `master_replid`, which no other server or start shares; before 4.0 `run_id`. */
+  readonly replid: string;
+}
+
+/** Whether clients wrote between two samples. Another history, or statistics that were reset, tell nothing of what came before. */
+export function hasWritten(before: WriteSample, now: WriteSample): boolean {
+  if (now.replid !== before.replid || now.calls < before.calls) return true;
+  return now.calls > before.calls && now.offset > before.offset;
 }
 
 /**
@@ -26,6 +34,7 @@ export class SourceWrites {
   #wroteAtMs: number | null = null;
   #askedAtMs = -Infinity;
   #failure: string | null = "it has not been asked yet";
+  #failingSinceMs: number | null = null;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -40,6 +49,11 @@ export class SourceWrites {
   /** Why `quietMs` is null. */
   get failure(): string | null {
     return this.#failure;
+  }
+
+  /** For how long in a row it was asked in vain; 0 where the last answer is not in vain. */
+  get failingMs(): number {
+    return this.#failingSinceMs === null ? 0 : this.#clock.monotonicMs() - this.#failingSinceMs;
   }
 
   /** Monotonic time at which the round of questions began that `samples` come from. */
@@ -72,11 +86,13 @@ export class SourceWrites {
       for (const shard of shards) this.take(shard.id, await sampleOf(connections, shard));
       for (const id of this.#samples.keys()) if (!shards.some((shard) => shard.id === id)) this.#samples.delete(id);
       this.#failure = shards.length === 0 ? "it is not known yet" : null;
+      this.#failingSinceMs = null;
       this.#askedAtMs = askedAtMs;
     } catch (cause) {
       const failure = describeFault(cause);
       if (failure !== this.#failure) this.#log.info({ cause: failure }, "source can't be asked whether its clients write");
       this.#failure = failure;
+      this.#failingSinceMs ??= askedAtMs;
       this.#wroteAtMs = null;
     }
     this.#wroteAtMs ??= this.#clock.monotonicMs();
@@ -86,10 +102,7 @@ export class SourceWrites {
   take(id: string, sample: WriteSample): void {
     const before = this.#samples.get(id);
     this.#samples.set(id, sample);
-    // Statistics that were reset tell nothing of what came before.
-    const wrote =
-      before === undefined || sample.calls < before.calls || (sample.calls > before.calls && sample.offset > before.offset);
-    if (wrote) this.#wroteAtMs = this.#clock.monotonicMs();
+    if (before === undefined || hasWritten(before, sample)) this.#wroteAtMs = this.#clock.monotonicMs();
   }
 }
 
@@ -99,9 +112,12 @@ async function sampleOf(connections: ClusterConnections, shard: Address): Promis
   const [host, port] = [replication.get("master_host"), Number(replication.get("master_port"))];
   const primary = replication.get("role") === "slave" && host !== undefined && port > 0 ? { host, port } : shard;
   const calls = writeCallsIn(await connections.text(primary, ["INFO", "commandstats"]));
-  const offset = Number(infoFields(await connections.text(primary, ["INFO", "replication"])).get("master_repl_offset"));
+  const behind = infoFields(await connections.text(primary, ["INFO", "replication"]));
+  const offset = Number(behind.get("master_repl_offset"));
   if (!Number.isSafeInteger(offset)) throw new Error("INFO replication names no master_repl_offset");
-  return { calls, offset };
+  const replid = behind.get("master_replid") ?? infoFields(await connections.text(primary, ["INFO", "server"])).get("run_id");
+  if (replid === undefined) throw new Error("INFO names neither master_replid nor run_id");
+  return { calls, offset, replid };
 }
 
 /** `cmdstat_set:calls=21,usec=…`, from 7.0 also `cmdstat_xgroup|create:…` (Redis server.c, genRedisInfoString). */

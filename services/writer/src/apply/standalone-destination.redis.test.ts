@@ -307,3 +307,29 @@ test("mark-with-data: a connection that served one mark serves another, guarded,
   expect(await client.mget("a", "b", "mark:1", "mark:2")).toEqual(["1", "1", "another's", "1"]);
   connection.close();
 });
+
+test("a server that is busy says nothing of its databases: it is waited for, and then one that it has is used", async () => {
+  await using server = await RedisServer.start({ config: { "busy-reply-threshold": "1" } });
+  const target = await open(server);
+  const watcher = server.client();
+  const spinning = server.client(1).eval("while true do end", 0);
+  const ended = spinning.then(
+    () => "ended",
+    () => "killed",
+  );
+  await waitUntil("the script holds the server up", async () =>
+    watcher.ping().then(
+      () => false,
+      (cause: unknown) => String(cause).includes("BUSY"),
+    ),
+  );
+  const first = await outcomeOf(target.apply(null, group(["SELECT", 1], ["INCR", "n"]), at(10)));
+  expect(first).toMatchObject({ code: "DST-003", name: "Retryable" });
+  await watcher.script("KILL");
+  expect(await ended).toBe("killed");
+  const again = await open(server);
+  await again.apply(null, group(["SELECT", 1], ["INCR", "n"]), at(10));
+  expect(await server.client(1).get("n")).toBe("1");
+  target.close();
+  again.close();
+});

@@ -151,6 +151,8 @@ export class StandaloneDestination {
         },
       ),
     );
+    // A server that is busy or loads answers so, too, and says nothing of its databases.
+    if (error !== null && verdictOf(error.message) === "wait") throw destinationFault(this.name, error);
     if (error !== null)
       throw new Halt("DST-010", `${this.name} has no database ${db}: ${printable(error.message)}`, { cause: error });
     this.#databases.add(db);

@@ -4,6 +4,7 @@ import type { Position } from "@sluice/wire";
 import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
+import type { LaneHistory } from "../repair/repair-book.ts";
 import { runOf, singleUnits, type UnitRun } from "../repair/unit-runs.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
 import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
@@ -100,6 +101,10 @@ export class StandaloneLane implements LaneDestination {
     await this.#repairs.judge(runs, position);
     await this.#applyRuns([], position);
     this.#unjudged = null;
+  }
+
+  async follow(history: LaneHistory): Promise<void> {
+    if (this.#repairs.hasPending) await this.#repairs.follow([history], this.#standing);
   }
 
   async confirm(): Promise<void> {

@@ -3,6 +3,7 @@ import { formatMark, laneMarkKey, parseMark, repairedKey, type Position } from "
 import { expect, test } from "vitest";
 import { runsOf, SourceLane } from "../repair/source-lane.sample.ts";
 import type { DivergencePolicy, KeyRepairOptions } from "../repair/key-repair.ts";
+import { ReplyTamperer } from "./reply-tamperer.sample.ts";
 import { StandaloneDestination } from "./standalone-destination.ts";
 import { StandaloneLane } from "./standalone-lane.ts";
 
@@ -294,3 +295,69 @@ test("many keys at once are taken from the source some at a time, and later unit
   await same(source, server);
   lane.close();
 });
+
+// Mutation: standalone-repairs.ts, `#refused`: no HDEL (the list is never written again, and nothing says so).
+test("loud: a key that the destination refuses inside the transaction is not taken for repaired", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  await using tamperer = await ReplyTamperer.start(server.port);
+  const { lane } = await open(server, source, "repair", {}, tamperer.port);
+  await server.client().set("list", "planted");
+  await server.client().set("fine", "planted");
+  await source.write("RPUSH list b");
+  await source.write("SADD fine b");
+  const group = source.group();
+  tamperer.tamper = ({ args }) =>
+    args[0] === "RESTORE" && args[1] === "list" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null;
+  await expect(lane.applyChanges(group)).rejects.toMatchObject({ name: "Halt", code: "DST-014" });
+  lane.close();
+  tamperer.tamper = () => null;
+  expect(await server.client().hkeys(REPAIRED)).toEqual(["0:fine"]);
+  const lifted = await open(server, source, "repair", { isLifted: true });
+  await lifted.lane.judge(runsOf(group));
+  await source.write("RPUSH list c");
+  await lifted.lane.applyChanges(source.group());
+  await same(source, server);
+  lifted.lane.close();
+});
+
+// Mutation: standalone-repairs.ts, `failed`: what failed behind the runs is not looked at (the lane goes on).
+test("loud: a key that is refused while it is put back behind a FLUSHALL is not taken for repaired", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  await using tamperer = await ReplyTamperer.start(server.port);
+  const { lane } = await open(server, source, "repair", {}, tamperer.port);
+  await server.client().set("list", "planted");
+  for (const line of ["RPUSH list b", "FLUSHALL", "RPUSH list c"]) await source.write(line);
+  await lane.applyChanges(source.group(1));
+  tamperer.tamper = ({ args }) => (args[0] === "RESTORE" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null);
+  await expect(lane.applyChanges(source.group())).rejects.toMatchObject({ name: "Halt", code: "DST-014" });
+  expect(await server.client().exists(REPAIRED)).toBe(0);
+  lane.close();
+});
+
+// Mutation: standalone-repairs.ts, `follow`: nothing is read again (the list keeps what the source lost).
+test.each(["batch", "fence"] as const)(
+  "a key that was read in a history which the source lost is read again where a %s of another one goes on",
+  async (by) => {
+    await using source = await SourceLane.start(RedisServer);
+    await using server = await start(source);
+    const first = await open(server, source, "repair");
+    await server.client().set("list", "planted");
+    await source.write("RPUSH list b");
+    await first.lane.applyChanges(source.group());
+    await first.lane.confirm();
+    first.lane.close();
+    await server.client().rpush("list", "lost");
+    await server.client().hset(REPAIRED, "0:list", `1|${source.offset + 1_000_000}|former`);
+    const next = await open(server, source, "repair");
+    if (by === "fence") await next.lane.follow({ replid: source.replid, previous: source.offset });
+    else {
+      await source.write("RPUSH list c");
+      await next.lane.applyChanges(source.group());
+    }
+    expect(await server.client().lrange("list", 0, -1)).not.toContain("lost");
+    await same(source, server);
+    next.lane.close();
+  },
+);

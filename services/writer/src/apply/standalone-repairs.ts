@@ -6,7 +6,7 @@ import { imageCommands } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
 import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
-import { RepairBook, repairedField, repairedValue } from "../repair/repair-book.ts";
+import { RepairBook, repairedField, repairedValue, type LaneHistory } from "../repair/repair-book.ts";
 import type { SourceImages } from "../repair/source-keys.ts";
 import { joinedRuns, keyedUnits, type KeyedUnit, type UnitRun } from "../repair/unit-runs.ts";
 import type { ChangePlanner } from "./plan-changes.ts";
@@ -15,6 +15,13 @@ import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./stan
 import { quotable } from "./verdict.ts";
 
 const SWAPDB = commandTable.idOf("SWAPDB");
+
+/** Which commands of a request put a key there. */
+interface WrittenImage {
+  readonly place: Place;
+  readonly from: number;
+  readonly until: number;
+}
 
 /** The lane that repairs are made for. */
 export interface RepairedLane {
@@ -77,6 +84,9 @@ export class StandaloneRepairs {
   /** Commands of the runs, which have just been applied up to `next`, failed. Throws `failure` where the policy is to halt. */
   async failed(runs: readonly UnitRun[], failure: CommandsFailed, next: Position): Promise<void> {
     const repair = this.#repair;
+    // Something that `add` put behind the runs.
+    const own = new Set([...this.#traced(runs, new Set())].map(({ index }) => index));
+    if (failure.errors.some(({ index }) => !own.has(index))) throw failure;
     if (!failure.isDivergence || repair.policy === "halt") throw failure;
     if (repair.policy === "skip") {
       repair.skipped(failure.errors.length, failure.errors[0]?.error ?? "");
@@ -90,8 +100,21 @@ export class StandaloneRepairs {
     repair.differing(false);
   }
 
+  /**
+   * The lane goes on in these histories, each from `previous` on: keys that were read in another one beyond that are read again,
+   * before anything is applied to them or passed over.
+   */
+  async follow(histories: readonly LaneHistory[], target: Position): Promise<void> {
+    const lost = histories.flatMap((history) => this.#book.ofOthers(history));
+    if (lost.length > 0 && !(await this.#repairKeys(new Set(lost), target))) this.#book.clear();
+  }
+
   /** Applies the units of the runs that are not in the destination already. */
   async applyAround(runs: readonly UnitRun[], target: Position): Promise<number> {
+    await this.follow(
+      runs.map(({ batch }) => batch),
+      target,
+    );
     const units = keyedUnits(runs);
     const between = keysBetween(units, this.#book);
     await this.#repairKeys(between, target);
@@ -121,15 +144,16 @@ export class StandaloneRepairs {
     if (runs === null) return repair.unjudged(null, "the stream does not hold these units any more");
     if (repair.policy !== "repair" && repair.isLifted) return;
     const verdict = new LostVerdict();
-    // What was passed over never ran, and its keys are later than it.
-    const units = this.hasPending ? keyedUnits(runs).filter((unit) => !isPassedOver(unit, this.#book)) : runs;
+    // What was passed over never ran, and its keys are later than it: as long as no repair of them was refused.
+    const units =
+      this.hasPending && !repair.isLifted ? keyedUnits(runs).filter((unit) => !isPassedOver(unit, this.#book)) : runs;
     for (const unit of units) for (const { command } of commandsOf(unit)) verdict.add(command);
     // Something of it failed for sure, and the error need not even be one that a key's state shows.
-    if (repair.policy === "repair" && repair.isLifted) return this.#repairKeys(verdict.places, position);
+    if (repair.policy === "repair" && repair.isLifted) return void (await this.#repairKeys(verdict.places, position));
     const { failed, unknown } = verdict.judge(
       await this.#target.aside(async (connection) => askQuestions(connection, verdict.questions())),
     );
-    if (repair.policy === "repair") return this.#repairKeys(new Set([...failed, ...unknown]), position);
+    if (repair.policy === "repair") return void (await this.#repairKeys(new Set([...failed, ...unknown]), position));
     if (unknown.size > 0) repair.unjudged(verdict.commands, `${unknown.size} keys do not tell whether commands on them failed`);
     if (failed.size === 0) return;
     const what = `${failed.size} keys are not what commands must have left whose replies were lost`;
@@ -145,7 +169,8 @@ export class StandaloneRepairs {
     let at = 0;
     for (const run of runs) {
       for (const { command } of commandsOf(run)) {
-        yield { failed: failed.has(indexes[at] as number), places: command.places };
+        const index = indexes[at] as number;
+        yield { index, failed: failed.has(index), places: command.places };
         at++;
       }
     }
@@ -174,50 +199,75 @@ export class StandaloneRepairs {
     const read: SourceImages[] = [];
     for await (const images of this.#repair.read(places, next.epoch, next.offset)) read.push(images);
     this.#book.clear();
+    const written: WrittenImage[] = [];
     const other = swapped?.find((db) => db !== 0);
-    const bytes = await this.#lane.applyRuns([unit], next, (request) => {
+    const applied = this.#lane.applyRuns([unit], next, (request) => {
       if (swapped?.includes(0) === true && other !== undefined) {
         request.select(other);
         request.addCommand(["DEL", this.#hash]);
         request.select(0);
       }
       request.addCommand(["DEL", this.#hash]);
-      for (const images of read) this.#addImages(request, images, next.epoch);
+      for (const images of read) written.push(...this.#addImages(request, images, next.epoch));
+    });
+    const bytes = await applied.catch(async (cause: unknown) => {
+      const isRefused = cause instanceof CommandsFailed && (await this.#refused(written, cause)) > 0;
+      throw isRefused ? refusedRepair(this.#target.name, cause.errors[0]?.error ?? "") : cause;
     });
     for (const images of read) this.#done(images);
     return bytes;
   }
 
-  async #repairKeys(places: ReadonlySet<Place>, position: Position): Promise<void> {
+  /** False where some were left to a copy. */
+  async #repairKeys(places: ReadonlySet<Place>, position: Position): Promise<boolean> {
+    let left = places.size;
     for await (const images of this.#repair.read(places, position.epoch, position.offset)) {
       const request = new Request();
-      this.#addImages(request, images, position.epoch);
+      const written = this.#addImages(request, images, position.epoch);
       try {
         await this.#lane.applyBeside(request);
       } catch (cause) {
-        if (!(cause instanceof CommandsFailed) && !(cause instanceof GroupRefused)) throw cause;
-        const error = cause instanceof GroupRefused ? cause.error : (cause.errors[0]?.error ?? "");
-        throw refusedRepair(this.#target.name, error);
+        if (cause instanceof GroupRefused) throw refusedRepair(this.#target.name, cause.error);
+        if (!(cause instanceof CommandsFailed)) throw cause;
+        await this.#refused(written, cause);
+        throw refusedRepair(this.#target.name, cause.errors[0]?.error ?? "");
       }
       this.#done(images);
+      left -= images.images.length;
     }
+    return left === 0;
   }
 
-  #addImages(request: Request, { offset, images }: SourceImages, epoch: number): void {
+  /** The server took the entries and not all keys: what is not repaired must not pass for it. Returns how many those are. */
+  async #refused(written: readonly WrittenImage[], { errors }: CommandsFailed): Promise<number> {
+    const failed = written.filter(({ from, until }) => errors.some(({ index }) => index >= from && index < until));
+    if (failed.length === 0) return 0;
+    const request = new Request();
+    request.addCommand(["HDEL", this.#hash, ...failed.map(({ place }) => repairedField(place))]);
+    await this.#lane.applyBeside(request);
+    this.#book.remove(failed.map(({ place }) => place));
+    return failed.length;
+  }
+
+  #addImages(request: Request, { offset, replid, images }: SourceImages, epoch: number): WrittenImage[] {
+    const written: WrittenImage[] = [];
     const options = { version: this.#target.version, shift: this.#shift };
     let selected = 0;
     for (const image of images) {
       const { db } = keyOfPlace(image.place);
       if (db !== selected) request.select(db);
       selected = db;
+      const from = request.commands;
       for (const { before, pieces, after } of imageCommands(image, options)) {
         if (pieces.length === 0) request.addCommand([...before, ...after]);
         else request.addWithPieces(before, pieces, after);
       }
+      written.push({ place: image.place, from, until: request.commands });
     }
     if (selected !== 0) request.select(0);
-    const value = repairedValue(epoch, offset);
+    const value = repairedValue(epoch, offset, replid);
     request.addCommand(["HMSET", this.#hash, ...images.flatMap(({ place }) => [repairedField(place), value])]);
+    return written;
   }
 
   #done(images: SourceImages): void {
@@ -225,6 +275,7 @@ export class StandaloneRepairs {
     this.#book.set(
       images.images.map(({ place }) => place),
       images.offset,
+      images.replid,
     );
     this.#repair.repaired(images);
   }
@@ -232,8 +283,7 @@ export class StandaloneRepairs {
 
 /** A repair that the destination does not take. Nothing that comes later can be applied on top of it. */
 export function refusedRepair(name: string, error: string): Halt {
-  const isUnreadable = /DUMP payload|Bad data format/.test(error);
-  return new Halt(isUnreadable ? "DST-006" : "DST-002", `${name} refuses a key from the source: ${quotable(error)}`);
+  return new Halt("DST-014", `${name} refuses a key from the source: ${quotable(error)}`);
 }
 
 /** The two databases that a SWAPDB swaps; null for anything else. */

@@ -1,10 +1,11 @@
 import { encodeCommand, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
 import { Halt, Retryable, type Clock } from "@sluice/runtime";
 import { formatMark, repairedKey, type Position, type SlotSet } from "@sluice/wire";
-import { markFault, readVersion, StaleMark } from "../apply/standalone-destination.ts";
+import { markFault, readVersion } from "../apply/standalone-destination.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
 import { joinedCommand } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
+import type { LaneHistory } from "../repair/repair-book.ts";
 import type { UnitRun } from "../repair/unit-runs.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import { isOwn } from "../apply/own-key.ts";
@@ -14,7 +15,7 @@ import { ClusterMarks, slotMark, watermark, type MarkNames } from "./cluster-mar
 import { ClusterRepairs, type OpenUnit } from "./cluster-repairs.ts";
 import { GroupBook } from "./group-book.ts";
 import { groupCommand, SlotPlanner } from "./group-plan.ts";
-import { failedBehindMark, GroupSender, StaleGroup, type GroupFailure } from "./group-sender.ts";
+import { failedBehindMark, GroupSender, staleMarkOf, type GroupFailure } from "./group-sender.ts";
 import { NodePool } from "./node-pool.ts";
 import type { ClusterNode } from "./slot-map.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -166,6 +167,10 @@ export class ClusterLane implements LaneDestination {
     return bytes;
   }
 
+  async follow(history: LaneHistory): Promise<void> {
+    if (this.#repairs.hasPending && this.#position !== null) await this.#repairs.follow([history], this.#position);
+  }
+
   async confirm(): Promise<void> {
     await this.#watermarks.confirm(this.#sender);
     const target = this.#position;
@@ -255,6 +260,11 @@ export class ClusterLane implements LaneDestination {
 
   /** What of the group its slots do not hold yet. */
   async #plan({ slices, target }: ChangeGroup): Promise<GroupBook> {
+    if (this.#repairs.hasPending)
+      await this.#repairs.follow(
+        slices.map(({ batch }) => batch),
+        target,
+      );
     const groups = new GroupBook(this.#options, this.#marks);
     const around: OpenUnit[] | null = this.#repairs.hasPending ? [] : null;
     for (const { slice, batch } of slices) {
@@ -338,8 +348,7 @@ export class ClusterLane implements LaneDestination {
     try {
       return await this.#sender.send(groups);
     } catch (cause) {
-      if (!(cause instanceof StaleGroup)) throw cause;
-      throw new StaleMark(`${this.name}, slot ${cause.group.slot}`, cause.group.expected, cause.found);
+      throw staleMarkOf(this.name, cause);
     }
   }
 }

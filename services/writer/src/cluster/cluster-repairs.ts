@@ -1,6 +1,7 @@
+import { createHash } from "node:crypto";
 import { encodeCommand, keySlot, type Reply } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
-import { formatMark, repairedKey, type FailedCommands, type Position } from "@sluice/wire";
+import { formatMark, markBeside, repairedKey, type FailedCommands, type Position } from "@sluice/wire";
 import { refusedRepair } from "../apply/standalone-repairs.ts";
 import { quotable, verdictOf } from "../apply/verdict.ts";
 import type { UnjudgedSpan } from "../lane-destination.ts";
@@ -9,14 +10,14 @@ import { imageCommands, joinedCommand } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
 import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
-import { RepairBook, repairedField, repairedValue } from "../repair/repair-book.ts";
+import { RepairBook, repairedField, repairedValue, type LaneHistory } from "../repair/repair-book.ts";
 import type { KeyImage, SourceImages } from "../repair/source-keys.ts";
 import type { UnitRun } from "../repair/unit-runs.ts";
 import { plainCommand, SlotGroup, type GroupCommand } from "./apply-script.ts";
 import { slotMark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { GroupBook } from "./group-book.ts";
 import { groupCommand, type SlotPlanner, type SlotUnit } from "./group-plan.ts";
-import { failedBehindMark, type GroupFailure, type GroupSender } from "./group-sender.ts";
+import { failedBehindMark, staleMarkOf, type GroupFailure, type GroupSender } from "./group-sender.ts";
 import type { NodePool } from "./node-pool.ts";
 
 /** The lane that repairs are made for. */
@@ -62,10 +63,10 @@ export class ClusterRepairs {
     return this.#book.size > 0;
   }
 
-  /** Everything that was repaired is void: a copy begins. `group`: with which it claims a slot. */
+  /** What was repaired in a slot is void: a copy of it begins. `group`: with which it claims the slot. */
   forget(group: SlotGroup): void {
-    this.#book.clear();
     if (!this.#hashed.delete(group.slot)) return;
+    this.#book.removeWhere((place) => slotOf(place) === group.slot);
     group.add(groupCommand(encodeCommand(["DEL", this.#hash(group.slot)])));
     group.addKey(Buffer.from(this.#hash(group.slot)));
   }
@@ -101,6 +102,15 @@ export class ClusterRepairs {
     for (const slot of open.keys()) await this.#settled(slot);
   }
 
+  /**
+   * The lane goes on in these histories, each from `previous` on: keys that were read in another one beyond that are read again,
+   * before anything is applied to them or passed over.
+   */
+  async follow(histories: readonly LaneHistory[], target: Position): Promise<void> {
+    const lost = histories.flatMap((history) => this.#book.ofOthers(history));
+    if (lost.length > 0 && !(await this.#repairKeys(new Set(lost), target))) this.#book.clear();
+  }
+
   /** Adds the units to the groups; one whose effect is in its slot already only moves the slot's mark. */
   async addAround(units: readonly OpenUnit[], groups: GroupBook, target: Position): Promise<void> {
     const placed = units.map(({ unit, end }) => ({ end, places: unit.keys.map((key) => placeOf(0, key)) }));
@@ -117,14 +127,16 @@ export class ClusterRepairs {
   async tidy(offset: number): Promise<void> {
     const passed = this.#book.passed(offset);
     if (passed.length === 0) return;
-    const groups = [...bySlot(passed, (place) => place)].map(([slot, places]) => {
-      const group = this.#beside(slot);
-      group.add(groupCommand(encodeCommand(["HDEL", this.#hash(slot), ...places.map(repairedField)])));
-      group.addKey(Buffer.from(this.#hash(slot)));
-      return group;
+    await this.#remove(passed);
+  }
+
+  async #remove(places: readonly Place[]): Promise<void> {
+    const groups = [...bySlot(places, (place) => place)].map(([slot, some]) => {
+      const hash = this.#hash(slot);
+      return this.#beside(slot, [encodeCommand(["HDEL", hash, ...some.map(repairedField)])], [Buffer.from(hash)]);
     });
     await this.#send(groups);
-    this.#book.remove(passed);
+    this.#book.remove(places);
   }
 
   /**
@@ -156,16 +168,24 @@ export class ClusterRepairs {
     if (noted !== undefined) {
       const error = quotable(noted.error);
       if (verdictOf(noted.error) === "halt" && !repair.isLifted) throw new Halt("DST-007", `${what}: ${error}`);
-      if (repair.policy === "repair") return this.#repairKeys(this.#taintedBy(commands, noted, what), this.#standing(slot));
+      if (repair.policy === "repair") {
+        await this.#repairKeys(this.#taintedBy(commands, noted, what), this.#standing(slot));
+        return;
+      }
       if (repair.policy === "halt") throw new Halt("DST-004", `${what}: ${error}`);
       return repair.skipped(known?.count ?? 0, noted.error);
     }
     const verdict = new LostVerdict();
     for (const command of commands) verdict.add(commandOf(Buffer.concat(plainCommand(command)), 0));
-    if (repair.policy === "repair" && (repair.isLifted || isAround))
-      return this.#repairKeys(verdict.places, this.#standing(slot));
+    if (repair.policy === "repair" && (repair.isLifted || isAround)) {
+      await this.#repairKeys(verdict.places, this.#standing(slot));
+      return;
+    }
     const { failed, unknown } = verdict.judge(await this.#ask(slot, verdict));
-    if (repair.policy === "repair") return this.#repairKeys(new Set([...failed, ...unknown]), this.#standing(slot));
+    if (repair.policy === "repair") {
+      await this.#repairKeys(new Set([...failed, ...unknown]), this.#standing(slot));
+      return;
+    }
     if (unknown.size > 0) repair.unjudged(verdict.commands, `${unknown.size} keys do not tell whether commands on them failed`);
     if (failed.size === 0) return;
     if (repair.policy === "halt") throw new Halt("DST-004", what);
@@ -187,56 +207,91 @@ export class ClusterRepairs {
     return tainted;
   }
 
-  async #repairKeys(places: ReadonlySet<Place>, { epoch, offset }: Position): Promise<void> {
+  /** False where some were left to a copy. */
+  async #repairKeys(places: ReadonlySet<Place>, { epoch, offset }: Position): Promise<boolean> {
+    let left = places.size;
     for await (const images of this.#lane.repair.read(places, epoch, offset)) {
       await this.#write(images, epoch);
       this.#book.set(
         images.images.map(({ place }) => place),
         images.offset,
+        images.replid,
       );
       this.#lane.repair.repaired(images);
+      left -= images.images.length;
     }
+    return left === 0;
   }
 
-  /** By transactions: values may be larger than a script should take, and a key that is refused must not pass for repaired. */
-  async #write({ offset, images }: SourceImages, epoch: number): Promise<void> {
+  /** By transactions: values may be larger than a script should take. A key that is refused must not pass for repaired. */
+  async #write({ offset, replid, images }: SourceImages, epoch: number): Promise<void> {
     const { version, shift, names } = this.#lane;
+    /** Per command of a group the key that it repairs. */
+    const placesOf = new Map<SlotGroup, Place[]>();
     const groups = [...bySlot(images, ({ place }) => place)].map(([slot, some]) => {
-      const group = this.#beside(slot);
+      const commands = some.flatMap((image: KeyImage) =>
+        imageCommands(image, { version, shift }).map((command) => ({ place: image.place, command })),
+      );
+      const value = repairedValue(epoch, offset, replid);
+      const fields = some.flatMap(({ place }) => [repairedField(place), value]);
+      const note = encodeCommand(["HMSET", this.#hash(slot), ...fields]);
+      const group = this.#beside(slot, [...commands.map(({ command }) => joinedCommand(command)), note]);
       group.isDelicate = true;
-      const commands = some.flatMap((image: KeyImage) => imageCommands(image, { version, shift }));
-      for (const command of commands) group.add(groupCommand(joinedCommand(command)));
-      const fields = some.flatMap(({ place }) => [repairedField(place), repairedValue(epoch, offset)]);
-      group.add(groupCommand(encodeCommand(["HMSET", this.#hash(slot), ...fields])));
+      placesOf.set(
+        group,
+        commands.map(({ place }) => place),
+      );
       return group;
     });
     for (const { slot } of groups) this.#hashed.add(slot);
-    const [refused] = await this.#lane.sender.send(groups);
-    if (refused !== undefined) throw refusedRepair(names.group, refused.failed.error);
+    const failures = await this.#sendBeside(groups);
+    const [first] = failures;
+    if (first === undefined) return;
+    await this.#remove(
+      failures.flatMap(({ group, failed }) => failed.indexes.flatMap((at) => placesOf.get(group)?.[at] ?? [])),
+    );
+    throw refusedRepair(names.group, first.failed.error);
   }
 
   /** The slot's mark says from here on that everything up to it is known to be in order. */
   async #settled(slot: number): Promise<void> {
     const { marks } = this.#lane;
     const position = this.#standing(slot);
-    const group = this.#beside(slot);
-    group.next = formatMark(position);
-    if (group.next === group.expected) return;
-    await this.#send([group]);
-    marks.moved(slot, group.next, position);
+    const text = marks.textOf(slot);
+    const next = formatMark(position);
+    if (next !== text) await this.#send([new SlotGroup(slot, slotMark(this.#lane.names, slot), text, next)]);
   }
 
   async #send(groups: readonly SlotGroup[]): Promise<void> {
-    const [failure] = await this.#lane.sender.send(groups);
+    const [failure] = await this.#sendBeside(groups);
     if (failure !== undefined)
       throw new Halt("DST-002", `${this.#lane.names.group} refuses: ${quotable(failure.failed.error)}`);
   }
 
-  /** A group that leaves the slot's mark as it is. */
-  #beside(slot: number): SlotGroup {
-    const { marks, names } = this.#lane;
-    const mark = marks.textOf(slot);
-    return new SlotGroup(slot, slotMark(names, slot), mark, mark ?? "");
+  /** Sends groups that leave their slots where they stand. */
+  async #sendBeside(groups: readonly SlotGroup[]): Promise<GroupFailure[]> {
+    const { sender, marks, names } = this.#lane;
+    const failures = await sender.send(groups).catch((cause: unknown) => {
+      throw staleMarkOf(names.group, cause);
+    });
+    for (const { slot, next } of groups) marks.moved(slot, next, this.#standing(slot));
+    for (const { group, mark } of failures) marks.moved(group.slot, mark, this.#standing(group.slot));
+    return failures;
+  }
+
+  /**
+   * A group that leaves the slot where it stands. Its mark gets another text all the same, by what is written and over what: a
+   * former writer that was suspended with a repair of its own, of an older value, finds another mark than it expects.
+   */
+  #beside(slot: number, commands: readonly Buffer[], keys: readonly Buffer[] = []): SlotGroup {
+    const mark = this.#lane.marks.textOf(slot) ?? "";
+    const digest = createHash("sha256").update(mark);
+    for (const command of commands) digest.update(command);
+    const next = markBeside(mark, digest.digest("hex").slice(0, 8));
+    const group = new SlotGroup(slot, slotMark(this.#lane.names, slot), mark, next);
+    for (const command of commands) group.add(groupCommand(command));
+    for (const key of keys) group.addKey(key);
+    return group;
   }
 
   #hash(slot: number): string {
@@ -267,10 +322,14 @@ export class ClusterRepairs {
   }
 }
 
+function slotOf(place: Place): number {
+  return keySlot(keyOfPlace(place).key);
+}
+
 function bySlot<T>(items: readonly T[], place: (item: T) => Place): Map<number, T[]> {
   const slots = new Map<number, T[]>();
   for (const item of items) {
-    const slot = keySlot(keyOfPlace(place(item)).key);
+    const slot = slotOf(place(item));
     slots.set(slot, [...(slots.get(slot) ?? []), item]);
   }
   return slots;

@@ -1,7 +1,7 @@
 import { decodeReply, ReplyError, ReplyType, type ReplyFramer } from "@sluice/redis";
 import { Halt, Retryable, type Clock } from "@sluice/runtime";
 import { Request } from "../apply/request.ts";
-import { destinationFault } from "../apply/standalone-destination.ts";
+import { destinationFault, StaleMark } from "../apply/standalone-destination.ts";
 import { parseMark, type FailedCommands, type SlotSet } from "@sluice/wire";
 import { quotable, verdictOf } from "../apply/verdict.ts";
 import { WatchedTransaction, type CommandError } from "../apply/watched-transaction.ts";
@@ -280,6 +280,13 @@ function readAnswer({ buffer, start, end, type }: ReplyFramer): Answer {
   if (failed !== undefined)
     return { kind: "applied", failure: { mark: first ?? "", failed: { ...failed, error: second ?? "" } } };
   return { kind: "error", error: `an answer that is none of the script's: ${String(reply).slice(0, 80)}` };
+}
+
+/** What a failed `send` is to the lane: a group that was stale as `StaleMark`, anything else as it is. */
+export function staleMarkOf(name: string, cause: unknown): unknown {
+  if (!(cause instanceof StaleGroup)) return cause;
+  const { group, found } = cause;
+  return new StaleMark(`${name}, slot ${group.slot}`, group.expected, found);
 }
 
 /** What a failure is where no policy covers it. */

@@ -158,6 +158,8 @@ test("case 17: with repair the key comes from the source, whose offset it has", 
   while (Number(/master_repl_offset:(\d+)/.exec(await source.info("replication"))?.[1]) < 200) await source.incr("else");
   await waitUntil("it is repaired", async () => (await record())?.repairedKeys === 1, { timeoutMs: 20_000 });
   expect(await client.get("list")).toBe("42");
+  // The history that the key was read in.
+  lane.replid = replid;
   await lane.changes(130, { end: 140, commands: ["INCR list"] }, { end: 10_000, commands: ["INCR list"] });
   await reaches(10_000);
   // The first of them is in what was read from the source, the other is not.

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Endpoint } from "@sluice/redis";
+import { keySlot, type Endpoint } from "@sluice/redis";
 import { Halt, type Logger } from "@sluice/runtime";
 import type { Pipeline } from "@sluice/wire";
 import { quotable } from "../apply/verdict.ts";
@@ -19,6 +19,8 @@ export interface KeyRepairOptions {
   /** What ingest says of the shard's history; null where it has said nothing yet. */
   readonly history: () => Promise<ShardHistory | null>;
   readonly isLifted: boolean;
+  /** The source is a cluster, which takes a transaction only on keys of one slot. */
+  readonly isBySlot: boolean;
   /** Told when keys are known to differ, and when they have been repaired: in between an attempt may fail, and the lane begin anew. */
   readonly differing: (isSo: boolean) => void;
   readonly log: Logger;
@@ -47,21 +49,21 @@ export class KeyRepair {
   }
 
   /**
-   * The keys as they are at the source, some at a time, those of a time at one offset at or beyond `atLeast`. Ends early when the
+   * The keys as they are at the source, some at a time, those of a time at one offset at or beyond `atLeast`; from a cluster those
+   * of one slot. Ends early when the
    * shard is in a later epoch already: a copy is on its way, which replaces them all. Throws `Retryable`, `Halt`; see
    * `readSourceKeys`.
    */
   async *read(places: ReadonlySet<Place>, epoch: number, atLeast: number): AsyncGenerator<SourceImages> {
     const { source, shard, history, signal, log } = this.#options;
-    const all = [...places];
-    for (let at = 0; at < all.length; at += KEYS_AT_ONCE) {
+    for (const some of slicesOf(places, this.#options.isBySlot)) {
       const known = await history();
       if (known !== null && known.epoch > epoch) {
         log.warn({ epoch: known.epoch }, "keys that differ are left to the copy of a new epoch");
         return;
       }
       const own = known ?? { epoch, replid: "", storedOffset: 0 };
-      yield await readSourceKeys(await source(), shard, all.slice(at, at + KEYS_AT_ONCE), atLeast, own, signal);
+      yield await readSourceKeys(await source(), shard, some, atLeast, own, signal);
     }
   }
 
@@ -95,4 +97,18 @@ export class KeyRepair {
   unknownKeys(what: string): Halt {
     return new Halt("DST-014", `${what}, and its keys are not known, so that they can't be taken from the source`);
   }
+}
+
+function slicesOf(places: ReadonlySet<Place>, isBySlot: boolean): Place[][] {
+  const groups = new Map<number, Place[]>();
+  for (const place of places) {
+    const slot = isBySlot ? keySlot(keyOfPlace(place).key) : 0;
+    const group = groups.get(slot);
+    if (group === undefined) groups.set(slot, [place]);
+    else group.push(place);
+  }
+  const slices: Place[][] = [];
+  for (const group of groups.values())
+    for (let at = 0; at < group.length; at += KEYS_AT_ONCE) slices.push(group.slice(at, at + KEYS_AT_ONCE));
+  return slices;
 }

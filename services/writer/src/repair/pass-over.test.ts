@@ -78,7 +78,7 @@ describe("the book", () => {
   test("takes what its hash says of its own epoch, and nothing else", () => {
     const book = new RepairBook();
     const field = (place: string): Buffer => repairedField(place);
-    const value = (epoch: number, offset: number): Buffer => Buffer.from(repairedValue(epoch, offset));
+    const value = (epoch: number, offset: number): Buffer => Buffer.from(repairedValue(epoch, offset, "r1"));
     book.take([field("0:k\xff"), value(3, 100), field("0:old"), value(2, 100), field("1:x"), Buffer.from("garbage")], 3);
     book.take(null, 3);
     expect(book.size).toBe(1);
@@ -89,5 +89,16 @@ describe("the book", () => {
       [],
       ["0:k\xff"],
     ]);
+  });
+
+  test("tells entries that another history may not hold: of no known one, too", () => {
+    const book = new RepairBook();
+    book.take([repairedField("0:old"), Buffer.from("3|100"), repairedField("0:a"), Buffer.from("3|100|r1")], 3);
+    book.set(["0:b"], 90, "r2");
+    expect(book.ofOthers({ replid: "r1", previous: 80 })).toEqual(["0:old", "0:b"]);
+    expect(book.ofOthers({ replid: "r2", previous: 99 })).toEqual(["0:old", "0:a"]);
+    expect(book.ofOthers({ replid: "r2", previous: 100 })).toEqual([]);
+    book.removeWhere((place) => place !== "0:b");
+    expect([book.size, book.covers("0:b", 90)]).toEqual([1, true]);
   });
 });

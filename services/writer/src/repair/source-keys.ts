@@ -32,6 +32,8 @@ export interface KeyImage {
 export interface SourceImages {
   /** The source's offset at which all of them are so. */
   readonly offset: number;
+  /** Replication id of the server that was asked; the offset is one of its history. */
+  readonly replid: string;
   readonly images: readonly KeyImage[];
 }
 
@@ -110,7 +112,7 @@ async function readAt(
   const images = places.map((place, index) =>
     imageOf(place, replies[at[index] as number], replies[(at[index] as number) + 1], nowMs),
   );
-  return { offset, images };
+  return { offset, replid: replidOf(fields, server.get("run_id")) ?? "", images };
 }
 
 /** What is asked inside the transaction, and where the answers of each place begin. TIME comes first, INFO last. */
@@ -142,12 +144,17 @@ export function offsetIn(
     return `it is a ${printable((fields.get("role") ?? "server without a role").slice(0, 20))}`;
   const offset = Number(fields.get("master_repl_offset"));
   if (!Number.isSafeInteger(offset)) return "it tells no offset";
-  const replid = fields.get("master_replid") ?? runId;
+  const replid = replidOf(fields, runId);
   if (replid === history.replid) return offset;
   const shared = Number(fields.get("second_repl_offset") ?? -1);
   // A promoted replica goes on from the history before: offsets below `second_repl_offset` are in both.
   if (fields.get("master_replid2") === history.replid && shared > history.storedOffset) return offset;
   return "its replication history is another than the lane's";
+}
+
+/** A server before 4.0 has its run for a history. */
+function replidOf(fields: ReadonlyMap<string, string>, runId: string | undefined): string | undefined {
+  return fields.get("master_replid") ?? runId;
 }
 
 function imageOf(place: Place, dump: Reply | undefined, expiry: Reply | undefined, nowMs: number): KeyImage {

@@ -110,6 +110,7 @@ export class SourceLane<S extends SourceServer> implements AsyncDisposable {
       source: async () => ({ host: "127.0.0.1", port: this.server.port }),
       history: async () => ({ epoch: 1, replid: this.replid, storedOffset: this.#offset }),
       isLifted: false,
+      isBySlot: false,
       differing: () => undefined,
       log,
       signal: new AbortController().signal,

@@ -1,0 +1,180 @@
+import { once } from "node:events";
+import { infoFields, keySlot, slotTag } from "@sluice/redis";
+import type { Clock } from "@sluice/runtime";
+import { RedisCluster, RedisServer } from "@sluice/testkit";
+import { repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { ReplyTamperer, type Tamper } from "../apply/reply-tamperer.sample.ts";
+import { placeOf } from "../repair/commands-of.ts";
+import type { KeyRepair } from "../repair/key-repair.ts";
+import { SourceLane } from "../repair/source-lane.sample.ts";
+import { ClusterLane } from "./cluster-lane.ts";
+
+const signal = new AbortController().signal;
+/** A few slots on each of the two nodes. */
+const SLOTS = SlotSet.parse("0-4,16379-16383");
+const [HERE, NEXT, THERE] = [0, 1, 16_383].map((slot) => slotTag(slot)) as [string, string, string];
+const clock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => 0,
+  sleep: async () => new Promise((resolve) => setImmediate(resolve)),
+};
+const [LIST, NUMBER] = [`{${HERE}}list`, `{${HERE}}n`];
+
+let cluster: RedisCluster;
+let source: SourceLane<RedisServer>;
+let tamperers: ReplyTamperer[];
+
+beforeAll(async () => {
+  [cluster, source] = await Promise.all([RedisCluster.start({ primaries: 2 }), SourceLane.start(RedisServer)]);
+  tamperers = await Promise.all(cluster.nodes.map(async ({ port }) => ReplyTamperer.start(port)));
+  for (const each of tamperers)
+    for (const other of tamperers) for (const [real, ours] of other.ports) each.ports.set(real, ours);
+});
+
+afterAll(async () => {
+  for (const each of tamperers) await each[Symbol.asyncDispose]();
+  await Promise.all([cluster[Symbol.asyncDispose](), source[Symbol.asyncDispose]()]);
+});
+
+beforeEach(async () => {
+  tamperWith(() => null);
+  await source.server.client().flushall();
+  await source.write("SET start 1");
+  source.group();
+  for (const node of cluster.nodes) await node.client().flushall();
+});
+
+function tamperWith(tamper: Tamper): void {
+  for (const each of tamperers) each.tamper = tamper;
+}
+
+async function open(repair: KeyRepair): Promise<ClusterLane> {
+  const seeds = tamperers.map(({ port }) => ({ name: `127.0.0.1:${port}`, host: "127.0.0.1", port }));
+  const names = { pipeline: "p", group: "main", shard: "s0", lane: 0, label: "main.s0.0" };
+  const endpoint = { host: "127.0.0.1", port: tamperers[0]?.port ?? 0 };
+  return ClusterLane.open({ ...names, endpoint, seeds, slots: SLOTS, shift: (ms) => ms, repair, clock, signal });
+}
+
+async function goLive(lane: ClusterLane, at: Position): Promise<void> {
+  await lane.claim({ ...at, phase: "snap", offset: 0 });
+  await lane.goLive(at);
+}
+
+const nodeOf = async (key: string) => (await cluster.primaryOf(keySlot(Buffer.from(key)))).client();
+const markKey = (key: string): string => slotMarkKey(slotTag(keySlot(Buffer.from(key))), "p", "main");
+const ours = async (): Promise<string[]> => (await nodeOf(LIST)).lrange(LIST, 0, -1);
+const theirs = async (): Promise<string[]> => source.server.client().lrange(LIST, 0, -1);
+const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
+  done.then(
+    () => null,
+    (cause: unknown) => cause,
+  );
+
+/** The list is repaired at an offset that holds `lines` already, which are not applied yet. */
+async function repairAhead(lane: ClusterLane, ...lines: readonly (readonly string[])[]): Promise<void> {
+  await (await nodeOf(LIST)).set(LIST, "planted");
+  await source.write(`RPUSH ${LIST} a`);
+  for (const unit of lines) await source.write(...unit);
+  await lane.applyChanges(source.group(1));
+  expect(await (await nodeOf(LIST)).hkeys(repairedKey(markKey(LIST)))).toEqual([`0:${LIST}`]);
+}
+
+// Mutation: cluster-repairs.ts, `forget`: the book is cleared first, whatever slot it is (b and c twice).
+test("applied-once: a copy of some slots of the lane leaves alone what was repaired in the others", async () => {
+  const start = source.position;
+  const first = await open(source.repair("repair").repair);
+  await goLive(first, start);
+  await repairAhead(first, [`RPUSH ${LIST} b`], [`RPUSH ${LIST} c`]);
+  first.close();
+  await (await nodeOf(`{${THERE}}`)).del(markKey(`{${THERE}}`));
+  const next = await open(source.repair("repair").repair);
+  expect(next.position).toMatchObject({ phase: "snap", epoch: 1 });
+  await goLive(next, start);
+  await next.applyChanges(source.group());
+  expect(await ours()).toEqual(await theirs());
+  next.close();
+});
+
+// Mutation: cluster-repairs.ts, `#beside`: the mark keeps its text (the repair of the writer that slept is taken).
+test("one-writer-per-lane: a repair that was suspended is refused once another writer has repaired the same slot", async () => {
+  const [asleep, reached] = [new AbortController(), new AbortController()];
+  let isGated = false;
+  const endpoint = { host: "127.0.0.1", port: source.server.port };
+  const gated = async () => {
+    if (isGated) {
+      reached.abort();
+      await once(asleep.signal, "abort");
+    }
+    return endpoint;
+  };
+  const former = await open(source.repair("repair", { source: gated }).repair);
+  await goLive(former, source.position);
+  await repairAhead(former, [`RPUSH ${LIST} b`, `INCR ${NUMBER}`]);
+  const group = source.group();
+  isGated = true;
+  const late = faultOf(former.applyChanges(group));
+  if (!reached.signal.aborted) await once(reached.signal, "abort");
+  const next = await open(source.repair("repair").repair);
+  // It gets no further than its repair.
+  tamperWith(({ args }) => (args[0] === "EVALSHA" ? "-NOPERM no" : null));
+  expect(await faultOf(next.applyChanges(group))).toMatchObject({ code: "DST-002" });
+  tamperWith(() => null);
+  await source.write(`RPUSH ${LIST} c`);
+  asleep.abort();
+  expect(await late).toMatchObject({ name: "Retryable", code: "DST-008" });
+  former.close();
+  next.close();
+  const last = await open(source.repair("repair").repair);
+  await last.applyChanges(group);
+  await last.applyChanges(source.group());
+  expect([await ours(), await (await nodeOf(NUMBER)).get(NUMBER)]).toEqual([await theirs(), "1"]);
+  last.close();
+});
+
+// Mutation: cluster-repairs.ts, `#write`: entries of refused keys are not removed (nothing is ever applied to the list again).
+test("loud: a key that a node refuses inside the transaction is not taken for repaired", async () => {
+  const lane = await open(source.repair("repair").repair);
+  await goLive(lane, source.position);
+  await (await nodeOf(LIST)).set(LIST, "planted");
+  await source.write(`RPUSH ${LIST} a`);
+  const group = source.group();
+  tamperWith(({ args }) => (args[0] === "RESTORE" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null));
+  expect(await faultOf(lane.applyChanges(group))).toMatchObject({ name: "Halt", code: "DST-014" });
+  lane.close();
+  tamperWith(() => null);
+  expect(await (await nodeOf(LIST)).exists(repairedKey(markKey(LIST)))).toBe(0);
+});
+
+// Mutation: cluster-repairs.ts, `follow`: nothing is read again (the list keeps what the source lost).
+test("a key that was read in a history which the source lost is read again where another one goes on", async () => {
+  const lane = await open(source.repair("repair").repair);
+  await goLive(lane, source.position);
+  await repairAhead(lane, [`RPUSH ${LIST} b`]);
+  lane.close();
+  const node = await nodeOf(LIST);
+  await node.rpush(LIST, "lost");
+  await node.hset(repairedKey(markKey(LIST)), `0:${LIST}`, `1|${source.offset + 1_000_000}|former`);
+  const next = await open(source.repair("repair").repair);
+  await next.applyChanges(source.group());
+  expect(await ours()).toEqual(await theirs());
+  next.close();
+});
+
+// Mutation: key-repair.ts, `slicesOf`: `isBySlot` is ignored (EXECABORT: CROSSSLOT).
+test("keys of several slots are read from a cluster slot by slot", async () => {
+  const keys = [`{${HERE}}a`, `{${NEXT}}b`, `{${HERE}}c`];
+  const node = await nodeOf(keys[0] as string);
+  for (const key of keys) await node.set(key, key);
+  const fields = infoFields(await node.info("replication"));
+  const server = await cluster.primaryOf(0);
+  const { repair } = source.repair("repair", {
+    isBySlot: true,
+    source: async () => ({ host: "127.0.0.1", port: server.port }),
+    history: async () => ({ epoch: 1, replid: fields.get("master_replid") ?? "", storedOffset: 0 }),
+  });
+  const read: string[][] = [];
+  for await (const { images } of repair.read(new Set(keys.map((key) => placeOf(0, Buffer.from(key)))), 1, 0))
+    read.push(images.map(({ place, value }) => (value === null ? "" : place)));
+  expect(read).toEqual([[`0:${keys[0]}`, `0:${keys[2]}`], [`0:${keys[1]}`]]);
+});
