@@ -2,7 +2,7 @@ import { Bus, type Leases } from "@sluice/bus";
 import { encodeCommand, slotTag } from "@sluice/redis";
 import { silentLog, systemClock } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey, snapSubject, topologyRecord } from "@sluice/wire";
+import { BatchKind, ChangeFlag, ChangeRows, laneMarkKey, laneRecord, parseMark, recordKey, topologyRecord } from "@sluice/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LaneWriter, type LaneWriterOptions } from "./lane-writer.ts";
 import { ScriptedLane, type Unit } from "./scripted-lane.sample.ts";
@@ -16,12 +16,10 @@ function leasesUntil(lost: AbortSignal): Leases {
 
 const leases = leasesUntil(new AbortController().signal);
 const slots = "0-16383";
-
 let nats: NatsServer;
 let redis: RedisServer;
 let bus: Bus;
 let count = 0;
-
 beforeAll(async () => {
   [nats, redis] = await Promise.all([NatsServer.start(), RedisServer.start()]);
   bus = await Bus.connect({ url: nats.url, name: "test", log });
@@ -31,7 +29,6 @@ afterAll(async () => {
   await bus.close();
   await Promise.all([nats[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]);
 });
-
 const unit = (end: number, ...commands: readonly string[]): Unit => ({ end, commands });
 
 /** A lane with an empty destination. */
@@ -169,8 +166,7 @@ test("converges: what remains of an earlier epoch's copy, without its begin, is 
   await lane.fence(1, 1, 100);
   await lane.copied(0, { "0:a": "1" });
   await lane.copied(1, { "0:b": "1" });
-  const stream = bus.stream(lane.pipeline);
-  const snap = snapSubject(lane.pipeline, 1, "s0", 0);
+  const [stream, snap] = [bus.stream(lane.pipeline), `sluice.${lane.pipeline}.snap.1.s0.0`];
   await lane.fence(2, 2, 50);
   expect(await stream.trim(snap, (await stream.tail(snap))!.sequence)).toBe(1);
   await lane.copied(0, { "0:c": "2" });
