@@ -43,6 +43,12 @@ describe("a lost verdict", () => {
     ["what fails by other things than a type", ["LSET k 0 v"], [], "unknown"],
     ["what fails by a type and other things", ["LSET k 0 v", "RPUSH k 1"], ["list"], "unknown"],
     ["a SET that reads", ["SET k v GET"], [], "unknown"],
+    ["what another key was renamed to", ["RPUSH k 1", "RENAME j k"], ["string"], "unknown"],
+    ["what was emptied, and then set where nothing stood", ["LPOP k", "SETNX k v"], ["string"], "unknown"],
+    ["what a whole database went away with", ["RPUSH k 1", "FLUSHALL"], ["string"], "unknown"],
+    ["two types without an end to the first", ["LPUSH k 1", "SADD k 1"], ["set"], "unknown"],
+    ["a stream that was added to twice", ["XADD k 5-3 a b", "XADD k 6-0 a b"], ["stream", "last-generated-id,6-0"], "unknown"],
+    ["a counter that took two different steps", ["INCRBY k 10", "INCR k"], ["string", "17"], "unknown"],
   ])("%s", (_name, lines, answers, expected) => {
     const { failed, unknown, questions } = judge(lines, ...answers);
     const of = failed.includes("0:k") ? "failed" : unknown.includes("0:k") ? "unknown" : "well";

@@ -5,8 +5,10 @@ const idsOf = (names: string): ReadonlySet<number> => new Set(names.split(" ").m
 
 /** What stands in these keys afterwards, whatever stood there before: nothing earlier matters. They don't fail. */
 const RESETS = idsOf("SETEX PSETEX DEL UNLINK MSET");
+/** Don't fail by what a key holds; put down a string where nothing stood. */
+const IF_ABSENT = idsOf("SETNX MSETNX");
 /** Don't fail by what a key holds, and leave it otherwise as it was. */
-const HARMLESS = idsOf("SETNX MSETNX PERSIST EXPIRE PEXPIRE EXPIREAT PEXPIREAT TOUCH PUBLISH SPUBLISH");
+const HARMLESS = idsOf("PERSIST EXPIRE PEXPIRE EXPIREAT PEXPIREAT TOUCH PUBLISH SPUBLISH");
 const COUNTERS = idsOf("INCR DECR INCRBY DECRBY");
 const SET = commandTable.idOf("SET");
 const HINCRBY = commandTable.idOf("HINCRBY");
@@ -72,7 +74,16 @@ export class LostVerdict {
     const { id, places } = command;
     this.#commands++;
     for (const place of places ?? []) this.places.add(place);
-    if (places === null || places.length === 0 || HARMLESS.has(id)) return;
+    if (HARMLESS.has(id)) return;
+    if (places === null || places.length === 0) {
+      // A whole database may have gone, or come.
+      for (const expected of this.#expected.values()) expected.isUnknown = true;
+      return;
+    }
+    if (IF_ABSENT.has(id)) {
+      for (const place of places) if (this.#expected.has(place)) this.#of(place).isUnknown = true;
+      return;
+    }
     if (RESETS.has(id) || (id === SET && !hasOption(command, "GET"))) {
       for (const place of places) this.#expected.delete(place);
       return;
@@ -81,11 +92,15 @@ export class LostVerdict {
     const type = TYPES.find(([, ids]) => ids.has(id))?.[0];
     if (places.length > 1 || place === undefined) for (const each of places) this.#of(each).isUnknown = true;
     else if (type !== undefined) this.#typed(place, type);
-    else if (COUNTERS.has(id)) this.#typed(place, "string").added = addedBy(command);
+    else if (COUNTERS.has(id)) count(this.#typed(place, "string"), addedBy(command));
     else if (id === HINCRBY) {
       this.#typed(place, "hash").fields.set(command.argument(2).toString("latin1"), numberIn(command.argument(3)) ?? 0n);
-    } else if (id === XADD) this.#typed(place, "stream").streamId = streamIdIn(command);
-    else this.#of(place).isUnknown = true;
+    } else if (id === XADD) {
+      const expected = this.#typed(place, "stream");
+      // Of two only the last can be seen.
+      if (expected.streamId !== null) expected.isUnknown = true;
+      expected.streamId = streamIdIn(command);
+    } else this.#of(place).isUnknown = true;
   }
 
   /** What to ask the destination, in the order in which `judge` wants the answers. */
@@ -122,6 +137,8 @@ export class LostVerdict {
   #typed(place: Place, type: string): Expected {
     const expected = this.#of(place);
     if (expected.added !== null || expected.fields.size > 0 || expected.streamId !== null) expected.isLast = false;
+    // Without anything in between that ends all doubts, one of the two failed, or the key was emptied.
+    if (expected.type !== null && expected.type !== type) expected.isUnknown = true;
     expected.type = type;
     return expected;
   }
@@ -130,13 +147,15 @@ export class LostVerdict {
 /** Asks the questions on a connection; an error reply is an answer. Throws `ConnectionLost`. */
 export async function askQuestions(connection: Connection, questions: readonly Question[]): Promise<(string | Error)[]> {
   let selected = 0;
+  const selections: Promise<unknown>[] = [];
   const answers: Promise<string | Error>[] = [];
   for (const { db, command } of questions) {
-    if (db !== selected) await connection.call(["SELECT", db]);
+    if (db !== selected) selections.push(connection.call(["SELECT", db]));
     selected = db;
     answers.push(connection.call(command).then(textOf, errorOf));
   }
-  return Promise.all(answers);
+  const [found] = await Promise.all([Promise.all(answers), Promise.all(selections)]);
+  return found;
 }
 
 /** A reply as text; of an array its elements, with commas. */
@@ -162,8 +181,8 @@ function judgeKey(expected: Expected, answers: readonly (string | Error)[]): "we
   const [found, ...rest] = answers;
   if (type !== null && found !== type) {
     if (typeof found !== "string") return "unknown";
-    if (found !== "none") return "failed";
-    return isUnknown ? "unknown" : "well";
+    if (isUnknown) return "unknown";
+    return found === "none" ? "well" : "failed";
   }
   if (isUnknown) return "unknown";
   const doubt = isLast ? "failed" : "unknown";
@@ -180,6 +199,12 @@ function judgeKey(expected: Expected, answers: readonly (string | Error)[]): "we
   const stream = rest[steps.length];
   if (typeof stream !== "string") return "unknown";
   return /last-generated-id,(\d+-\d+)/.exec(stream)?.[1] === streamId ? "well" : "unknown";
+}
+
+/** The last step alone is looked at; another one before it had another room to grow. */
+function count(expected: Expected, step: bigint): void {
+  if (expected.added !== null && expected.added !== step) expected.isUnknown = true;
+  expected.added = step;
 }
 
 function addedBy({ id, argument, argc }: PlacedCommand): bigint {
