@@ -6,7 +6,7 @@ const realServers = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, s
 
 /**
  * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
- * `test/e2e/x.e2e.test.ts` against our own processes. Groups run one after the other; in the last, one file at a time.
+ * `test/e2e/x.e2e.test.ts` against our own processes. Groups run one after the other, two files at a time.
  */
 export default defineConfig({
   ssr: { resolve: { conditions } },
@@ -38,7 +38,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.e2e.test.ts"],
           testTimeout: 240_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },
