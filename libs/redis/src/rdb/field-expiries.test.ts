@@ -145,6 +145,24 @@ describe("shiftedFieldExpiries", () => {
     }
   });
 
+  // Mutation: field-expiries.ts, the lowest expiry by `Math.min` of all at once: more arguments than a call takes.
+  test("a hash of 200 000 fields, each with an expiry of its own", () => {
+    const count = 200_000;
+    const minimum = Buffer.alloc(8);
+    minimum.writeBigUInt64LE(1_000n, 0);
+    const long = (length: number): Buffer => Buffer.from([0x80, length >>> 24, length >>> 16, length >>> 8, length]);
+    const parts = [minimum, long(count)];
+    for (let index = 0; index < count; index++) {
+      const field = Buffer.from(String(index));
+      parts.push(long(index + 1), Buffer.of(field.length), field, Buffer.of(1, 0x76));
+    }
+    const value = Buffer.concat(parts);
+    const after = readDumpPayload(shiftedFieldExpiries(payloadOf(24, value), (ms) => ms + 5) as Buffer);
+    expect([...readFieldExpiries(after.type, after.value).fieldsAt.keys()]).toEqual(
+      Array.from({ length: count }, (_, index) => 1_005 + index),
+    );
+  });
+
   test("what is no payload, or has no such expiries, is left alone", () => {
     const { type, value } = [...values.values()][0]!;
     const payload = payloadOf(type, value);

@@ -126,7 +126,8 @@ function tableOf(plain: Buffer, fieldsAt: FieldExpiries["fieldsAt"], shift: (ms:
   const shifted = new Map<string, number>();
   for (const [at, fields] of fieldsAt)
     for (const field of fields) shifted.set(field.toString("latin1"), Math.max(1, shift(at)));
-  const minimumMs = Math.min(...new Set(shifted.values()));
+  let minimumMs = Infinity;
+  for (const atMs of shifted.values()) minimumMs = Math.min(minimumMs, atMs);
   const minimum = Buffer.alloc(MINIMUM_BYTES);
   minimum.writeBigUInt64LE(BigInt(minimumMs), 0);
   const cursor = new RdbCursor(plain);

@@ -18,11 +18,11 @@ test("three copies may break off at once; then the source is left alone for long
   expect(tries.why).toBe("the link was closed");
 });
 
-test("a copy that is continued, or whose link lives on for a minute, begins the count anew; one that is cut just behind its RDB does not", () => {
+test("a copy that is continued, or whose link lives on for ten minutes, begins the count anew; one that is cut just behind its RDB does not", () => {
   const tries = new CopyTries();
-  for (let index = 0; index < 4; index++) tries.ended(59 * SECOND, 0, "closed");
+  for (let index = 0; index < 4; index++) tries.ended(599 * SECOND, 0, "closed");
   expect(tries.waitMs(0)).toBe(30 * SECOND);
-  tries.ended(60 * SECOND, 0, "closed");
+  tries.ended(600 * SECOND, 0, "closed");
   expect([tries.broken, tries.waitMs(0)]).toEqual([0, 0]);
   for (let index = 0; index < 4; index++) tries.ended(null, 0, "closed");
   tries.cameThrough();

@@ -4,8 +4,11 @@ const FREE_TRIES = 3;
 const FIRST_WAIT_MS = 15_000;
 /** … up to this. */
 const LONGEST_WAIT_MS = 15 * 60_000;
-/** A link that lived for so long behind its full copy has come through. */
-const OUTLIVED_MS = 60_000;
+/**
+ * A link that lived for so long behind its full copy has come through. Far above the 60 s after which a source cuts a link by the
+ * soft limit of its output buffer (redis.conf, `client-output-buffer-limit replica 256mb 64mb 60`).
+ */
+const OUTLIVED_MS = 10 * 60_000;
 
 /**
  * Counts full copies that broke off one after the other, so that a source which can't send one (its output buffer is too small for

@@ -32,7 +32,7 @@ const LONGEST_PAUSE_MS = 500;
 const PATIENCE_MS = 5_000;
 
 /** A group whose mark was another than expected: somebody else applies this lane, or the destination's history changed. */
-export class StaleGroup extends Error {
+class StaleGroup extends Error {
   override readonly name = "StaleGroup";
   readonly group: SlotGroup;
   readonly found: string;
