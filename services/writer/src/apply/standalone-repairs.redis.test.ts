@@ -361,3 +361,15 @@ test.each(["batch", "fence"] as const)(
     next.lane.close();
   },
 );
+
+// Mutation: key-repair.ts, `refusesUnread` does nothing: what was repaired before is forgotten, and its units run on the image.
+test("loud: where what was repaired may not be read, a lane with the policy repair does not begin; others do", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await source.write("SET start 1");
+  await using server = await start(source);
+  await server.client().acl("SETUSER", "default", "-hgetall");
+  await expect(open(server, source, "repair")).rejects.toMatchObject({ name: "Halt", code: "DST-002" });
+  const { lane } = await open(server, source, "halt");
+  expect(lane.position).toMatchObject({ phase: "live" });
+  lane.close();
+});

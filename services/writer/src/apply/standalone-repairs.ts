@@ -58,13 +58,14 @@ export class StandaloneRepairs {
   /** The hash may hold entries. */
   #hasHash: boolean;
 
-  /** `epoch`: the lane's, which the entries must be of. */
+  /** `epoch`: the lane's, which the entries must be of. Throws `Halt` DST-002 where they are needed and may not be read. */
   constructor(target: StandaloneDestination, lane: RepairedLane, options: StandaloneRepairsOptions, epoch: number) {
     this.#target = target;
     this.#lane = lane;
     this.#repair = options.repair;
     this.#shift = options.shift;
     this.#hash = repairedKey(options.markKey);
+    if (target.repaired === null) options.repair.refusesUnread(target.name);
     this.#book.take(target.repaired, epoch);
     this.#hasHash = Array.isArray(target.repaired) && target.repaired.length > 0;
   }

@@ -110,6 +110,7 @@ export class ClusterLane implements LaneDestination {
           node,
           [...slots].filter((slot) => map.ownerOf(slot)?.name === node.name),
           options,
+          options.repair,
           marks,
           repaired,
         );
@@ -359,6 +360,7 @@ async function readMarks(
   node: ClusterNode,
   slots: readonly number[],
   names: MarkNames,
+  repair: KeyRepair,
   marks: ClusterMarks,
   repaired: Map<number, Reply>,
 ): Promise<void> {
@@ -375,7 +377,7 @@ async function readMarks(
   };
   const readRepaired = async (slot: number): Promise<void> => {
     const reply = await connection.call(["HGETALL", repairedKey(slotMark(names, slot))]).catch((cause: unknown) => {
-      if (cause instanceof ReplyError && cause.code === "NOPERM") return [];
+      if (cause instanceof ReplyError && cause.code === "NOPERM") return repair.refusesUnread(`${names.group} (${node.name})`);
       throw new Retryable("DST-003", endpoint, `${endpoint}: what was repaired on ${node.name} can't be read`, { cause });
     });
     if (Array.isArray(reply) && reply.length > 0) repaired.set(slot, reply);

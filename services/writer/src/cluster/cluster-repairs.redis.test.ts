@@ -1,5 +1,4 @@
 import { encodeCommand, keySlot, slotTag } from "@sluice/redis";
-import type { Clock } from "@sluice/runtime";
 import { RedisCluster, RedisServer } from "@sluice/testkit";
 import {
   BatchKind,
@@ -14,59 +13,34 @@ import {
   type Position,
 } from "@sluice/wire";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { ReplyTamperer, type Tamper } from "../apply/reply-tamperer.sample.ts";
+import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import type { ChangeGroup } from "../lane-destination.ts";
 import type { DivergencePolicy, KeyRepair, KeyRepairOptions } from "../repair/key-repair.ts";
 import { runsOf, SourceLane } from "../repair/source-lane.sample.ts";
-import { ClusterLane } from "./cluster-lane.ts";
+import type { ClusterLane } from "./cluster-lane.ts";
+import { TamperedCluster } from "./tampered-cluster.sample.ts";
 
-const signal = new AbortController().signal;
 /** 50 slots on each of the two nodes. */
 const SLOTS = SlotSet.parse("0-49,16334-16383");
 const TAGS = [...SLOTS].map((slot) => slotTag(slot));
 const [TAG] = TAGS as [string];
 const shift = (ms: number): number => ms + 3_600_001 - (ms % 2);
-/** Waits are not worth waiting for here. */
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => 0,
-  sleep: async () => new Promise((resolve) => setImmediate(resolve)),
-};
 
+let destination: TamperedCluster;
 let cluster: RedisCluster;
 let source: SourceLane<RedisServer>;
-let tamperers: ReplyTamperer[];
 
 beforeAll(async () => {
-  [cluster, source] = await Promise.all([RedisCluster.start({ primaries: 2 }), SourceLane.start(RedisServer)]);
-  tamperers = await Promise.all(cluster.nodes.map(async ({ port }) => ReplyTamperer.start(port)));
-  for (const each of tamperers)
-    for (const other of tamperers) for (const [real, ours] of other.ports) each.ports.set(real, ours);
+  destination = await TamperedCluster.start(SLOTS, shift);
+  ({ nodes: cluster, source } = destination);
 });
 
-afterAll(async () => {
-  for (const each of tamperers) await each[Symbol.asyncDispose]();
-  await Promise.all([cluster[Symbol.asyncDispose](), source[Symbol.asyncDispose]()]);
-});
+afterAll(async () => destination[Symbol.asyncDispose]());
 
-beforeEach(async () => {
-  tamperWith(() => null);
-  await source.server.client().flushall();
-  await source.write("SET start 1");
-  source.group();
-  for (const node of cluster.nodes) await node.client().flushall();
-});
+beforeEach(async () => destination.reset());
 
-function tamperWith(tamper: Tamper): void {
-  for (const each of tamperers) each.tamper = tamper;
-}
-
-async function open(repair: KeyRepair): Promise<ClusterLane> {
-  const seeds = tamperers.map(({ port }) => ({ name: `127.0.0.1:${port}`, host: "127.0.0.1", port }));
-  const names = { pipeline: "p", group: "main", shard: "s0", lane: 0, label: "main.s0.0" };
-  const endpoint = { host: "127.0.0.1", port: tamperers[0]?.port ?? 0 };
-  return ClusterLane.open({ ...names, endpoint, seeds, slots: SLOTS, shift, repair, clock, signal });
-}
+const tamperWith = (tamper: Tamper): void => destination.tamperWith(tamper);
+const open = async (repair: KeyRepair): Promise<ClusterLane> => destination.open(repair);
 
 /** A lane that is live where the source stands, or at offset 0. */
 async function openLive(policy: DivergencePolicy, options: Partial<KeyRepairOptions> = {}, at: Position = source.position) {
@@ -140,7 +114,7 @@ test.each(REPLIES)(
         if (!isArmed || args[0] !== "EVALSHA" || args[3] !== wanted) return null;
         isArmed = false;
         injections++;
-        const other = tamperers[place < TAGS.length / 2 ? 1 : 0]?.port ?? 0;
+        const other = destination.ports[place < TAGS.length / 2 ? 1 : 0] ?? 0;
         return reply([...SLOTS][place] ?? 0, other);
       });
       const group = wave({ ...start, offset: place * TAGS.length, sequence: place + 1 }, place);

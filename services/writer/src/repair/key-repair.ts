@@ -49,10 +49,21 @@ export class KeyRepair {
   }
 
   /**
+   * A user of `destination` may not read what was repaired there. Throws `Halt` DST-002 where keys are repaired: units that a
+   * repaired key holds already would run on it again.
+   */
+  refusesUnread(destination: string): void {
+    if (this.policy !== "repair") return;
+    throw new Halt(
+      "DST-002",
+      `${destination} does not let HGETALL read what was repaired there, which onDivergence: repair needs`,
+    );
+  }
+
+  /**
    * The keys as they are at the source, some at a time, those of a time at one offset at or beyond `atLeast`; from a cluster those
-   * of one slot. Ends early when the
-   * shard is in a later epoch already: a copy is on its way, which replaces them all. Throws `Retryable`, `Halt`; see
-   * `readSourceKeys`.
+   * of one slot. Ends early when the shard is in a later epoch already: a copy is on its way, which replaces them all. Throws
+   * `Retryable`, `Halt`; see `readSourceKeys`.
    */
   async *read(places: ReadonlySet<Place>, epoch: number, atLeast: number): AsyncGenerator<SourceImages> {
     const { source, shard, history, signal, log } = this.#options;
