@@ -102,6 +102,7 @@ function faultsOf(files: Readonly<Record<string, string>>): string[] {
 const nothingUnusual = {
   "services/writer/src/a.ts": `import { readFile } from "node:fs";\nimport { b } from "./b.ts";\nimport { Bus } from "@sluice/bus";\n`,
   "services/writer/src/b.ts": `import type { A } from "./a.ts";\nimport { type Row } from "@sluice/wire";\nexport const b = 1;\n`,
+  "services/writer/src/b.sample.ts": `import { spawn } from "@sluice/testkit";\n`,
   "services/writer/src/b.test.ts": `import { spawn } from "@sluice/testkit";\nimport { Redis } from "ioredis";\nprocess.exit(1);\n`,
   "libs/bus/src/bus.ts": `export { connect } from "@nats-io/transport-node";\n// import "@sluice/writer"\nconst text = 'from "@sluice/writer"';\n`,
   "apps/cli/src/main.ts": `const program = import.meta.resolve("@sluice/writer/main");\nprocess.exit(program === "" ? 1 : 0);\n`,
@@ -129,6 +130,7 @@ describe("the checker", () => {
     ["const writer = require('@sluice/writer');", "require() of @sluice/writer;"],
     ["import { Writer } from '../../writer/src/index.ts';", "import of ../../writer/src/index.ts leaves services/ingest;"],
     ["import { x } from './a.test.ts';", "import of the test ./a.test.ts;"],
+    ["import { x } from './a.sample.ts';", "import of the test ./a.sample.ts;"],
     ["import { x } from '@sluice/redis/src/slot.ts';", "import of @sluice/redis/src/slot.ts; allowed: @sluice/redis,"],
     ["import { spawn } from '@sluice/testkit';", "import of @sluice/testkit;"],
     ["import { connect } from '@nats-io/transport-node';", "import of @nats-io/transport-node; allowed: only in @sluice/bus"],

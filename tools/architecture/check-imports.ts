@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { isShipped, isTestFile, type OwnPackage, PackageBook } from "./package-book.ts";
+import { isShipped, isTestOrSample, type OwnPackage, PackageBook } from "./package-book.ts";
 import type { ArchitectureRules } from "./rules.ts";
 import type { ModuleReference, SourceModule } from "./source-module.ts";
 
@@ -49,7 +49,7 @@ function judgeRelative(from: OwnPackage, module: SourceModule, { form, target }:
   if (form === "import.meta.resolve()") return undefined;
   if (!path.startsWith(`${from.home}/`))
     return `${form} of ${target} leaves ${from.home}; allowed: other packages by their name`;
-  if (isTestFile(path)) return `${form} of the test ${target}; allowed in shipped sources: shipped sources`;
+  if (isTestOrSample(path)) return `${form} of the test ${target}; allowed in shipped sources: shipped sources`;
   return undefined;
 }
 

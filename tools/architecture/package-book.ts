@@ -45,7 +45,12 @@ export class PackageBook {
 
 /** Tests and the repository's own tools, which no package ships. */
 export function isShipped(path: string): boolean {
-  return !path.startsWith("test/") && !path.startsWith("tools/") && !isTestFile(path) && !/\/test\//.test(path);
+  return !path.startsWith("test/") && !path.startsWith("tools/") && !isTestOrSample(path) && !/\/test\//.test(path);
+}
+
+/** What is neither shipped nor compiled with what is: tests, and what several of them share. */
+export function isTestOrSample(path: string): boolean {
+  return isTestFile(path) || path.endsWith(".sample.ts");
 }
 
 export function isTestFile(path: string): boolean {
