@@ -127,6 +127,11 @@ export const codes = {
       "A command failed in the destination, and its keys can't be repaired: which they are can't be told, or the destination refuses them as the source has them (a Redis older than the source's, or a limit of its own).",
     remedy: "Set the keys right by hand and start the pipeline again, which goes on behind the command; or copy anew.",
   },
+  "DST-015": {
+    meaning:
+      "Settling of the destination's expiries began with another grace than the pipeline file gives now, so that the rest would end up wrong.",
+    remedy: "Give `retryWindow` and `keepApplied` the values that the pipeline ran with, and ask again.",
+  },
   "BUS-001": {
     meaning: "NATS can't be reached, or JetStream does not answer.",
     remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the nats-server and its disk.",

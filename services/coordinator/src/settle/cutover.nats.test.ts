@@ -20,6 +20,7 @@ import type { FastifyInstance } from "fastify";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createApi } from "../api/api-server.ts";
 import { CoordinatorService } from "../coordinator-service.ts";
+import { settledNoteKey } from "./settled-note.ts";
 
 const log = silentLog();
 const clock = systemClock;
@@ -97,7 +98,7 @@ test("a destination whose pipeline nobody knows any more is settled by its file,
   const body = bodyOf(destination);
   expect(await post("/api/v1/settle", body)).toEqual({ status: 202, code: "" });
   const done = await statusWhere("it is cut over", ({ state }) => state === "cut-over");
-  expect(done.cutover).toMatchObject({ phase: "done", groups: { main: { isDone: true, looked: 2, settled: 1 } } });
+  expect(done.cutover).toMatchObject({ phase: "done", groups: { main: { isDone: true, looked: 3, settled: 1 } } });
   expect(await destination.client().pexpiretime("k")).toBe(FAR_MS);
   expect(await post("/api/v1/settle", body)).toEqual({ status: 409, code: "PIP-003" });
   expect(await post("/api/v1/pipelines", body)).toEqual({ status: 409, code: "PIP-009" });
@@ -105,7 +106,64 @@ test("a destination whose pipeline nobody knows any more is settled by its file,
   expect((await statusWhere("it stays", () => true)).desired).toBe("cut-over");
 });
 
-// Mutation: group-settling.ts without `#requireMark`: the expiries of a server that Sluice has never written to are changed.
+/** As if NATS had lost all that it held. */
+async function loseRecords(): Promise<void> {
+  for (const key of [recordKey.spec("p"), recordKey.cutover("p"), recordKey.state("p")]) await bus.records.remove(key);
+  await statusGone();
+}
+
+// Mutations: group-settling.ts without the note "done": what a client has set loses the grace. settled-note.ts, any epoch will do:
+// what a later copy brought keeps the grace.
+test("without records, too, what was settled stays as clients have set it, until a later copy has written there", async () => {
+  const destination = await destinationWith(MARK);
+  const body = bodyOf(destination);
+  await post("/api/v1/settle", body);
+  await statusWhere("it is cut over", ({ state }) => state === "cut-over");
+  await destination.client().pexpireat("k", FAR_MS + 1);
+  await loseRecords();
+  await post("/api/v1/settle", body);
+  const again = await statusWhere("it is cut over again", ({ state }) => state === "cut-over");
+  expect(again.cutover?.groups["main"]?.looked).toBe(0);
+  expect(await destination.client().pexpiretime("k")).toBe(FAR_MS + 1);
+
+  await loseRecords();
+  const later = formatMark({ epoch: 2, copy: 1, phase: "live", shard: "s0", offset: 1, sequence: 1 });
+  await destination.client().set(laneMarkKey(slotTag(0), "p", "main", "s0", 1), later);
+  await destination.client().pexpireat("k", expiryWithGrace(FAR_MS, graceMs));
+  await post("/api/v1/settle", body);
+  await statusWhere("what the copy brought is settled", ({ state }) => state === "cut-over");
+  expect(await destination.client().pexpiretime("k")).toBe(FAR_MS);
+});
+
+// Mutations: group-settling.ts without `#requireGrace`; not taking over the slots of the note.
+test("what was begun and whose records are lost goes on with the same grace and the same slots only", async () => {
+  const cluster = await RedisCluster.start({ primaries: 2, layout: ["0-8191", "8192-16383"] });
+  stops.push(async () => cluster[Symbol.asyncDispose]());
+  const client = (await cluster.primaryOf(0)).client();
+  await client.set(slotMarkKey(slotTag(0), "p", "main"), MARK);
+  await client.set(`{${slotTag(0)}}k`, "v", "PXAT", expiryWithGrace(FAR_MS, graceMs));
+  await client.set(`{${slotTag(0)}}settled`, "v", "PXAT", FAR_MS + 2);
+  const layout = "0-8191 | 8192-16383";
+  for (const [note, code] of [
+    [`1|begun|1|${graceMs + 1}|${layout}`, "DST-015"],
+    [`1|begun|1|${graceMs}|0-8000 | 8001-16383`, "DST-013"],
+    ["2|begun", "DST-005"],
+  ] as const) {
+    await client.set(settledNoteKey("p", "main"), note);
+    await post("/api/v1/settle", bodyOf(cluster));
+    const failed = await statusWhere(code, ({ state }) => state === "failed");
+    expect(failed.reason).toContain(code);
+    expect(await client.pexpiretime(`{${slotTag(0)}}k`)).toBe(expiryWithGrace(FAR_MS, graceMs));
+    await loseRecords();
+  }
+  await client.set(settledNoteKey("p", "main"), `1|begun|1|${graceMs}|${layout}`);
+  await post("/api/v1/settle", bodyOf(cluster));
+  await statusWhere("it is cut over", ({ state }) => state === "cut-over");
+  expect(await client.pexpiretime(`{${slotTag(0)}}k`)).toBe(FAR_MS);
+  expect(await client.pexpiretime(`{${slotTag(0)}}settled`)).toBe(FAR_MS + 2);
+});
+
+// Mutation: group-settling.ts whose `#epochOf` throws nothing: the expiries of a server that Sluice has never written to are changed.
 test("a server that holds no mark of the pipeline is not touched; asked again, it goes on where there is one", async () => {
   const destination = await destinationWith(null);
   await post("/api/v1/settle", bodyOf(destination));
@@ -146,8 +204,7 @@ test("in a cluster an expiry that a move has made even is settled, too; with `ov
     expect(done.cutover?.groups["main"]?.isRemarked).toBe(existing === "replace");
     expect(await client.pexpiretime(`{${slotTag(0)}}moved`)).toBe(expected);
     expect(await client.pexpiretime(`{${slotTag(0)}}k`)).toBe(FAR_MS);
-    for (const key of [recordKey.spec("p"), recordKey.cutover("p"), recordKey.state("p")]) await bus.records.remove(key);
-    await statusGone();
+    await loseRecords();
   }
 });
 

@@ -10,12 +10,14 @@ import {
 } from "@sluice/redis";
 import { describeFault, Fault, Halt, Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
 import { SlotSet, slotMarkKey, type DestinationSpec, type SettlingRecord } from "@sluice/wire";
-import { laneMarkKeys } from "../precheck/read-marks.ts";
+import { highestMark, laneMarkKeys } from "../precheck/read-marks.ts";
 import { SettleServer, type SettleCount } from "./settle-server.ts";
 import type { SettleStep } from "./settle-script.ts";
+import { readSettledNote, settledNoteKey, writeSettledNote, type SettledNote } from "./settled-note.ts";
 
 const LOOK_TIMEOUT_MS = 5_000;
 const TELL_EVERY_MS = 1_000;
+const MARKS_AT_ONCE = 512;
 /** Replies that end by themselves: the server is busy, or the slots have just changed hands. */
 const PASSING = new Set([
   "MOVED",
@@ -54,14 +56,17 @@ export interface GroupSettlingOptions {
  * An expiry with the grace is odd in milliseconds and a true one even, so that each key says by itself whether it is settled: the
  * walk may be broken off anywhere and begun again, by any coordinator, and asks the source nothing.
  *
- *     standalone   look ▶ mark there? ▶ walk: odd ← odd − G − 1 ▶ look: the same servers? ▶ done
- *     cluster      look ▶ mark there? ▶ walk: even ← even + 1  ▶ the same? ▶ stored: "remarked", and who owns which slots
- *                                     ▶ walk: odd ← odd − G − 1 ▶ the same? ▶ done
+ *     standalone   look ▶ mark there? ▶ noted: "begun" ▶ walk: odd ← odd − G − 1 ▶ look: the same servers? ▶ noted: "done"
+ *     cluster      look ▶ mark there? ▶ walk: even ← even + 1  ▶ the same? ▶ noted: "begun", and who owns which slots
+ *                                     ▶ walk: odd ← odd − G − 1 ▶ the same? ▶ noted: "done"
  *
  * A cluster's first walk is for slots that moved while the pipeline ran: MIGRATE sends the time that is left, and what it takes
  * is added, so that a moved expiry is odd or even by chance. All expiries carry the grace before the first is settled, so all are
- * made odd; from the stored word on an even one is settled. If slots move behind that word nobody can tell any more: it halts,
+ * made odd; from the note on an even one is settled. If slots move behind it nobody can tell any more: it halts,
  * and says which. With `existing: overwrite` keys of others may be there, and the first walk is left out.
+ *
+ * Notes stand in the destination (`settledNoteKey`) and in the records, which may be lost: what is settled, and what clients set
+ * from then on, must not be settled again.
  *
  * A server that was replaced by its replica may have lost what was settled last: then the walk begins again.
  */
@@ -79,29 +84,31 @@ export class GroupSettling implements Actor {
   }
 
   async run(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { endpoint, record } = this.#options;
+    const { endpoint, record, write } = this.#options;
     if (record().isDone) return;
     const connections = new ClusterConnections(endpoint, LOOK_TIMEOUT_MS);
     try {
       const seen = await this.#look(connections);
-      await this.#requireMark(connections, seen);
-      this.#settled = record().settled;
+      const epoch = await this.#epochOf(connections, seen);
       const isRemarking = seen.mode === "cluster" && this.#options.existing !== "overwrite";
+      const note = await readSettledNote(connections, seen, this.#noteKey, epoch);
+      if (note?.state === "done") return await this.#finish("expiries were settled before; nothing is changed");
+      this.#requireGrace(note);
+      if (note !== null && isRemarking && !record().isRemarked) await write({ isRemarked: true, slots: note.slots });
+      this.#settled = record().settled;
       if (isRemarking && !record().isRemarked) {
         await this.#walk("mark", seen, signal, progress);
         if (signal.aborted) return;
         await this.#requireSame(connections, seen);
-        await this.#options.write({ isRemarked: true, slots: partitionOf(seen) });
       }
+      await this.#note(connections, seen, "begun", epoch);
+      if (isRemarking && !record().isRemarked) await write({ isRemarked: true, slots: partitionOf(seen) });
       this.#requireSlots(seen);
       await this.#walk("settle", seen, signal, progress);
       if (signal.aborted) return;
       await this.#requireSame(connections, seen);
-      await this.#options.write({ isDone: true, looked: this.#looked, settled: this.#settled, retry: null, halt: null });
-      this.#options.log.info(
-        { group: this.#options.group, keys: this.#looked, settled: this.#settled },
-        "expiries are settled",
-      );
+      await this.#note(connections, seen, "done", epoch);
+      await this.#finish("expiries are settled");
     } catch (cause) {
       throw this.#faultOf(cause);
     } finally {
@@ -145,26 +152,51 @@ export class GroupSettling implements Actor {
     return seen;
   }
 
-  /** Nothing is changed on a server that holds no mark of this pipeline: it is not the one that it was, or another one. */
-  async #requireMark(connections: ClusterConnections, { mode, primaries }: Deployment): Promise<void> {
+  get #noteKey(): string {
+    return settledNoteKey(this.#options.pipeline, this.#options.group);
+  }
+
+  #requireGrace(note: SettledNote | null): void {
+    const { graceMs } = this.#options;
+    if (note === null || note.graceMs === graceMs) return;
+    const what = `${this.#endpointName} was being settled with a grace of ${note.graceMs} ms`;
+    throw new Halt("DST-015", `${what}, and the pipeline's is ${graceMs} ms now`);
+  }
+
+  async #note(connections: ClusterConnections, seen: Deployment, state: SettledNote["state"], epoch: number): Promise<void> {
+    const note = { state, epoch, graceMs: this.#options.graceMs, slots: partitionOf(seen) };
+    await writeSettledNote(connections, seen, this.#noteKey, note);
+  }
+
+  async #finish(message: string): Promise<void> {
+    const { group, log, write } = this.#options;
+    await write({ isDone: true, looked: this.#looked, settled: this.#settled, retry: null, halt: null });
+    log.info({ group, keys: this.#looked, settled: this.#settled }, message);
+  }
+
+  /**
+   * The highest epoch of this pipeline's marks. Nothing is changed on a server that holds none: it is not the one that it was, or
+   * another one. Throws `Halt` DST-005.
+   */
+  async #epochOf(connections: ClusterConnections, { mode, primaries }: Deployment): Promise<number> {
     const { pipeline, group, lanes } = this.#options;
+    const texts: string[] = [];
     for (const primary of primaries) {
       const keys =
         mode === "standalone"
           ? laneMarkKeys({ name: pipeline, group, lanes })
           : [...SlotSet.parse(primary.slots)].map((slot) => slotMarkKey(slotTag(slot), pipeline, group));
-      if (await this.#holdsAny(connections, primary, keys)) return;
+      for (let from = 0; from < keys.length; from += MARKS_AT_ONCE) {
+        const asked = keys.slice(from, from + MARKS_AT_ONCE).map(async (key) => connections.call(primary, ["GET", key]));
+        for (const mark of await Promise.all(asked)) if (Buffer.isBuffer(mark)) texts.push(mark.toString("latin1"));
+      }
     }
-    throw new Halt("DST-005", `${this.#endpointName} holds no mark of pipeline ${pipeline}: its expiries are not touched`);
-  }
-
-  async #holdsAny(
-    connections: ClusterConnections,
-    primary: { host: string; port: number },
-    keys: readonly string[],
-  ): Promise<boolean> {
-    for (const key of keys) if ((await connections.call(primary, ["EXISTS", key])) === 1) return true;
-    return false;
+    const highest = highestMark(texts);
+    if (highest === null) {
+      throw new Halt("DST-005", `${this.#endpointName} holds no mark of pipeline ${pipeline}: its expiries are not touched`);
+    }
+    if (typeof highest === "string") throw new Halt("DST-005", `a mark in ${this.#endpointName} can't be read: ${highest}`);
+    return highest.epoch;
   }
 
   /** All primaries side by side, each at its own pace. */
@@ -207,7 +239,7 @@ export class GroupSettling implements Actor {
     }
   }
 
-  /** Behind the word "remarked" slots must stay where they are. */
+  /** Behind the note "begun" slots must stay where they are. */
   #requireSlots(seen: Deployment): void {
     const { slots } = this.#options.record();
     if (slots === null || slots === partitionOf(seen)) return;
