@@ -19,6 +19,11 @@ export interface StoredMessage {
   readonly payload: Uint8Array;
 }
 
+/** A message that was asked for by its sequence, which may be any subject's. */
+export interface PlacedMessage extends StoredMessage {
+  readonly subject: string;
+}
+
 /** `stored`: at `sequence`. `refused`: the subject's last message is not the expected one. `unknown`: no answer came. */
 export type AppendResult =
   | { readonly outcome: "stored"; readonly sequence: number }
@@ -146,7 +151,7 @@ export class LaneStream {
   }
 
   /** The message at a sequence, or null where it was removed or never was. */
-  async at(sequence: number): Promise<StoredMessage | null> {
+  async at(sequence: number): Promise<PlacedMessage | null> {
     return this.#message({ seq: sequence });
   }
 
@@ -209,11 +214,11 @@ export class LaneStream {
     }
   }
 
-  async #message(query: { seq: number } | { last_by_subj: string }): Promise<StoredMessage | null> {
+  async #message(query: { seq: number } | { last_by_subj: string }): Promise<PlacedMessage | null> {
     return this.#asked(async () => {
       try {
         const stored = await this.#manager.streams.getMessage(this.name, query);
-        return stored === null ? null : { sequence: stored.seq, payload: stored.data };
+        return stored === null ? null : { subject: stored.subject, sequence: stored.seq, payload: stored.data };
       } catch (cause) {
         const code = codeOf(cause);
         if (code === MESSAGE_NOT_FOUND || code === STREAM_NOT_FOUND) return null;

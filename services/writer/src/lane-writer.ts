@@ -283,13 +283,15 @@ export class LaneWriter implements Actor {
     if (position === null) return this.#voidEpoch < 0 ? { kind: "read", from: 1, history: null, isBehind: false } : VOID;
     if (position.epoch <= this.#voidEpoch) return VOID;
     const { pipeline, shard, lane, log } = this.#options;
-    const message = await stream.tail(liveSubject(pipeline, shard, lane));
+    const subject = liveSubject(pipeline, shard, lane);
+    const message = await stream.tail(subject);
     const tail = message === null ? null : { ...readAt(message.payload, message.sequence), sequence: message.sequence };
     await this.#checkEpoch(position, tail?.epoch ?? 0);
     const replid = this.#applied.replidAt(position.epoch, reached);
     const found = position.phase === "live" && position.sequence > 0 ? await stream.at(position.sequence) : null;
-    const batch = found === null ? null : readAt(found.payload, found.sequence);
-    const place = logPlace({ position, reached, found: batch, tail, replid });
+    const batch = found?.subject === subject ? readAt(found.payload, found.sequence) : null;
+    const isTaken = found !== null && batch === null;
+    const place = logPlace({ position, reached, found: isTaken ? "another's" : batch, tail, replid });
     if (place.kind === "lost") throw new CopyNeeded(`lane ${this.#label} can't go on: ${place.why}`, position.epoch);
     if (place.kind === "void") this.#voidEpoch = position.epoch;
     else if (place.isBehind) {

@@ -1,4 +1,4 @@
-import type { AppendResult, LaneReader, LaneStream, StoredMessage, StreamSize } from "@sluice/bus";
+import type { AppendResult, LaneReader, LaneStream, PlacedMessage, StoredMessage, StreamSize } from "@sluice/bus";
 import { Retryable } from "@sluice/runtime";
 import { streamName } from "@sluice/wire";
 import type { SimProcess } from "../world/sim-process.ts";
@@ -34,7 +34,7 @@ export class SimStream implements Pick<LaneStream, "name" | "ensure" | "size" | 
     return this.#asked((stream) => stream?.last(subject) ?? null);
   }
 
-  async at(sequence: number): Promise<StoredMessage | null> {
+  async at(sequence: number): Promise<PlacedMessage | null> {
     return this.#asked((stream) => stream?.messages.find((message) => message.sequence === sequence) ?? null);
   }
 

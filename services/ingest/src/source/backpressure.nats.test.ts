@@ -1,8 +1,10 @@
-import { systemClock, type Clock } from "@sluice/runtime";
+import { silentLog, systemClock, type Clock } from "@sluice/runtime";
+import { Bus } from "@sluice/bus";
 import { NatsServer, rdbPath, RecordedPrimary, RedisServer, waitUntil } from "@sluice/testkit";
 import { liveSubject } from "@sluice/wire";
 import { expect, test, vi } from "vitest";
 import { BACKLOG_HIGH_BYTES, BacklogBound } from "../lanes/backlog-bound.ts";
+import { CopyPermit } from "./copy-permit.ts";
 import { Gate, sets, shardOf, startIntake, storedUpTo, type RunningIntake } from "./running-intake.sample.ts";
 
 /** No sleep lasts longer than a second: patience is tried sooner. */
@@ -32,7 +34,9 @@ async function retryOf(intake: RunningIntake, reason: string): Promise<string> {
 // Mutation: link-session.ts, `#room` without its limit of time: the source keeps 40 MB for a link that nobody reads.
 test("case 63: a full stream: what waits has a bound, the source is let go, and continued when there is room", async () => {
   await using nats = await NatsServer.start();
-  await using source = await RedisServer.start({ config: { "repl-backlog-size": "256mb" } });
+  await using source = await RedisServer.start({
+    config: { "repl-backlog-size": "256mb", "repl-ping-replica-period": "3600" },
+  });
   const client = source.client();
   let highestBytes = 0;
   const add = vi.spyOn(BacklogBound.prototype, "add");
@@ -60,8 +64,9 @@ test("case 63: a full stream: what waits has a bound, the source is let go, and 
   await intake.stop();
 });
 
-// Mutation: link-session.ts, `shutOut` without the fences of lanes that can't be continued: the source sends a copy to nowhere.
-test("a full stream: no full copy is asked for before there is room", async () => {
+// Mutations: link-session.ts, `shutOut` without the fences of lanes that can't be continued: the source sends a copy to nowhere.
+// intake.ts, `shutOut` behind `#takePermit`: nobody else copies from the host meanwhile.
+test("a full stream: no full copy is asked for before there is room, and no permit is held while it is waited for", async () => {
   await using nats = await NatsServer.start();
   await using primary = await RecordedPrimary.start({ version: "7.0.15", rdb: rdbPath("7.0.15"), stream: sets(0, 10) });
   await using gate = await Gate.open(primary.port, 60_000);
@@ -74,8 +79,57 @@ test("a full stream: no full copy is asked for before there is room", async () =
   const second = await startIntake(nats.url, gate.port, "i2");
   await retryOf(second, "takes no more");
   expect(primary.fullSyncs).toBe(1);
+  const { records } = second.bus;
+  const permit = await CopyPermit.take(
+    { records, host: "127.0.0.1", limit: 1, holder: "another pipeline", clock: systemClock, log: silentLog() },
+    AbortSignal.timeout(2_000),
+  );
+  expect(permit).not.toBeNull();
+  await permit?.release();
   await limit(second, null);
   await storedUpTo(second.bus, primary.finalOffset);
   expect(primary.fullSyncs).toBe(2);
   await second.stop();
+});
+
+// Mutation: link-session.ts, `#startCopy` with fences that have no limit of time: the copy waits in the source's memory.
+test("a stream that is full when the copy begins: the link is given up, and the source is asked again when there is room", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start();
+  const bus = await Bus.connect({ url: nats.url, name: "limit", log: silentLog() });
+  await bus.stream("p").ensure();
+  await bus.stream("p").limit(1);
+  const intake = await startIntake(nats.url, source.port, "i1", { clock: hastyClock });
+  expect(await retryOf(intake, "stored nothing")).toContain("the link to the source is given up");
+  await bus.stream("p").limit(null);
+  await waitUntil("it streams", async () => (await shardOf(intake.bus))?.phase === "streaming");
+  await intake.stop();
+  await bus.close();
+});
+
+// Mutation: intake.ts, `#takePermit` without `#tellTurn`: nothing says what the shard waits for.
+test("a shard that waits for its turn to copy says so after a while, and no more when it has it", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start();
+  const bus = await Bus.connect({ url: nats.url, name: "other", log: silentLog() });
+  const options = { records: bus.records, host: "127.0.0.1", limit: 1, clock: systemClock, log: silentLog() };
+  const permit = await CopyPermit.take({ ...options, holder: "other" }, new AbortController().signal);
+  const intake = await startIntake(nats.url, source.port, "i1", { clock: hastyClock });
+  const waiting = await waitUntil("it says why it waits", async () => {
+    const record = await shardOf(intake.bus);
+    return record !== undefined && record.retry !== null ? record : null;
+  });
+  expect([waiting.phase, waiting.retry?.endpoint, waiting.retry?.reason]).toEqual([
+    "copying",
+    "source s0",
+    "waits for its turn to copy from 127.0.0.1",
+  ]);
+  await permit?.release();
+  const record = await waitUntil("it streams", async () => {
+    const now = await shardOf(intake.bus);
+    return now?.phase === "streaming" ? now : null;
+  });
+  expect(record.retry).toBeNull();
+  await intake.stop();
+  await bus.close();
 });

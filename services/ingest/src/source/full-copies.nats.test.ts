@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import type { Bus } from "@sluice/bus";
+import { Bus } from "@sluice/bus";
 import { NatsServer, rdbPath, RecordedPrimary, RedisServer, waitUntil } from "@sluice/testkit";
-import { systemClock, type Clock } from "@sluice/runtime";
-import { BatchKind } from "@sluice/wire";
+import { silentLog, systemClock, type Clock } from "@sluice/runtime";
+import { BatchKind, encodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { Gate, sets, shardOf, startIntake, storedBatches, storedUpTo } from "./running-intake.sample.ts";
 
@@ -60,6 +60,39 @@ test.each([
   ]);
   expect([primary.fullSyncs, primary.partialSyncs]).toEqual([3, 0]);
   await second.stop();
+});
+
+// Mutation: link-session.ts, `#startCopy` without `removeVoidCopies`: every copy that breaks off stays in the stream for ever.
+test("what copies that broke off have left goes once the next one has begun, but for the subject's last message", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start();
+  await source.client().set("k", "v");
+  const bus = await Bus.connect({ url: nats.url, name: "former", log: silentLog() });
+  const stream = bus.stream("p");
+  await stream.ensure();
+  const head = { shard: "s0", epoch: 4, term: 1, db: 0, replid: "r", body: Buffer.alloc(0), part: null };
+  const store = async (subject: string, batch: Pick<Batch, "kind" | "previous" | "last" | "rows">): Promise<void> => {
+    const expected = (await stream.tail(subject))?.sequence ?? 0;
+    expect((await stream.append(subject, encodeBatch({ ...head, ...batch }), expected)).outcome).toBe("stored");
+  };
+  await store(liveSubject("p", "s0", 0), { kind: BatchKind.fence, previous: 100, last: 100, rows: null });
+  for (let previous = 0; previous < 5; previous++) {
+    const rows = new SnapshotRows(1);
+    await store(snapSubject("p", 1, "s0", 0), { kind: BatchKind.snapshot, previous, last: previous, rows });
+  }
+  const intake = await startIntake(nats.url, source.port, "i1");
+  await waitUntil("it streams", async () => (await shardOf(bus))?.phase === "streaming");
+  const left = await waitUntil("the void copy is gone", async () => {
+    const { snap } = await storedBatches(bus);
+    return snap.filter(({ epoch }) => epoch === 4).length <= 1 ? snap : null;
+  });
+  expect(left.map(({ epoch, kind }) => [epoch, kind])).toEqual([
+    [4, BatchKind.snapshot],
+    [5, BatchKind.snapshot],
+    [5, BatchKind.snapshotEnd],
+  ]);
+  await intake.stop();
+  await bus.close();
 });
 
 // Mutation: rdb-reader.ts, the comparison of the checksum taken out: the damaged copy is closed with a snapshot-end.

@@ -15,6 +15,8 @@ import type { SourceFacts } from "./source-facts.ts";
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
 const FIRST_COPY = 1;
 const NOTHING_COPIED = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
+/** A shard that waits longer than this for its turn to copy says so. */
+const TURN_UNTOLD_MS = 5_000;
 
 export interface IntakeOptions {
   readonly pipeline: string;
@@ -53,9 +55,12 @@ interface OpenLink {
  * Every run takes a new term, looks at the lanes' tails, fences them, and asks the source for what follows. What is stored in
  * the lanes is all that it builds on: it can be killed at any point and run anywhere else.
  *
- *     lease ▶ tails ▶ term ▶ INFO ─┬───────────▶ fences ▶ PSYNC ─┬─ +CONTINUE ─────────────────────────────────▶ changes
- *                      ▲           └ copy: permit ▶ ─┘           └─ +FULLRESYNC ▶ epoch ▶ fences ▶ full copy ▶ changes
+ *     lease ▶ tails ▶ term ▶ INFO ▶ fences ─┬─────────────────▶ PSYNC ─┬─ +CONTINUE ───────────────────────────▶ changes
+ *                      ▲                    └ copy: permit ▶ INFO ┘    └─ +FULLRESYNC ▶ epoch ▶ fences ▶ copy ▶ changes
  *                      └─ the source's first answer tells whether it can continue the lanes: see `continuation`
+ *
+ * The bus is waited for without limit at the first fences only, where nothing is held that others wait for: neither the permit,
+ * which all pipelines share, nor a link for which the source keeps its stream.
  */
 export class SourceIntake implements Actor {
   readonly name: string;
@@ -101,9 +106,7 @@ export class SourceIntake implements Actor {
     this.#report = report;
     const found = resumePoint(tails);
     const point = found !== null && found.epoch > floor ? found : null;
-    const open = await this.#open(point, signal);
-    if (open === null) return;
-    const { link, permit } = open;
+    let permit: CopyPermit | null = null;
     const onCopied = (): void => void permit?.release();
     const session = new LinkSession({
       ...this.#options,
@@ -116,10 +119,13 @@ export class SourceIntake implements Actor {
       progress,
       onCopied,
     });
+    const open = await this.#open(session, point, signal);
+    if (open === null) return;
+    const { link } = open;
+    permit = open.permit;
     const close = (): void => link.close();
     signal.addEventListener("abort", close, { once: true });
     try {
-      await session.shutOut(point);
       await this.#run(session, open, signal);
     } finally {
       signal.removeEventListener("abort", close);
@@ -129,14 +135,22 @@ export class SourceIntake implements Actor {
   }
 
   /**
-   * Links to the source and finds out what to ask of it, with the permit where that is a full copy. Nothing is held at the source
-   * while the permit is waited for. Null when `signal` aborts first.
+   * Links to the source and finds out what to ask of it, with the lanes shut for others, and with the permit where it is a full copy.
+   * Nothing is held at the source while the permit is waited for. Null when `signal` aborts first.
    */
-  async #open(point: ResumePoint | null, signal: AbortSignal): Promise<OpenLink | null> {
+  async #open(session: LinkSession, point: ResumePoint | null, signal: AbortSignal): Promise<OpenLink | null> {
     const found = await this.#look(point, signal);
+    try {
+      if (found.asked === null) {
+        found.link.close();
+        this.#checkTries();
+      }
+      await session.shutOut(point);
+    } catch (cause) {
+      found.link.close();
+      throw cause;
+    }
     if (found.asked !== null) return { ...found, permit: null };
-    found.link.close();
-    this.#checkTries();
     const permit = await this.#takePermit(signal);
     if (permit === null) return null;
     try {
@@ -214,10 +228,27 @@ export class SourceIntake implements Actor {
     const holder = `${instance} ${pipeline} ${shard}`;
     // It may wait long for its turn, with nothing wrong: a copy it is all the same, of which nothing has come yet.
     this.#tell({ phase: "copying", copied: NOTHING_COPIED, retry: null });
-    return CopyPermit.take(
-      { records: bus.records, host: endpoint.host, limit: concurrentFullSyncs, holder, clock, log },
-      signal,
-    );
+    const decided = new AbortController();
+    const telling = this.#tellTurn(AbortSignal.any([signal, decided.signal]));
+    try {
+      return await CopyPermit.take(
+        { records: bus.records, host: endpoint.host, limit: concurrentFullSyncs, holder, clock, log },
+        signal,
+      );
+    } finally {
+      decided.abort();
+      await telling;
+    }
+  }
+
+  /** Says what is waited for, unless `signal` aborts soon. */
+  async #tellTurn(signal: AbortSignal): Promise<void> {
+    const { clock, shard, endpoint } = this.#options;
+    const since = clock.nowMs();
+    await clock.sleep(TURN_UNTOLD_MS, signal);
+    if (signal.aborted) return;
+    const reason = `waits for its turn to copy from ${printable(endpoint.host)}`;
+    this.#tell({ retry: { endpoint: `source ${shard}`, since, reason } });
   }
 
   #tell(changes: Parameters<ShardReport["update"]>[0]): void {

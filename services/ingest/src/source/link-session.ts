@@ -1,6 +1,6 @@
 import type { LaneStream } from "@sluice/bus";
 import { RdbError, RespError, ExpiryError } from "@sluice/redis";
-import { describeFault, Retryable, type Logger } from "@sluice/runtime";
+import { describeFault, Retryable, Stopped, type Logger } from "@sluice/runtime";
 import { recordKey, SlotSet, topologyRecord } from "@sluice/wire";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
@@ -9,6 +9,7 @@ import { changeFeed, fenceLane, snapshotFeed, type Feed, type FeedOptions } from
 import type { StoredTails } from "../lanes/lane-tails.ts";
 import type { ResumePoint } from "../lanes/resume-point.ts";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
+import { removeVoidCopies } from "../lanes/void-copies.ts";
 import { storedOffset } from "../lanes/stored-offset.ts";
 import { nextEpoch } from "../epoch.ts";
 import { TermLost, type ShardReport } from "../shard-report.ts";
@@ -26,7 +27,7 @@ const QUIET_MS = 200;
 /** … and at least so often while it is not. */
 const HEARTBEAT_MS = 5_000;
 /**
- * With the backlog full and nothing stored for so long the link is given up: a source that is not read keeps all that it writes for us in
+ * With the backlog full, or a fence to be set, and nothing stored for so long the link is given up: a source that is not read keeps all that it writes for us in
  * its memory, up to `client-output-buffer-limit replica`. Its own backlog, which has a bound, is where the stream waits instead.
  */
 const BUS_PATIENCE_MS = 10_000;
@@ -44,14 +45,20 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly onCopied: () => void;
 }
 
+/** Where a lane's tail stands: sequence to publish behind, end offset, database. */
+interface LaneEnd {
+  sequence: number;
+  last: number;
+  db: number;
+}
+
 /** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
 export class LinkSession {
   readonly #options: LinkSessionOptions;
   readonly #backlog = new BacklogBound();
   readonly #log: Logger;
   readonly #feedOptions: FeedOptions;
-  /** Where each lane's tail stands: sequence to publish behind, end offset, database. */
-  readonly #ends: { sequence: number; last: number; db: number }[];
+  readonly #ends: LaneEnd[];
   #lanes: Feed<ChangeBatcher>[] = [];
   #snapshots: Feed<SnapshotBatcher>[] = [];
   #copy: FullCopy | null = null;
@@ -61,6 +68,7 @@ export class LinkSession {
   /** What the bus says while it does not take a batch, and since when (wall clock). */
   #waiting: { readonly fault: Retryable; readonly since: number } | null = null;
   #link: ReplicaLink | null = null;
+  #removing: Promise<void> | null = null;
   #bytes = 0;
   #heardAtMs = 0;
   #toldAtMs = 0;
@@ -99,25 +107,39 @@ export class LinkSession {
    * does not return: no copy begins that could not be stored.
    */
   async shutOut(point: ResumePoint | null): Promise<void> {
-    if (point !== null) return this.fence({ epoch: point.epoch, replid: point.replid });
-    for (const [index, end] of this.#ends.entries()) {
-      const live = this.#options.tails[index]?.live ?? null;
-      if (live === null) continue;
-      const head = this.#head(live.epoch, live.replid);
-      end.sequence = await fenceLane(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions);
+    for (const index of this.#ends.keys()) {
+      const history = point ?? this.#options.tails[index]?.live ?? null;
+      if (history !== null) await this.#fence(index, history, this.#options.signal);
     }
   }
 
-  /** Puts a fence of this term into every lane: where its tail stands, or at `offset`. */
-  async fence(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
-    const head = this.#head(history.epoch, history.replid);
+  /**
+   * Puts a fence of this term into every lane, where its tail stands or at `offset`, while the source keeps its stream for us: as
+   * patient with each as with the backlog.
+   */
+  async #fenceLinked(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
+    const { clock, signal } = this.#options;
     for (const [index, end] of this.#ends.entries()) {
       if (history.offset !== undefined) {
         end.last = history.offset;
         end.db = 0;
       }
-      end.sequence = await fenceLane(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions);
+      const [done, givenUp] = [new AbortController(), new AbortController()];
+      void clock.sleep(BUS_PATIENCE_MS, AbortSignal.any([signal, done.signal])).then(() => givenUp.abort());
+      try {
+        await this.#fence(index, history, AbortSignal.any([signal, givenUp.signal]));
+      } catch (cause) {
+        throw cause instanceof Stopped && !signal.aborted ? this.#impatience() : cause;
+      } finally {
+        done.abort();
+      }
     }
+  }
+
+  async #fence(index: number, { epoch, replid }: { epoch: number; replid: string }, signal: AbortSignal): Promise<void> {
+    const end = this.#ends[index] as LaneEnd;
+    const options = { ...this.#feedOptions, signal };
+    end.sequence = await fenceLane(this.#laneAt(index), this.#head(epoch, replid), end.last, end.db, end.sequence, options);
   }
 
   /** Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it. */
@@ -145,7 +167,7 @@ export class LinkSession {
       this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
-      await ticking;
+      await Promise.all([ticking, this.#removing]);
     }
   }
 
@@ -159,7 +181,9 @@ export class LinkSession {
       { epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied, retry: null },
       clock.nowMs(),
     );
-    await this.fence({ epoch, replid, offset });
+    await this.#fenceLinked({ epoch, replid, offset });
+    // It may take the bus a while, and the source does not wait.
+    this.#removing = removeVoidCopies({ ...this.#options, log: this.#log });
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
     this.#snapshots = tails.map(({ snapSequence }, index) =>
@@ -184,7 +208,7 @@ export class LinkSession {
 
   async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {
     const { report, clock } = this.#options;
-    if (replid !== point.replid) await this.fence({ epoch: point.epoch, replid });
+    if (replid !== point.replid) await this.#fenceLinked({ epoch: point.epoch, replid });
     await report.update(
       { epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" },
       clock.nowMs(),
@@ -242,10 +266,13 @@ export class LinkSession {
       await Promise.race([this.#backlog.room(), clock.sleep(BUS_PATIENCE_MS, AbortSignal.any([signal, waited.signal]))]);
       waited.abort();
     }
-    if (!this.#backlog.isFull || signal.aborted) return;
+    if (this.#backlog.isFull && !signal.aborted) throw this.#impatience();
+  }
+
+  #impatience(): Retryable {
     const why = this.#waiting?.fault ?? null;
     const message = `the bus stored nothing for ${BUS_PATIENCE_MS} ms; the link to the source is given up until it does`;
-    throw new Retryable(why?.code ?? "BUS-001", "bus", message, why === null ? {} : { cause: why });
+    return new Retryable(why?.code ?? "BUS-001", "bus", message, why === null ? {} : { cause: why });
   }
 
   #pushCopy(copy: FullCopy, chunk: Buffer): number {

@@ -224,6 +224,38 @@ test.each(["halt", "skip", "repair"] as const)(
   },
 );
 
+// Mutation: cluster-repairs.ts, `judge` without `#judgeUnread`: the mark becomes a plain one, and nobody learns what failed.
+test.each([
+  ["halt", { name: "Halt", code: "DST-004" }],
+  ["repair", { name: "Halt", code: "DST-014" }],
+  ["skip", null],
+] as const)(
+  "case 17: what failed is known where the stream does not hold its units any more, with %s",
+  async (policy, expected) => {
+    const list = `{${TAG}}list`;
+    const { lane } = await openLive(policy);
+    await (await nodeOf(list)).set(list, "planted");
+    await source.write(`RPUSH ${list} b`);
+    const group = source.group();
+    tamperWith(({ args }) => (args[0] === "EVALSHA" && args.includes(list) ? { drop: true } : null));
+    expect(await faultOf(lane.applyChanges(group))).toMatchObject({ code: "DST-001" });
+    lane.close();
+    tamperWith(() => null);
+    const { repair, told } = source.repair(policy);
+    const next = await open(repair);
+    const fault = await faultOf(next.judge(null));
+    if (expected === null) expect([fault, told.skippedErrors]).toEqual([null, 1]);
+    else expect(fault).toMatchObject(expected);
+    next.close();
+    const lifted = await open(source.repair(policy, { isLifted: true }).repair);
+    await lifted.judge(null);
+    lifted.close();
+    const last = await open(repair);
+    expect(last.unjudged).toBeNull();
+    last.close();
+  },
+);
+
 // Mutation: group-book.ts: a transaction's mark without `judged` (its verdict is lost for good).
 test("case 17: the reply to a transaction on a slot is lost: its keys are looked at", async () => {
   const [list, text] = [`{${TAG}}list`, `{${TAG}}text`];

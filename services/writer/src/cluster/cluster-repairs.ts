@@ -96,7 +96,7 @@ export class ClusterRepairs {
         commands.push(...unit.commands);
       });
     }
-    if (runs === null) repair.unjudged(null, "the stream does not hold these units any more");
+    if (runs === null) this.#judgeUnread(open.keys());
     else if (repair.policy === "repair" || !repair.isLifted)
       for (const [slot, commands] of open) await this.#judgeSlot(slot, commands, around.has(slot));
     for (const slot of open.keys()) await this.#settled(slot);
@@ -159,12 +159,28 @@ export class ClusterRepairs {
     repair.differing(false);
   }
 
+  /** The stream does not hold the units any more: what a mark says failed is known all the same. */
+  #judgeUnread(slots: Iterable<number>): void {
+    const { names, marks, repair } = this.#lane;
+    repair.unjudged(null, "the stream does not hold these units any more");
+    if (repair.isLifted) return;
+    for (const slot of slots) {
+      const failed = marks.judgedOf(slot)?.failed;
+      if (failed === undefined) continue;
+      const what = failedUnanswered(names.group, slot);
+      if (verdictOf(failed.error) === "halt") throw new Halt("DST-007", `${what}: ${quotable(failed.error)}`);
+      if (repair.policy === "halt") throw new Halt("DST-004", `${what}: ${quotable(failed.error)}`);
+      if (repair.policy === "repair") throw repair.unknownKeys(`${what}: ${quotable(failed.error)}`);
+      repair.skipped(failed.count, failed.error);
+    }
+  }
+
   /** `isAround`: some of the commands may have been passed over, so that which is the n-th that ran can't be told. */
   async #judgeSlot(slot: number, commands: readonly GroupCommand[], isAround: boolean): Promise<void> {
     const { names, marks, repair } = this.#lane;
     const known = marks.judgedOf(slot)?.failed;
     const noted = known !== undefined && isAround ? { ...known, indexes: [0], count: Infinity } : known;
-    const what = `commands on slot ${slot} failed in ${names.group} whose answers were lost`;
+    const what = failedUnanswered(names.group, slot);
     if (noted !== undefined) {
       const error = quotable(noted.error);
       if (verdictOf(noted.error) === "halt" && !repair.isLifted) throw new Halt("DST-007", `${what}: ${error}`);
@@ -320,6 +336,10 @@ export class ClusterRepairs {
     const connection = await pool.connection(node);
     return askQuestions(connection, verdict.questions());
   }
+}
+
+function failedUnanswered(group: string, slot: number): string {
+  return `commands on slot ${slot} failed in ${group} whose answers were lost`;
 }
 
 function slotOf(place: Place): number {

@@ -29,6 +29,7 @@ test.each<[string, Partial<LogFacts>, number]>([
   ["ends before it", { found: null, tail: { epoch: 3, last: 500, sequence: 30 } }, 900],
   ["was filled again, not as far yet", { tail: { epoch: 3, last: 899, sequence: 90 } }, 900],
   ["was filled again beyond it, with other messages", { found: { epoch: 3, previous: 500, last: 800 } }, 900],
+  ["was filled again, and another lane has the sequence", { found: "another's" }, 900],
   ["ends before the slot that is furthest", { reached: 2001 }, 2001],
 ])("case 60: from its begin where the log %s", (_, facts, upTo) => {
   expect(place(facts)).toEqual(again(upTo));

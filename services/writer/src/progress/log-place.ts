@@ -6,8 +6,8 @@ export interface LogFacts {
   readonly position: Position;
   /** See `LaneDestination.reached`. */
   readonly reached: number;
-  /** The batch at the position's sequence, whatever lane it is of; null where there is none. */
-  readonly found: Pick<Batch, "epoch" | "previous" | "last"> | null;
+  /** The lane's batch at the position's sequence; null where nothing is there. */
+  readonly found: Pick<Batch, "epoch" | "previous" | "last"> | "another's" | null;
   /** The lane's last batch; null where there is none. */
   readonly tail: (Pick<Batch, "epoch" | "last"> & { readonly sequence: number }) | null;
   /** The replication id under which `reached` was written, where it is known. */
@@ -39,7 +39,8 @@ export function logPlace({ position, reached, found, tail, replid }: LogFacts): 
   if (tail === null) return { kind: "void" };
   if (tail.epoch < epoch) return { kind: "lost", why: `its log ends in epoch ${tail.epoch}, it stands in epoch ${epoch}` };
   if (position.phase === "snap") return { kind: "read", from: 1, history: null, isBehind: false };
-  const isThere = found?.epoch === epoch && found.previous <= offset && offset <= found.last;
+  const isThere =
+    found !== null && found !== "another's" && found.epoch === epoch && found.previous <= offset && offset <= found.last;
   if (tail.epoch > epoch && !isThere) return { kind: "void" };
   const isTrimmed = found === null && tail.sequence > sequence;
   const isWhole = tail.epoch > epoch || tail.last >= reached;

@@ -1,4 +1,4 @@
-import { BatchKind, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
+import { BatchKind, decodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
 import { CopyNeeded } from "../copy-request.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
@@ -22,7 +22,8 @@ const FIRST_COPY = 1;
  *              after the RDB's checksum was verified, and only when the count is right (H22)
  *     live     marks ← epoch|copy|live|S
  *
- * A newer epoch in the subject ends the copy half-way: its own copy follows.
+ * A newer epoch in the subject ends the copy half-way: its own copy follows. When it has begun in the changes, ingest removes what
+ * is left of this one; what is missing then is missed by nobody.
  */
 export class SnapshotPhase {
   readonly #session: LaneSession;
@@ -62,9 +63,19 @@ export class SnapshotPhase {
         if (this.#bytes >= GROUP_BYTES || this.#values.length >= GROUP_ENTRIES) await this.#flush();
       }
       return false;
+    } catch (cause) {
+      if (cause instanceof CopyNeeded && (await this.#isOver())) return false;
+      throw cause;
     } finally {
       await snapshot.close();
     }
+  }
+
+  /** Whether the lane's changes have gone on to a newer epoch. */
+  async #isOver(): Promise<boolean> {
+    const { stream, pipeline, shard, lane } = this.#session.options;
+    const tail = await stream.tail(liveSubject(pipeline, shard, lane));
+    return tail !== null && decodeBatch(tail.payload).epoch > this.#target.epoch;
   }
 
   async #claim(): Promise<void> {

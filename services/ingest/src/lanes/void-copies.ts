@@ -1,0 +1,38 @@
+import type { LaneStream } from "@sluice/bus";
+import { describeFault, type Logger } from "@sluice/runtime";
+import { snapSubject } from "@sluice/wire";
+import type { StoredTails } from "./lane-tails.ts";
+
+export interface VoidCopiesOptions {
+  readonly stream: LaneStream;
+  readonly pipeline: string;
+  readonly shard: string;
+  readonly copy: number;
+  readonly lanes: readonly number[];
+  /** Of each lane, as they stood before the new epoch's first message. */
+  readonly tails: readonly Pick<StoredTails, "snapSequence">[];
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/**
+ * Removes what earlier epochs left of their copies, once every lane holds the fence of a later one. Nobody applies them any more, and
+ * of copies that broke off nothing else ever would: with a few of them the stream is full. The last message of each stays, behind
+ * which the new copy is published: a reader that finds it without those before it finds the new fence, too.
+ *
+ * A failure is logged and left at that: the next copy, or the end of this one, takes what remains.
+ */
+export async function removeVoidCopies({ tails, lanes, signal, log, ...options }: VoidCopiesOptions): Promise<void> {
+  const { stream, pipeline, shard, copy } = options;
+  let removed = 0;
+  try {
+    for (const [index, { snapSequence }] of tails.entries()) {
+      if (signal.aborted) return;
+      if (snapSequence > 0)
+        removed += await stream.trim(snapSubject(pipeline, copy, shard, lanes[index] as number), snapSequence);
+    }
+    if (removed > 0) log.info({ shard, removed }, "messages of earlier copies are removed");
+  } catch (cause) {
+    log.info({ shard, cause: describeFault(cause) }, "messages of earlier copies are left in the stream");
+  }
+}
