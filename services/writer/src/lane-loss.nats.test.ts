@@ -170,6 +170,20 @@ test("case 60: where another history filled it, the lane asks for a copy", async
   expect([await redis.client().get("n"), await redis.client().exists("m")]).toEqual(["3", 0]);
 });
 
+// Mutation: snapshot-phase.ts, without `#requireEnd`: the lane waits for an end that never comes.
+test("case 60: where the stream lost the end of a copy, which changes follow, the lane asks for another copy", async () => {
+  await redis.client().flushall();
+  await using lane = await WatchedLane.open(bus, async (fresh) => {
+    await fresh.fence(1, 1, 100);
+    await fresh.copied(0, { "0:n": "7" });
+  });
+  lane.write("standalone", redis.port);
+  await waitUntil("it has what there is of the copy", async () => (await redis.client().get("n")) === "7");
+  expect(await lane.floorAsked()).toBe(0);
+  await lane.changes(100, unit(110, "INCR n"));
+  await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
+});
+
 // Mutation seen to fail it: lane-writer.ts, `#checkEpoch` halts always.
 test("case 61: where the epoch counter and the stream went back, a copy in a higher epoch is asked for", async () => {
   const client = redis.client();

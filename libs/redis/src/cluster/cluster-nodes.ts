@@ -17,11 +17,13 @@ export interface ClusterNode {
   readonly slots: string;
   /** Slots on their way to or from this node. A node tells only of its own, so only the line with the flag `myself` has any. */
   readonly movingSlots: readonly number[];
+  /** Of these the ones that leave it, with the id of the node that they go to. */
+  readonly leaving: ReadonlyMap<number, string>;
 }
 
 const LINE = /^(\S+) (\S*?):(\d{1,5})(?:@\d{1,5})?(?:,\S*)? (\S+) (\S+) \d+ \d+ \d+ (\S+)((?: \S+)*) *$/;
 const OWNED = /^(\d{1,5})(?:-(\d{1,5}))?$/;
-const MOVING = /^\[(\d{1,5})-[<>]-[^\]]*\]$/;
+const MOVING = /^\[(\d{1,5})-([<>])-([^\]]*)\]$/;
 
 /**
  * Reads a reply of CLUSTER NODES (Redis 3.0 and newer; cluster specification, "Nodes handshake", and cluster.c,
@@ -46,10 +48,14 @@ function parseLine(line: string): ClusterNode {
   const [, id = "", host = "", port = "", flags = "", primaryId = "", link = "", rest = ""] = fields;
   const owned: string[] = [];
   const movingSlots: number[] = [];
+  const leaving = new Map<number, string>();
   for (const word of rest.split(" ").filter((word) => word !== "")) {
     const moving = MOVING.exec(word);
-    if (moving !== null) movingSlots.push(Number(moving[1]));
-    else if (isRange(word)) owned.push(word);
+    if (moving !== null) {
+      const [, slot, direction, other = ""] = moving;
+      movingSlots.push(Number(slot));
+      if (direction === ">") leaving.set(Number(slot), other);
+    } else if (isRange(word)) owned.push(word);
     else throw new Error(`expected slots in a line of CLUSTER NODES, found ${printable(word)}`);
   }
   return {
@@ -61,6 +67,7 @@ function parseLine(line: string): ClusterNode {
     isLinked: link === "connected",
     slots: owned.join(","),
     movingSlots,
+    leaving,
   };
 }
 

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { Bus } from "@sluice/bus";
+import { Bus, LaneStream } from "@sluice/bus";
 import { NatsServer, rdbPath, RecordedPrimary, RedisServer, waitUntil } from "@sluice/testkit";
 import { silentLog, systemClock, type Clock } from "@sluice/runtime";
-import { BatchKind, encodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch } from "@sluice/wire";
-import { expect, test } from "vitest";
+import { BatchKind, decodeBatch, encodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch } from "@sluice/wire";
+import { expect, test, vi } from "vitest";
 import { Gate, sets, shardOf, startIntake, storedBatches, storedUpTo } from "./running-intake.sample.ts";
 
 const VERSION = "7.0.15";
@@ -60,6 +60,35 @@ test.each([
   ]);
   expect([primary.fullSyncs, primary.partialSyncs]).toEqual([3, 0]);
   await second.stop();
+});
+
+// Mutation: link-session.ts, `#pokeLane` without its condition: changes are stored before it is certain that the copy's end is.
+test("case 60: the changes of a lane are stored behind the end of its copy", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start();
+  const client = source.client();
+  await client.set("k", "v");
+  const stored: BatchKind[] = [];
+  let letEndPass = (): void => undefined;
+  const mayEnd = new Promise<void>((resolve) => (letEndPass = resolve));
+  const actual = LaneStream.prototype.append;
+  const append = vi.spyOn(LaneStream.prototype, "append");
+  append.mockImplementation(async function held(this: LaneStream, subject, payload, expected) {
+    const { kind } = decodeBatch(payload);
+    if (kind === BatchKind.snapshotEnd) await mayEnd;
+    stored.push(kind);
+    return actual.call(this, subject, payload, expected);
+  });
+  const intake = await startIntake(nats.url, source.port, "i1");
+  await waitUntil("the copy is received", async () => (await shardOf(intake.bus))?.phase === "streaming");
+  await client.set("k", "w");
+  await waitUntil("a change is received", async () => ((await shardOf(intake.bus))?.commands ?? 0) > 0);
+  expect(stored.filter((kind) => kind === BatchKind.changes || kind === BatchKind.heartbeat)).toEqual([]);
+  letEndPass();
+  await waitUntil("the change is stored", () => stored.includes(BatchKind.changes));
+  expect(stored.indexOf(BatchKind.snapshotEnd)).toBeLessThan(stored.indexOf(BatchKind.changes));
+  append.mockRestore();
+  await intake.stop();
 });
 
 // Mutation: link-session.ts, `#startCopy` without `removeVoidCopies`: every copy that breaks off stays in the stream for ever.

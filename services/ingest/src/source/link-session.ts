@@ -187,7 +187,10 @@ export class LinkSession {
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
     this.#snapshots = tails.map(({ snapSequence }, index) =>
-      snapshotFeed(this.#laneAt(index), head, offset, snapSequence, this.#feedOptions),
+      snapshotFeed(this.#laneAt(index), head, offset, snapSequence, {
+        ...this.#feedOptions,
+        onStored: () => this.#pokeLane(index),
+      }),
     );
     this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
     this.#log.info({ epoch, offset, replid }, "full copy begins");
@@ -250,7 +253,7 @@ export class LinkSession {
       this.#heardAtMs = this.#options.clock.monotonicMs();
       const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
       if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
-      for (const { publisher } of this.#lanes) publisher.poke();
+      for (const index of this.#lanes.keys()) this.#pokeLane(index);
       if (this.#backlog.isFull) await this.#room();
       if (this.#failure !== null) throw this.#failure as Error;
       if (this.#copy === null) this.#options.progress();
@@ -315,11 +318,17 @@ export class LinkSession {
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs - this.#heardAtMs < QUIET_MS && nowMs - this.#toldAtMs < HEARTBEAT_MS) return;
     this.#toldAtMs = nowMs;
-    for (const { batcher, publisher } of this.#lanes) {
+    for (const [index, { batcher }] of this.#lanes.entries()) {
       if (!batcher.isEmpty || batcher.last >= reader.boundary) continue;
       batcher.heartbeat(reader.boundary, reader.db);
-      publisher.poke();
+      this.#pokeLane(index);
     }
+  }
+
+  /** A lane's changes wait until the end of its copy is stored: whoever finds them, and no end, knows that the bus has lost it (H7). */
+  #pokeLane(index: number): void {
+    if (this.#snapshots[index]?.batcher.isEmpty === false) return;
+    this.#lanes[index]?.publisher.poke();
   }
 
   get #stored(): number {

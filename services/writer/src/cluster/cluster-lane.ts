@@ -8,7 +8,6 @@ import type { KeyRepair } from "../repair/key-repair.ts";
 import type { LaneHistory } from "../repair/repair-book.ts";
 import type { UnitRun } from "../repair/unit-runs.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
-import { isOwn } from "../apply/own-key.ts";
 import { isLoose, valueCommands, type ValueCommand } from "../snapshot/value-commands.ts";
 import { APPLY_SCRIPT, SlotGroup } from "./apply-script.ts";
 import { ClusterMarks, slotMark, watermark, type MarkNames } from "./cluster-marks.ts";
@@ -18,6 +17,7 @@ import { groupCommand, SlotPlanner } from "./group-plan.ts";
 import { failedBehindMark, GroupSender, staleMarkOf, type GroupFailure } from "./group-sender.ts";
 import { NodePool } from "./node-pool.ts";
 import type { ClusterNode } from "./slot-map.ts";
+import { SlotKeys } from "./slot-keys.ts";
 import { Watermarks } from "./watermarks.ts";
 
 const WATERMARK_MS = 5_000;
@@ -59,6 +59,7 @@ export class ClusterLane implements LaneDestination {
   readonly #repairs: ClusterRepairs;
   #unjudged: UnjudgedSpan | null = null;
   readonly #version: number;
+  readonly #keys: SlotKeys;
   #position: Position | null;
   #safeSequence = 0;
   #markedAtMs: number;
@@ -79,6 +80,7 @@ export class ClusterLane implements LaneDestination {
     this.#marks = marks;
     this.#watermarks = watermarks;
     this.#version = version;
+    this.#keys = new SlotKeys(pool, options.slots);
     this.#planner = new SlotPlanner(options.shift, options.label);
     this.#position = marks.position(options.shard, (slot) => sender.map.ownerOf(slot)?.name ?? "");
     if (this.#position !== null) marks.follow(this.#position.epoch);
@@ -180,8 +182,11 @@ export class ClusterLane implements LaneDestination {
   }
 
   async isEmpty(): Promise<boolean> {
-    const held = await Promise.all([...this.#options.slots].map(async (slot) => this.#keysIn(slot)));
-    return held.every((keys) => keys.length === 0);
+    const before = await this.#keys.look(this.#sender.map);
+    const held = await Promise.all([...this.#options.slots].map(async (slot) => this.#keys.of(slot, before)));
+    if (held.some((keys) => keys.length > 0)) return false;
+    await this.#sender.refresh();
+    return this.#keys.changed(before, await this.#keys.look(this.#sender.map)).length === 0;
   }
 
   async claim(target: Position): Promise<void> {
@@ -228,16 +233,18 @@ export class ClusterLane implements LaneDestination {
 
   async sweep(held: KeySet): Promise<number> {
     let swept = 0;
-    for (;;) {
-      const { map } = this.#sender;
-      for (const slot of this.#options.slots) {
+    let found = await this.#keys.look(this.#sender.map);
+    for (let slots: readonly number[] = [...this.#options.slots]; slots.length > 0;) {
+      for (const slot of slots) {
         const standing = this.#copyingMark(slot);
-        if (standing !== null) swept += await this.#sweepSlot(slot, standing, held);
+        if (standing !== null) swept += await this.#sweepSlot(slot, await this.#keys.of(slot, found), standing, held);
       }
       await this.#sender.refresh();
-      // Keys of a slot that moved meanwhile may have been on the way from one node to the other.
-      if (this.#sender.map.equals(map)) return swept;
+      const before = found;
+      found = await this.#keys.look(this.#sender.map);
+      slots = this.#keys.changed(before, found);
     }
+    return swept;
   }
 
   async goLive(target: Position): Promise<void> {
@@ -289,8 +296,8 @@ export class ClusterLane implements LaneDestination {
     return position?.phase === "snap" && position.epoch === this.#position?.epoch ? position : null;
   }
 
-  async #sweepSlot(slot: number, standing: Position, held: KeySet): Promise<number> {
-    const stale = (await this.#keysIn(slot)).filter((key) => !held.has(0, key));
+  async #sweepSlot(slot: number, keys: readonly Buffer[], standing: Position, held: KeySet): Promise<number> {
+    const stale = keys.filter((key) => !held.has(0, key));
     for (let at = 0; at < stale.length; at += SWEEP_KEYS) {
       const some = stale.slice(at, at + SWEEP_KEYS);
       const groups = new GroupBook(this.#options, this.#marks);
@@ -299,16 +306,6 @@ export class ClusterLane implements LaneDestination {
       await this.#sendWhole(groups.close(standing));
     }
     return stale.length;
-  }
-
-  /** The keys of a slot on the node that serves it, without Sluice's own. */
-  async #keysIn(slot: number): Promise<Buffer[]> {
-    const node = this.#sender.map.ownerOf(slot);
-    if (node === null) return [];
-    const count = Number(await this.#pool.call(node, ["CLUSTER", "COUNTKEYSINSLOT", slot]));
-    if (count === 0) return [];
-    const reply = await this.#pool.call(node, ["CLUSTER", "GETKEYSINSLOT", slot, count]);
-    return (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key) && !isOwn(key));
   }
 
   /** What belongs to no slot goes to every primary, as it is: it may be repeated. */

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import { placeOf } from "../repair/commands-of.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
+import { KeySet } from "../snapshot/key-set.ts";
 import { SourceLane } from "../repair/source-lane.sample.ts";
 import type { ClusterLane } from "./cluster-lane.ts";
 import { TamperedCluster } from "./tampered-cluster.sample.ts";
@@ -54,6 +55,23 @@ async function repairAhead(lane: ClusterLane, ...lines: readonly (readonly strin
   await lane.applyChanges(source.group(1));
   expect(await (await nodeOf(LIST)).hkeys(repairedKey(markKey(LIST)))).toEqual([`0:${LIST}`]);
 }
+
+// Mutation: slot-keys.ts, `of` without the node that a slot goes to: the slot counts as empty, and "stale" stays.
+test("converges: keys of a slot that is on its way are found on both nodes", async () => {
+  const client = await nodeOf(LIST);
+  await client.mset(LIST, "stale", NUMBER, "stale");
+  const lane = await open(source.repair("halt").repair);
+  const half = await cluster.moveHalf(0, await cluster.primaryOf(16_383), 2);
+  expect(await lane.isEmpty()).toBe(false);
+  const at = source.position;
+  await lane.claim({ ...at, phase: "snap", offset: 0 });
+  expect(await lane.sweep(new KeySet())).toBe(2);
+  await half.finish();
+  const next = await nodeOf(LIST);
+  expect(await next.exists(LIST, NUMBER)).toBe(0);
+  lane.close();
+  await cluster.moveSlots([0], await cluster.primaryOf(0), await cluster.primaryOf(1));
+});
 
 // Mutation: cluster-repairs.ts, `forget`: the book is cleared first, whatever slot it is (b and c twice).
 test("applied-once: a copy of some slots of the lane leaves alone what was repaired in the others", async () => {

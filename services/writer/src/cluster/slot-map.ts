@@ -54,12 +54,6 @@ export class SlotMap {
     return new SlotMap(nodes, owners);
   }
 
-  /** True when both serve every slot from the same node. */
-  equals(other: SlotMap): boolean {
-    for (let slot = 0; slot < SLOT_COUNT; slot++) if (this.ownerOf(slot)?.name !== other.ownerOf(slot)?.name) return false;
-    return true;
-  }
-
   /** Names of the nodes that serve any of `slots`. */
   nodesOf(slots: Iterable<number>): string[] {
     return this.lowestOnEach(slots).flatMap((slot) => this.ownerOf(slot)?.name ?? []);

@@ -10,6 +10,8 @@ import { isLoose } from "./value-commands.ts";
 /** Bounds of one step; see `LivePhase`. */
 const GROUP_BYTES = 1024 * 1024;
 const GROUP_ENTRIES = 8_192;
+/** So often a lane that waits for more of a copy looks whether it can still come. */
+const LOOK_MS = 2_000;
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
 const FIRST_COPY = 1;
 
@@ -21,6 +23,9 @@ const FIRST_COPY = 1;
  *     sweep    keys that the copy does not hold are deleted; begins only behind the snapshot-end, which ingest publishes only
  *              after the RDB's checksum was verified, and only when the count is right (H22)
  *     live     marks ← epoch|copy|live|S
+ *
+ * Ingest publishes changes only behind the stored end of the lane's copy. Changes without that end mean that the bus has lost what
+ * it had acknowledged (H7): the copy is never going to be complete.
  *
  * A newer epoch in the subject ends the copy half-way: its own copy follows. When it has begun in the changes, ingest removes what
  * is left of this one; what is missing then is missed by nobody.
@@ -35,6 +40,7 @@ export class SnapshotPhase {
   #bytes = 0;
   #target: Position;
   #read = 0;
+  #alarm: Promise<undefined> | null = null;
 
   constructor(session: LaneSession, fence: LoggedBatch) {
     this.#session = session;
@@ -49,7 +55,11 @@ export class SnapshotPhase {
     await this.#claim();
     const snapshot = await LaneLog.open(stream, snapSubject(pipeline, FIRST_COPY, shard, lane), shard, 1, signal);
     try {
-      for (let next = await snapshot.next(); next !== null; next = snapshot.nextIfReady() ?? (await this.#flushed(snapshot))) {
+      for (
+        let next = await this.#flushed(snapshot);
+        next !== null;
+        next = snapshot.nextIfReady() ?? (await this.#flushed(snapshot))
+      ) {
         const { batch } = next;
         if (batch.epoch < this.#target.epoch) continue;
         if (batch.epoch > this.#target.epoch) return false;
@@ -128,9 +138,39 @@ export class SnapshotPhase {
     for (const piece of value.value) this.#bytes += piece.length;
   }
 
+  /** The next batch of the copy, however long it takes to come. */
   async #flushed(snapshot: LaneLog): Promise<LoggedBatch | null> {
     await this.#flush();
-    return snapshot.next();
+    const waited = snapshot.next();
+    // It may fail while the lane looks whether it can still come.
+    waited.catch(() => undefined);
+    for (;;) {
+      const first = await Promise.race([waited, this.#lookDue()]);
+      if (first !== undefined) return first;
+      await this.#requireEnd();
+    }
+  }
+
+  /** One timer for all waits; never resolves once the session is over. */
+  async #lookDue(): Promise<undefined> {
+    const { clock, signal } = this.#session.options;
+    this.#alarm ??= clock.sleep(LOOK_MS, signal).then(async () => {
+      this.#alarm = null;
+      return signal.aborted ? new Promise<undefined>(() => undefined) : undefined;
+    });
+    return this.#alarm;
+  }
+
+  /** Throws `CopyNeeded` where the copy's end was stored and is gone. The changes are looked at first: the end is older. */
+  async #requireEnd(): Promise<void> {
+    const { stream, pipeline, shard, lane } = this.#session.options;
+    const { epoch } = this.#target;
+    const changes = await stream.tail(liveSubject(pipeline, shard, lane));
+    if (changes === null || decodeBatch(changes.payload).epoch !== epoch || changes.sequence <= this.#fence.sequence) return;
+    const end = await stream.tail(snapSubject(pipeline, FIRST_COPY, shard, lane));
+    const found = end === null ? null : decodeBatch(end.payload);
+    if (found !== null && (found.epoch > epoch || (found.epoch === epoch && found.kind === BatchKind.snapshotEnd))) return;
+    throw this.#incomplete("the bus has lost its end");
   }
 
   async #flush(): Promise<void> {
