@@ -6,7 +6,8 @@ const realServers = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, s
 
 /**
  * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
- * `test/e2e/x.e2e.test.ts` against our own processes. Groups run one after the other, two files at a time.
+ * `test/e2e/x.e2e.test.ts` against our own processes, compiled first. Groups run one after the other, two files at a time; the
+ * simulated worlds come last, since they keep every core busy.
  */
 export default defineConfig({
   ssr: { resolve: { conditions } },
@@ -36,10 +37,21 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.e2e.test.ts"],
+          globalSetup: "./test/e2e/compiled-programs.ts",
           testTimeout: 240_000,
           hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "worlds",
+          include: ["test/simulate/**/*.worlds.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

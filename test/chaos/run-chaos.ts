@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { setup as compilePrograms } from "../e2e/compiled-programs.ts";
 import { runChaos, type ChaosOptions, type ChaosReport } from "./chaos.ts";
 import { topologies, type Topology } from "./faults/fault.ts";
 
@@ -60,6 +61,7 @@ if (values.help) {
     longestCalmMs: 8000,
     print: (line) => console.log(line),
   };
+  await compilePrograms();
   const report = await runChaos(options);
   print(report, options);
   process.exitCode = report.wrong.length === 0 ? 0 : 1;

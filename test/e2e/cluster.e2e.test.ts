@@ -45,13 +45,13 @@ test("case 31: source: slots move under load; it ends identical by itself and sa
   const [first, second] = await source.primaries();
   if (first === undefined || second === undefined) throw new Error("no primaries");
   const before = (await run.status.get("orders")).shards.map(({ epoch }) => epoch);
-  await source.reshard(first, second, 300);
+  await source.reshard(first, second, 100);
   const after = await run.status.until(
     "orders",
     "both shards begin a new epoch and are in step again",
     (status) => isSynchronizing(status) && status.shards.filter(({ epoch }) => epoch > Math.max(...before)).length === 2,
   );
-  expect(after.events.map(({ text }) => text).join("\n")).toContain("slots moved: 0-299 from s0 to s1");
+  expect(after.events.map(({ text }) => text).join("\n")).toContain("slots moved: 0-99 from s0 to s1");
   await expectIdentical("orders", pair, run.status, load);
 });
 

@@ -3,7 +3,7 @@ import { startSluice } from "./deployment.ts";
 
 const SMALL = ["--keys", "10000", "--rate", "2000", "--seconds", "8", "--seed", "1"];
 
-test.each(["cluster", "standalone"])(
+test.each(["cluster"])(
   "the demo, smaller, %s: copies a live source, loses a writer half-way, and ends identical",
   async (layout) => {
     await using demo = await startSluice(["demo", "--layout", layout, ...SMALL]);

@@ -1,20 +1,18 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DrainWatch } from "@sluice/cli";
 import { freePort, SpawnedProcess, waitUntil } from "@sluice/testkit";
 import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
+import { COMPILED_SLUICE } from "./compiled-programs.ts";
 
-const SLUICE = fileURLToPath(new URL("../../sluice", import.meta.url));
-
-/** One of our processes, started as an operator would start it. */
+/** One of our processes, compiled, as an operator starts it outside the source tree. */
 export async function startSluice(
   args: readonly string[],
   env: Record<string, string> = {},
   onOutput: (text: string) => void = () => undefined,
 ): Promise<SpawnedProcess> {
-  return SpawnedProcess.start({ command: SLUICE, args, env, onOutput });
+  return SpawnedProcess.start({ command: process.execPath, args: [COMPILED_SLUICE, ...args], env, onOutput });
 }
 
 /** Asks an API for the status of pipelines. */
@@ -174,12 +172,11 @@ export class Services implements AsyncDisposable {
   /** @param nats its own way to the bus, e.g. through a proxy */
   async add(service: string, instance: string, args: readonly string[] = [], nats = this.#nats): Promise<void> {
     const output: string[] = [];
-    const process = await SpawnedProcess.start({
-      command: SLUICE,
-      args: ["service", service, "--nats", nats, "--instance", instance, ...args],
-      env: { SLUICE_SECRET_KEY: "0".repeat(64) },
-      onOutput: (text) => output.push(text),
-    });
+    const process = await startSluice(
+      ["service", service, "--nats", nats, "--instance", instance, ...args],
+      { SLUICE_SECRET_KEY: "0".repeat(64) },
+      (text) => output.push(text),
+    );
     this.#processes.set(instance, process);
     this.#outputs.set(instance, output);
   }

@@ -232,11 +232,8 @@ async function plantStale(client: ReturnType<Pair["destination"]["client"]>): Pr
   await client.rpush("{stale}:long", ...Array.from({ length: 50_000 }, (_, index) => String(index)));
 }
 
-// Mutation seen to fail the first: snapshot-phase.ts, `#held` stays null.
-test.each([
-  ["server", standalone],
-  ["cluster", cluster],
-])(
+// Mutation seen to fail this: snapshot-phase.ts, `#held` stays null.
+test.each([["cluster", cluster] as const])(
   "case 57: a %s full of keys of all types that the source does not hold ends with none of them after a forced resync",
   async (_, side) => {
     await using pair = await Pair.start(standalone, side);

@@ -8,7 +8,6 @@ import { EVEN_LAYOUT, OTHER_LAYOUT, Pair, type Side, type SideOptions } from "./
 const KEYS = 8;
 const standalone: SideOptions = { kind: "standalone" };
 const mixes: readonly [name: string, source: SideOptions, destination: SideOptions][] = [
-  ["standalone to standalone", standalone, standalone],
   ["standalone to cluster", standalone, { kind: "cluster", cluster: { layout: EVEN_LAYOUT } }],
   [
     "cluster to cluster",

@@ -15,6 +15,8 @@ export interface Mutant {
   readonly changes: readonly Change[];
   /** Worlds in which it shows soonest; default: all. */
   readonly worlds?: PlanOptions;
+  /** Hundreds of worlds pass before one shows it. */
+  readonly isRare?: true;
 }
 
 const CHAIN = "services/writer/src/progress/lane-chain.ts";
@@ -57,6 +59,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "zombies-publish",
+    isRare: true,
     what: "H2, H4: a batch is stored behind whatever the lane's last message is, and terms do not count",
     changes: [
       {
@@ -171,6 +174,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "watermarks-do-not-count",
+    isRare: true,
     what: "H10: a lane in a cluster goes on from its newest mark, whatever other nodes have lost",
     changes: [
       {

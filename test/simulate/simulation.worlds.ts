@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import { beforeAll, expect, test } from "vitest";
-import { bundleWorlds } from "../simulate/bundle.ts";
-import { MUTANTS } from "../simulate/mutants.ts";
-import { runSeeds } from "../simulate/seed-farm.ts";
+import { bundleWorlds } from "./bundle.ts";
+import { MUTANTS } from "./mutants.ts";
+import { runSeeds } from "./seed-farm.ts";
 
 const SEEDS = 2_000;
 /** A hole that is opened again must be noticed within so many worlds. */
-const MUTANT_SEEDS = 3_000;
+const MUTANT_SEEDS = 1_000;
 const all = { from: 1, jobs: availableParallelism(), options: {}, isLoud: false };
 
 let program = "";
@@ -22,7 +22,10 @@ test("in simulated worlds everything comes right by itself, and nothing is appli
   expect(commits, "commits that were compared with the source's history").toBeGreaterThan(SEEDS * 10);
 });
 
-test.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))("the simulator notices: %s", async (_, mutant) => {
+/** Those that only few worlds show are left to `npm run simulate -- --mutants`. */
+const frequent = MUTANTS.filter(({ isRare }) => isRare !== true);
+
+test.each(frequent.map((mutant) => [mutant.name, mutant] as const))("the simulator notices: %s", async (_, mutant) => {
   const options = mutant.worlds ?? {};
   const { failures } = await runSeeds(await bundleWorlds(mutant), {
     ...all,
