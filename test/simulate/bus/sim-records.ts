@@ -50,6 +50,11 @@ export class SimRecords implements Pick<Records, keyof Records> {
     );
   }
 
+  async keys(filter: string): Promise<string[]> {
+    const matches = filterOf(filter);
+    return this.#asked(() => ({ answer: [...this.#broker.records.keys()].filter(matches) }));
+  }
+
   watch(filter: string, changed: (change: RecordChange) => void): Unwatch {
     const broker = this.#broker;
     const matches = filterOf(filter);

@@ -1,7 +1,7 @@
 import { keySlot, slotTag } from "@sluice/redis";
 import { comparePositions, laneMarkKey, OWN_KEY_PREFIX, parseMark, slotMarkKey, type Position } from "@sluice/wire";
 import type { SimServer, TouchedKey } from "../redis/sim-server.ts";
-import { heldBy } from "./value-text.ts";
+import { heldAround } from "./value-text.ts";
 import { keyOf, nameOf, type VersionBook } from "./version-book.ts";
 
 /** What a watch needs to know of the world around its destination. */
@@ -120,7 +120,7 @@ export class MarkWatch {
       const { db, key } = keyOf(name);
       if (!covers(slotOf(key))) continue;
       const expected = book.at(name, after.offset);
-      const found = heldBy(server, db, key);
+      const found = heldAround(server, db, key);
       if (found.value !== expected.value)
         return `db ${db} ${key} holds ${brief(found.value)}, the source held ${brief(expected.value)}`;
       const expireAtMs = expected.expireAtMs < 0 ? -1 : this.#options.shift(expected.expireAtMs);

@@ -1,3 +1,4 @@
+import { keySlot } from "@sluice/redis";
 import type { SimServer } from "../redis/sim-server.ts";
 import { ranked, type SimValue } from "../redis/sim-value.ts";
 
@@ -14,6 +15,18 @@ const NOTHING: Held = { value: null, expireAtMs: -1 };
 export function heldBy(server: SimServer, db: number, key: string): Held {
   const entry = server.entries(db).get(key);
   return entry === undefined ? NOTHING : { value: valueText(entry.value), expireAtMs: entry.expireAtMs };
+}
+
+/** As `heldBy`; while the key's slot is on its way, what the node at its other end holds counts, too. */
+export function heldAround(server: SimServer, db: number, key: string): Held {
+  const held = heldBy(server, db, key);
+  const other = held.value === null ? otherEnd(server, key) : null;
+  return other === null ? held : heldBy(other, db, key);
+}
+
+function otherEnd(server: SimServer, key: string): SimServer | null {
+  const slot = keySlot(Buffer.from(key, "latin1"));
+  return server.cluster?.migratingTo(server, slot) ?? server.cluster?.importingFrom(server, slot) ?? null;
 }
 
 function valueText(value: SimValue): string {
