@@ -66,6 +66,7 @@ test("trim leaves the tail and what is expected behind it", async () => {
   await stream.ensure();
   for (let sequence = 0; sequence < 5; sequence++) await stream.append(subject, bytes("a"), sequence);
   await stream.append(other, bytes("b"), 0);
+  for (const nothing of [0, 1]) expect(await stream.trim(subject, nothing), "nothing is below the first").toBe(0);
   expect(await stream.trim(subject, 5)).toBe(4);
   expect(await stream.trim(subject, 5)).toBe(0);
   expect((await stream.tail(subject))?.sequence).toBe(5);

@@ -190,6 +190,8 @@ export class LaneStream {
    * nats-server 2.9 gives the room back to the stream's own limit, and to the account's only when it is started again.
    */
   async trim(subject: string, sequence: number): Promise<number> {
+    // The server takes 1 and 0 for no limit, and removes the whole subject.
+    if (sequence <= 1) return 0;
     return this.#asked(async () => (await this.#manager.streams.purge(this.name, { filter: subject, seq: sequence })).purged);
   }
 
