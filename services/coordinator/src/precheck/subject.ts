@@ -1,0 +1,66 @@
+import type { Endpoint } from "@sluice/redis";
+import type { DestinationSpec, EndpointSpec, Pipeline } from "@sluice/wire";
+
+/** A destination of the pipeline that is checked, ready to connect. */
+export interface SubjectDestination {
+  readonly group: string;
+  readonly endpoint: Endpoint;
+  readonly existing: DestinationSpec["existing"];
+  /** Numbers that databases of the source get there; all others keep theirs. */
+  readonly databases: Readonly<Record<string, number>>;
+  /** Only some keys go there. */
+  readonly isFiltered: boolean;
+}
+
+/** A pipeline that exists beside the one that is checked, for what they do to each other. */
+export interface OtherPipeline {
+  readonly name: string;
+  readonly source: Endpoint;
+  readonly destinations: readonly { readonly group: string; readonly endpoint: Endpoint }[];
+}
+
+/** What is checked: a pipeline with its servers ready to connect. */
+export interface PrecheckSubject {
+  readonly name: string;
+  /** Lanes that the slot space may be cut into. */
+  readonly lanes: number;
+  readonly source: Endpoint;
+  readonly read: Pipeline["source"]["read"];
+  /** Databases that are copied; null: all that hold keys. */
+  readonly databases: readonly number[] | null;
+  readonly destinations: readonly SubjectDestination[];
+  /** How long the source may be away, in ms. */
+  readonly retryWindowMs: number;
+  readonly keepAppliedMs: number;
+  /** Most that its stream may hold; null without a limit of its own. */
+  readonly streamBytes: number | null;
+  /** All others that the coordinator knows. */
+  readonly others: readonly OtherPipeline[];
+}
+
+/** The subject of a pipeline; `open` makes a server of it ready to connect, and throws what that throws. */
+export function precheckSubject(
+  pipeline: Pipeline,
+  open: (spec: EndpointSpec) => Endpoint,
+  others: readonly OtherPipeline[] = [],
+): PrecheckSubject {
+  const { name, lanes, source, destinations, retryWindow, keepApplied, limits } = pipeline;
+  return {
+    name,
+    lanes,
+    source: open(source),
+    read: source.read,
+    databases: source.databases ?? null,
+    destinations: destinations.map((spec) => ({
+      group: spec.group,
+      endpoint: open(spec),
+      existing: spec.existing,
+      databases: spec.databases ?? {},
+      isFiltered: spec.keys.include.length + spec.keys.exclude.length > 0,
+    })),
+    retryWindowMs: retryWindow.source,
+    keepAppliedMs: keepApplied,
+    streamBytes: limits.streamBytes ?? null,
+    others,
+  };
+}
