@@ -16,7 +16,7 @@ async function open(server: NatsServer) {
 }
 
 /** Writes the spec as a start or a stop does. */
-async function wish(bus: Bus, desired: "running" | "stopped", name = "p"): Promise<void> {
+async function wish(bus: Bus, desired: "running" | "stopped" | "paused", name = "p"): Promise<void> {
   const pipeline = { name, source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
   await bus.records.put(recordKey.spec(name), specRecord, { pipeline, desired, createdAt: 1 });
 }
@@ -96,6 +96,30 @@ test("asks again for an actor that could not be made", async () => {
   await work.assign({ "main.s0.0": "me" });
   await waitUntil("it runs", () => work.running.size === 1);
   expect(asked).toBe(3);
+  work.stop.abort();
+  await work.ended;
+});
+
+// Mutation: assigned-work.ts, a resume as any other start: ingest breaks off the copy that it is in.
+test("a pause and a resume leave alone what works, and make anew what had ended", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const made: string[] = [];
+  const work = start(held.bus, async (name) => {
+    made.push(name);
+    return Promise.resolve(name === "p/main.s0.0" ? { name, run: async () => Promise.resolve() } : work.actor(name));
+  });
+  const both = ["p/main.s0.0", "p/main.s0.1"];
+  await work.assign({ "main.s0.0": "me", "main.s0.1": "me" });
+  await waitUntil("both are made", () => made.length === 2 && names(work.running) === "p/main.s0.1");
+  await wish(held.bus, "paused");
+  await waitUntil("what had ended is made anew", () => made.length === 3);
+  await wish(held.bus, "running");
+  await waitUntil("it is again", () => made.length === 4);
+  await server.restart("SIGKILL");
+  await waitUntil("it is assigned", async () => work.assign({ "main.s0.0": "me", "main.s0.1": "me", "main.s0.2": "me" }));
+  await waitUntil("the third is made", () => names(work.running) === "p/main.s0.1 p/main.s0.2");
+  expect(made).toEqual([...both, "p/main.s0.0", "p/main.s0.0", "p/main.s0.2"]);
   work.stop.abort();
   await work.ended;
 });

@@ -6,6 +6,7 @@ import {
   specRecord,
   topologyRecord,
   type AssignmentRecord,
+  type SpecRecord,
   type TopologyRecord,
 } from "@sluice/wire";
 import type { Bus } from "./bus.ts";
@@ -38,13 +39,24 @@ interface Work {
   readonly work: string;
 }
 
+/** What a pipeline was to do by the spec that was seen last, and as what. */
+interface Wish {
+  readonly revision: number;
+  readonly desired: SpecRecord["desired"];
+  readonly pipeline: string;
+}
+
 /** What is wanted of this instance now, and what each actor that runs was made from. */
 interface WorkBook {
   readonly assigned: Map<string, readonly Work[]>;
   readonly topologies: Map<string, TopologyRecord>;
   /** Revision of the spec when its pipeline was last started; 0 where only a stop of it was seen. */
   readonly starts: Map<string, number>;
+  readonly wishes: Map<string, Wish>;
+  /** Revision of the spec that paused or resumed its pipeline last: what works goes on, what has ended by itself is made anew. */
+  readonly revivals: Map<string, number>;
   readonly madeFrom: Map<string, string>;
+  readonly madeAt: Map<string, number>;
 }
 
 /** Is a member of its service and runs an actor for every piece of work that is assigned to this instance, until it is asked to stop. */
@@ -52,7 +64,16 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
   const { context, bus, service, pick } = options;
   const { config, clock, log, stopping } = context;
   const crew = new Crew(clock, log);
-  const book: WorkBook = { assigned: new Map(), topologies: new Map(), starts: new Map(), madeFrom: new Map() };
+  context.meters?.add({ collect: (page) => page.set("sluice_process_work", { service }, crew.names.length) });
+  const book: WorkBook = {
+    assigned: new Map(),
+    topologies: new Map(),
+    starts: new Map(),
+    wishes: new Map(),
+    revivals: new Map(),
+    madeFrom: new Map(),
+    madeAt: new Map(),
+  };
   let wake = (): void => undefined;
   const unwatch = bus.records.watch(recordFilter.assignments, ({ key, value }) => {
     const pipeline = ASSIGNMENT_KEY.exec(key)?.[1];
@@ -80,7 +101,7 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
     const pipeline = SPEC_KEY.exec(key)?.[1];
     const record = specRecord.safeParse(value);
     if (pipeline === undefined || !record.success) return;
-    book.starts.set(pipeline, record.data.desired === "running" ? revision : (book.starts.get(pipeline) ?? 0));
+    takeSpec(book, pipeline, record.data, revision);
     wake();
   });
   const member = beMember(bus.records, service, config.instance, clock, stopping);
@@ -104,6 +125,25 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
   await member;
 }
 
+/**
+ * A start makes everything anew. A pause takes lanes back, and a resume gives them out again: ingest works on meanwhile, so that neither
+ * breaks off a copy.
+ */
+function takeSpec(book: WorkBook, name: string, { desired, pipeline }: SpecRecord, revision: number): void {
+  const before = book.wishes.get(name);
+  const now = { revision, desired, pipeline: JSON.stringify(pipeline) };
+  // Behind a restart of the bus all records are told again.
+  if (before?.revision === revision) return;
+  book.wishes.set(name, now);
+  const start = book.starts.get(name);
+  const isWorking = desired === "running" || desired === "paused";
+  const isPause = before?.pipeline === now.pipeline && [before.desired, desired].includes("paused");
+  const wasWorking = before?.desired === "running" || before?.desired === "paused";
+  if (!isWorking) book.starts.set(name, start ?? 0);
+  else if (isPause && wasWorking && start !== undefined) book.revivals.set(name, revision);
+  else book.starts.set(name, revision);
+}
+
 async function untilAborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
@@ -118,12 +158,15 @@ async function keepCrew(crew: Crew, book: WorkBook, { context, create, madeFrom 
     const start = book.starts.get(pipeline);
     // What is made before its pipeline was seen would be made anew at once.
     if (start === undefined) continue;
+    const revival = book.revivals.get(pipeline) ?? 0;
     const from = `${start} ${topology === undefined ? "" : madeFrom(topology, work)}`;
     if (crew.names.includes(name)) {
       // It ends first; what is made from the new topology starts when it has.
       if (book.madeFrom.get(name) !== from) continue;
+      if (crew.hasEnded(name) && (book.madeAt.get(name) ?? 0) < revival) continue;
     } else {
       book.madeFrom.set(name, from);
+      book.madeAt.set(name, Math.max(start, revival));
       try {
         actors.set(name, await create(pipeline, work));
       } catch (cause) {

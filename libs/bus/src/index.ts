@@ -1,4 +1,5 @@
 export { Bus, type BusOptions } from "./bus.ts";
+export type { BusFacts, JetStreamFacts } from "./bus-facts.ts";
 export { connectBus } from "./connect-bus.ts";
 export { LaneReader } from "./lane-reader.ts";
 export { LaneStream, type AppendResult, type PlacedMessage, type StoredMessage, type StreamSize } from "./lane-stream.ts";

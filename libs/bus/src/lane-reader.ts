@@ -141,6 +141,8 @@ export class LaneReader {
     }
     this.#requested = Math.max(0, this.#requested - 1);
     this.#lastBytes = message.data.length;
+    this.#link.figures.batchesRead++;
+    this.#link.figures.bytesRead += message.data.length;
     this.#buffered.push({ sequence: sequenceOf(message.reply ?? ""), payload: message.data });
     this.#notify();
   }

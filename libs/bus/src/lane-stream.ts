@@ -171,11 +171,17 @@ export class LaneStream {
         retries: 0,
       };
       const stored = await this.#link.ask(() => this.#client.publish(subject, payload, options));
+      this.#link.figures.batchesStored++;
+      this.#link.figures.bytesStored += payload.length;
       return { outcome: "stored", sequence: stored.seq };
     } catch (cause) {
       const code = codeOf(cause);
-      if (code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_CONSTANT) return { outcome: "refused" };
+      if (code === WRONG_LAST_SEQUENCE || code === WRONG_LAST_SEQUENCE_CONSTANT) {
+        this.#link.figures.batchesRefused++;
+        return { outcome: "refused" };
+      }
       if (FULL.has(code)) throw new Retryable("BUS-005", "bus", `stream ${this.name} takes no more`, { cause });
+      this.#link.figures.batchesUnanswered++;
       return { outcome: "unknown", cause };
     }
   }

@@ -5,12 +5,32 @@ import type { Logger } from "@sluice/runtime";
 const MESSAGE_HEADROOM_BYTES = 1024;
 const DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
 
+/** What went over one connection since it was first made. Counted for people: nothing is decided by it. */
+export interface BusFigures {
+  batchesStored: number;
+  bytesStored: number;
+  batchesRefused: number;
+  batchesUnanswered: number;
+  batchesRead: number;
+  bytesRead: number;
+  reconnects: number;
+}
+
 /**
  * Whether the connection to NATS stands. The client library answers nothing while it does not: what it is asked then, or was
  * asked just before, is dropped without a word and rejects only when its time is up. Here it rejects when the connection breaks.
  */
 export class Link {
   readonly connection: NatsConnection;
+  readonly figures: BusFigures = {
+    batchesStored: 0,
+    bytesStored: 0,
+    batchesRefused: 0,
+    batchesUnanswered: 0,
+    batchesRead: 0,
+    bytesRead: 0,
+    reconnects: 0,
+  };
   readonly #log: Logger;
   readonly #listeners = new Set<(isUp: boolean) => void>();
   #isUp = true;
@@ -58,6 +78,7 @@ export class Link {
         this.#become(false);
       } else if (status.type === "reconnect") {
         this.#log.info({ server: status.server }, "bus: connected again");
+        this.figures.reconnects++;
         this.#become(true);
       } else if (status.type === "error") this.#log.warn({ error: status.error.message }, "bus: error");
     }

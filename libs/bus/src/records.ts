@@ -107,6 +107,15 @@ export class Records {
     await this.#asked(() => this.#bucket.delete(key, { previousSeq: revision }));
   }
 
+  /** Keys of the records under `filter`, in no order. Throws `Retryable` BUS-001. */
+  async keys(filter: string): Promise<string[]> {
+    return this.#asked(async () => {
+      const found: string[] = [];
+      for await (const key of await this.#bucket.keys(filter)) found.push(key);
+      return found;
+    });
+  }
+
   /**
    * Calls `changed` for every record under `filter` as it is now and for every change after that, in order, until the returned
    * function is called. After the bus was away all current records come again: `changed` must bear repetition. A record that is

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 
 /** Where time comes from, so that decisions can be run with another. */
@@ -14,6 +15,8 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   sleep: async (ms, signal) => {
+    // Any number of lanes may wait under one signal.
+    if (signal !== undefined) setMaxListeners(0, signal);
     try {
       await delay(ms, undefined, signal === undefined ? undefined : { signal });
     } catch (cause) {

@@ -41,7 +41,8 @@ export const codes = {
   "SRC-008": {
     meaning:
       "The source cluster is not whole: slots that nobody serves, a state other than ok, or a primary that can't be used.",
-    remedy: "Mend it: `redis-cli --cluster check` names what is wrong. Every primary takes the same credentials.",
+    remedy:
+      "Mend it: `redis-cli --cluster check` names what is wrong. A node with credentials of its own has them under `nodes`.",
   },
   "SRC-009": {
     meaning: "A server that is to be read as a primary says that it is a replica.",
@@ -58,6 +59,21 @@ export const codes = {
       "Keys that differ in a destination are to be taken from the source again, and its primary does not stand in the lane's history for now.",
     remedy: "Nothing: after a failover or a restart of the source it is tried again, or a new copy makes it needless.",
   },
+  "SRC-012": {
+    meaning: "The source's version is one that Sluice can't replicate from: it knows no PSYNC.",
+    remedy: "Upgrade the source to Redis 2.8 or newer, or Valkey.",
+  },
+  "SRC-013": {
+    meaning:
+      "The source uses commands that Sluice does not know as writes (those of modules, most often): the first one in the replication stream halts its shard (SRC-006).",
+    remedy:
+      "Stop the clients that use them while the pipeline runs, and remove such keys; or waive the check, where they only read.",
+  },
+  "SRC-014": {
+    meaning:
+      "What clients of the source write during a full copy will not fit into its `client-output-buffer-limit` for replicas: it would close the link, and the copy begin anew (SRC-010).",
+    remedy: 'Raise it on every node: `CONFIG SET client-output-buffer-limit "replica 0 0 0"`.',
+  },
   "DST-001": {
     meaning: "The destination can't be reached, or it closed the connection.",
     remedy:
@@ -66,7 +82,7 @@ export const codes = {
   "DST-002": {
     meaning: "The destination refuses the credentials or a command that Sluice needs.",
     remedy:
-      "Set `user` and `password` of the destination; the user needs all write commands plus +multi +exec +watch +select +scan +info, in a cluster also +cluster +script +eval +evalsha.",
+      "Set `user` and `password` of the destination; the user needs +@read +@write +@transaction +@scripting +select +scan +info on all keys, in a cluster also +cluster +asking: docs/security.md has the line.",
   },
   "DST-003": {
     meaning: "The destination can't take writes for now (loading, busy, out of memory, read-only, disk errors).",
@@ -103,7 +119,8 @@ export const codes = {
   "DST-011": {
     meaning:
       "The destination cluster is not whole: slots that nobody serves, a state other than ok, or a primary that can't be used.",
-    remedy: "Mend it: `redis-cli --cluster check` names what is wrong. Every primary takes the same credentials.",
+    remedy:
+      "Mend it: `redis-cli --cluster check` names what is wrong. A node with credentials of its own has them under `nodes`.",
   },
   "DST-010": {
     meaning:
@@ -132,6 +149,20 @@ export const codes = {
       "Settling of the destination's expiries began with another grace than the pipeline file gives now, so that the rest would end up wrong.",
     remedy: "Give `retryWindow` and `keepApplied` the values that the pipeline ran with, and ask again.",
   },
+  "DST-016": {
+    meaning: "The destination has less memory than the source's data will need there.",
+    remedy:
+      "Raise `maxmemory` of the destination, add shards to it, or narrow what is copied with `keys`. Where much of the source is about to expire, the check can be waived: a destination that is full makes the pipeline wait (DST-003), nothing is lost.",
+  },
+  "DST-017": {
+    meaning:
+      "Another pipeline writes to this destination, and this one says `existing: replace`: it would delete what the other one wrote.",
+    remedy: "Say `existing: overwrite`, name another destination, or cut the other pipeline over first.",
+  },
+  "DST-018": {
+    meaning: "The destination has fewer databases than the source uses.",
+    remedy: "Raise `databases` in its redis.conf and restart it, or give these databases other numbers there with `databases`.",
+  },
   "BUS-001": {
     meaning: "NATS can't be reached, or JetStream does not answer.",
     remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the nats-server and its disk.",
@@ -159,6 +190,19 @@ export const codes = {
     meaning: "The stream was full before a full copy was complete. What is stored of a copy stays until the copy is applied.",
     remedy:
       "Raise `limits.streamBytes` in the pipeline file, or the account's storage, and start the pipeline again with it: it goes on by itself as soon as there is room.",
+  },
+  "BUS-007": {
+    meaning: "NATS can't keep as many copies of a stream as SLUICE_STREAM_REPLICAS asks for.",
+    remedy: "Give the NATS cluster that many servers with JetStream, or set SLUICE_STREAM_REPLICAS lower for every service.",
+  },
+  "BUS-008": {
+    meaning: "The NATS user lacks permissions that Sluice needs for its streams.",
+    remedy:
+      "Let it publish to `$JS.API.>`, `$KV.sluice.>` and `sluice.>`, and subscribe to `_INBOX.>`; the check names what was refused.",
+  },
+  "BUS-009": {
+    meaning: "NATS takes messages that are too small for the batches of a pipeline.",
+    remedy: "Set `max_payload` of every nats-server to 1MB or more.",
   },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
@@ -203,9 +247,102 @@ export const codes = {
     meaning: "A server of the pipeline changed its kind: standalone became a cluster, or the other way round.",
     remedy: "Start a new pipeline under another name: positions of the one kind mean nothing to the other.",
   },
+  "PIP-011": {
+    meaning:
+      "What is written to a destination comes back to the source: one is a replica of the other, or other pipelines lead from the one to the other.",
+    remedy: "Name a destination that does not feed the source, or stop the pipeline that the message names.",
+  },
+  "PIP-012": {
+    meaning: "A precheck could not tell, and what it checks must be known before the pipeline may start.",
+    remedy: "See what it found: most often a server that answers slowly, or a permission that is missing. Then run it again.",
+  },
+  "SRC-015": {
+    meaning:
+      "The source was away for as long as `retryWindow` says (of the source). Nothing of the pipeline runs; what is stored stays.",
+    remedy:
+      "Bring the source back, then `sluice resume NAME`: it says first whether it continues or has to copy anew. A longer `retryWindow` needs a new pipeline, as expiries carry it.",
+  },
+  "SRC-016": {
+    meaning: "The source no longer holds the changes that are missing, and the pipeline says `onBacklogLost: halt`.",
+    remedy:
+      "`sluice resume NAME --copy` copies anew. Before, see what the destinations hold; a larger `repl-backlog-size` at the source bears longer absences.",
+  },
+  "DST-019": {
+    meaning:
+      "The destination was away, or took no writes, for as long as `retryWindow` says (of the destination). Nothing of the pipeline runs; what is stored stays.",
+    remedy: "Bring the destination back, then `sluice resume NAME`: it goes on from where the destination stands.",
+  },
+  "BUS-010": {
+    meaning:
+      "NATS was away for as long as `retryWindow` says (of the bus), by the coordinator's clock. Nothing of the pipeline runs.",
+    remedy: "See to NATS, then `sluice resume NAME`: it says first whether it continues or has to copy anew.",
+  },
+  "PIP-013": {
+    meaning: "The pipeline is in a state that does not allow this.",
+    remedy: "Do first what the message names; `sluice status NAME` shows the state.",
+  },
+  "SRC-017": {
+    meaning:
+      "The source, or a Sentinel of it, and Sluice do not trust each other's certificates. Trying again would change nothing.",
+    remedy:
+      "Under `tls` of the source: `ca` names a file with the authority that signed the server's certificate, `serverName` the name that it bears where it is not the host, `cert` and `key` what the server asks of its clients. A certificate that has expired is renewed at the server. Then start the pipeline again.",
+  },
+  "SRC-018": {
+    meaning:
+      "The pipeline says `mode: changes`, and the source can't be attached to without a copy: it has no history that could be continued.",
+    remedy:
+      "What the message names. A source that keeps no backlog begins one with its first replica: attach any to it, set `repl-backlog-ttl 0`, and start the pipeline again. A source before Redis 4.0, or one whose stream can't be told apart by database, is copied with `mode: full+changes`.",
+  },
+  "SRC-019": {
+    meaning:
+      "Changes are missing that the source, or the bus, no longer holds, and the pipeline says `mode: changes`, which never copies in their place.",
+    remedy:
+      "What was written meanwhile can't be had without a copy. Delete the pipeline, then start it with `mode: full+changes` to copy, or as it is to go on from now with these changes missing in the destinations. A larger `repl-backlog-size` at the source bears longer absences.",
+  },
+  "DST-020": {
+    meaning: "The destination and Sluice do not trust each other's certificates. Trying again would change nothing.",
+    remedy:
+      "Under `tls` of the destination: `ca` names a file with the authority that signed the server's certificate, `serverName` the name that it bears where it is not the host, `cert` and `key` what the server asks of its clients. A certificate that has expired is renewed at the server. Then start the pipeline again.",
+  },
+  "BUS-011": {
+    meaning:
+      "NATS and Sluice do not trust each other's certificates, or one of them asks for TLS and the other does not know it.",
+    remedy:
+      "Name the server as tls://host:port. SLUICE_NATS_CA names a file with the authority that signed its certificate, SLUICE_NATS_SERVER_NAME the name that it bears where it is not the host, SLUICE_NATS_CERT and SLUICE_NATS_KEY what the server asks of its clients. Then start the service again.",
+  },
+  "BUS-012": {
+    meaning: "NATS refuses the credentials of this service.",
+    remedy:
+      "Set one of SLUICE_NATS_CREDS, SLUICE_NATS_NKEY, SLUICE_NATS_TOKEN, or SLUICE_NATS_USER with SLUICE_NATS_PASSWORD to what the nats-server knows, and start the service again.",
+  },
+  "PIP-014": {
+    meaning: "A file of certificates that the pipeline names can't be read, or does not hold what it should.",
+    remedy:
+      "Mend the file that the message names. It is read by every service of Sluice, at the same path on each of their machines. Then start the pipeline again.",
+  },
+  "PIP-015": {
+    meaning:
+      "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command.",
+    remedy:
+      "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
+  },
   "API-001": {
     meaning: "The API has no such path, or can't read the request.",
     remedy: "Send what the message expects.",
+  },
+  "API-002": {
+    meaning: "The request names no token, or another than the API's.",
+    remedy:
+      "Send `Authorization: Bearer <token>` with what `SLUICE_API_TOKEN` (or the file in `SLUICE_API_TOKEN_FILE`) holds at the coordinator; `sluice` reads the same variables.",
+  },
+  "API-003": {
+    meaning:
+      "The request came from a web page of another site, or under another name than this machine's to an API without a token.",
+    remedy: "Ask the API at 127.0.0.1 or localhost, or give it a token with `SLUICE_API_TOKEN`.",
+  },
+  "API-004": {
+    meaning: "As many clients follow events as the API serves at a time.",
+    remedy: "Close one of them, or ask for the events without `Accept: text/event-stream` now and then.",
   },
   "SLU-001": {
     meaning: "Something failed in a way that Sluice did not foresee.",

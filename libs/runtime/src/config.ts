@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { Halt } from "./fault.ts";
+import { readNatsAccess, type NatsAccess } from "./nats-access.ts";
 
 /** What every service needs to know to start, from the environment. */
 export interface ServiceConfig {
   /** `SLUICE_NATS_URL`: one or several servers, separated by commas. */
   readonly natsUrl: string;
+  /** The other settings `SLUICE_NATS_…`: TLS and credentials. */
+  readonly natsAccess: NatsAccess;
   /** `SLUICE_INSTANCE`: name of this instance; a random one is made where it is not set. */
   readonly instance: string;
   /** `SLUICE_LOG_LEVEL`: trace, debug, info, warn, error. */
@@ -45,7 +48,8 @@ export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig
     throw new Halt("SLU-002", `SLUICE_STREAM_REPLICAS is ${JSON.stringify(replicas)}; expected a whole number from 1 to 5`);
   }
   const secretKey = key === undefined ? null : Buffer.from(key, "hex");
-  return { natsUrl, instance, logLevel, secretKey, streamReplicas: Number(replicas) };
+  const natsAccess = readNatsAccess(environment, natsUrl);
+  return { natsUrl, natsAccess, instance, logLevel, secretKey, streamReplicas: Number(replicas) };
 }
 
 /** Names of hosts may be as long as names of instances. */

@@ -67,12 +67,15 @@ describe("a crew", () => {
     ["ended", undefined],
     ["halted", new Halt("SRC-006", "x")],
   ])("does not start again what %s by itself, until it was unwanted for once", async (_how, failure) => {
-    const { events, keep, end } = open();
+    const { crew, events, keep, end } = open();
     await keep("a");
     await end("a", failure);
-    await keep("a");
+    expect([crew.hasEnded("a"), crew.hasEnded("b")]).toEqual([true, true]);
+    await keep("a", "c");
     expect(events.filter((event) => event === "a runs")).toHaveLength(1);
+    expect(crew.hasEnded("c")).toBe(false);
     await keep();
+    await end("c");
     await keep("a");
     expect(events.filter((event) => event === "a runs")).toHaveLength(2);
   });

@@ -5,6 +5,7 @@ import { supervise, type Actor } from "./run-loop.ts";
 interface Member {
   readonly stopping: AbortController;
   readonly ended: Promise<void>;
+  hasEnded: boolean;
 }
 
 /**
@@ -24,6 +25,11 @@ export class Crew {
 
   get names(): readonly string[] {
     return [...this.#members.keys()];
+  }
+
+  /** Whether an actor that is listed has ended or halted, or is not listed. */
+  hasEnded(name: string): boolean {
+    return this.#members.get(name)?.hasEnded ?? true;
   }
 
   /** Starts and stops actors until exactly those named are running; `create` is called for each that starts. */
@@ -48,7 +54,9 @@ export class Crew {
     const stopping = new AbortController();
     this.#log.info({ actor: actor.name }, "starting");
     const ended = supervise(actor, stopping.signal, this.#clock, this.#log);
-    this.#members.set(name, { stopping, ended });
+    const member: Member = { stopping, ended, hasEnded: false };
+    void ended.then(() => (member.hasEnded = true));
+    this.#members.set(name, member);
   }
 
   /** A dismissed actor stays listed until it has ended, so that its successor by the same name never runs beside it. */

@@ -1,3 +1,4 @@
+export { readCertificateFile, type CertificateFile } from "./certificate-file.ts";
 export * from "./clock.ts";
 export * from "./codes.ts";
 export * from "./config.ts";
@@ -5,7 +6,12 @@ export * from "./crew.ts";
 export * from "./fault.ts";
 export * from "./log.ts";
 export * from "./manual-clock.ts";
+export { metricCatalogue, type MetricDefinition, type MetricLabels, type MetricName } from "./metrics/metric-catalogue.ts";
+export { Meters, type Meter } from "./metrics/meters.ts";
+export { MetricPage, METRICS_CONTENT_TYPE } from "./metrics/metric-page.ts";
+export type { NatsAccess, NatsAuth, NatsTls } from "./nats-access.ts";
 export * from "./persist.ts";
 export * from "./run-loop.ts";
 export * from "./secret.ts";
 export * from "./service.ts";
+export { trustFault } from "./trust-fault.ts";

@@ -31,8 +31,9 @@ const fail = (fault: unknown) => () => {
   throw fault;
 };
 
-test("the delay doubles from 100 ms up to 5 s and stays there", () => {
-  expect([1, 2, 3, 4, 5, 6, 7, 8, 1000].map(backoffMs)).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+test("the delay doubles from 100 ms up to 5 s, and grows up to 30 s when a minute has passed", () => {
+  expect([1, 2, 3, 4, 5, 6, 7, 8, 18].map(backoffMs)).toEqual([100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
+  expect([19, 20, 37, 38, 1000].map(backoffMs)).toEqual([5500, 6050, 30000, 30000, 30000]);
 });
 
 describe("supervise", () => {

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "./clock.ts";
 import { describeFault, Fault, Halt, Retryable, Stopped } from "./fault.ts";
+import { processFailures } from "./metrics/failure-tally.ts";
 
 /** What a supervisor runs: one actor that works until it is done, fails, or `signal` aborts. */
 export interface Actor {
@@ -16,13 +17,18 @@ export interface Actor {
 }
 
 const FIRST_DELAY_MS = 100;
-const LONGEST_DELAY_MS = 5_000;
+const LONG_DELAY_MS = 5_000;
+/** From this try on, after about a minute in vain, the delay grows beyond that: it stays below a seventh of the time that was waited. */
+const PATIENT_FROM = 18;
+const LONGEST_DELAY_MS = 30_000;
 /** From this delay on a failure is worth somebody's attention. */
 const WARN_FROM_MS = 800;
 
-/** Delay before the `attempt`-th try in a row (from 1): doubles from 100 ms up to 5 s. */
+/** Delay before the `attempt`-th try in a row (from 1): doubles from 100 ms up to 5 s, and after a minute grows slowly up to 30 s. */
 export function backoffMs(attempt: number): number {
-  return Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 16));
+  if (attempt > PATIENT_FROM)
+    return Math.min(LONGEST_DELAY_MS, Math.round(LONG_DELAY_MS * 1.1 ** Math.min(attempt - PATIENT_FROM, 32)));
+  return Math.min(LONG_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(attempt - 1, 16));
 }
 
 /**
@@ -49,6 +55,7 @@ export async function supervise(actor: Actor, signal: AbortSignal, clock: Clock,
         log.info({ actor: actor.name, code: fault.code }, describeFault(fault));
         return;
       }
+      processFailures.count(fault.code, fault instanceof Halt ? "halt" : "retry");
       if (fault instanceof Halt) {
         log.error({ actor: actor.name, code: fault.code, remedy: fault.remedy }, describeFault(fault));
         tell(log, actor, () => actor.halted?.(fault));

@@ -2,6 +2,9 @@ import { systemClock, type Clock } from "./clock.ts";
 import { readServiceConfig, type ServiceConfig } from "./config.ts";
 import { describeFault, Fault, Stopped } from "./fault.ts";
 import { createLog, type Logger } from "./log.ts";
+import { Meters } from "./metrics/meters.ts";
+import { listenForMetrics, readMetricsAddress } from "./metrics/metrics-listener.ts";
+import { processMeter } from "./metrics/process-meter.ts";
 
 /** What a service is given to run with. */
 export interface ServiceContext {
@@ -10,6 +13,8 @@ export interface ServiceContext {
   readonly clock: Clock;
   /** Aborts when the process is asked to stop. */
   readonly stopping: AbortSignal;
+  /** Where the parts of the service say how they are; absent where nobody reads it. */
+  readonly meters?: Meters;
 }
 
 /** How long a stopping service may take before its process ends all the same. */
@@ -40,7 +45,16 @@ export function runService(service: string, run: (context: ServiceContext) => Pr
     const config = readServiceConfig(process.env);
     log = createLog(service, config.instance, config.logLevel);
     log.info({ pid: process.pid }, "started");
-    await run({ config, log, clock: systemClock, stopping: stop.signal });
+    const meters = new Meters();
+    meters.add(processMeter(service));
+    const address = readMetricsAddress(process.env);
+    const listener = address === null ? null : await listenForMetrics(address, meters);
+    if (listener !== null) log.info({ address: listener.url }, "metrics listen");
+    try {
+      await run({ config, log, clock: systemClock, stopping: stop.signal, meters });
+    } finally {
+      await listener?.close();
+    }
     log.info("stopped");
   };
   start().then(

@@ -1,3 +1,4 @@
+export { Authority, type Identity, type IdentityFiles, type IdentityOptions } from "./certificates/authority.ts";
 export { freePort, releasePort } from "./servers/free-port.ts";
 export { NatsServer, type NatsServerOptions } from "./servers/nats-server.ts";
 export { TcpProxy, type TcpProxyOptions } from "./proxy/tcp-proxy.ts";

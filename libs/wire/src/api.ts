@@ -4,12 +4,17 @@ import {
   copyRecord,
   cutoverRecord,
   desiredState,
+  endpointKind,
   haltRecord,
   pipelineState,
   retryRecord,
 } from "./records.ts";
+import { precheckLevel } from "./precheck.ts";
 
 const count = z.number().int().nonnegative();
+
+/** What is measured over the last seconds; null before there is anything to measure. */
+const rate = z.number().nonnegative().nullable();
 
 /** A source shard as the API shows it. */
 export const shardStatus = z.object({
@@ -24,6 +29,9 @@ export const shardStatus = z.object({
   copied: copyRecord,
   commands: count,
   bytes: count,
+  /** Keys of a copy, and bytes of copy and stream, that ingest reads per second. */
+  keysPerSecond: rate,
+  bytesPerSecond: rate,
   retry: retryRecord.nullable(),
   halt: haltRecord.nullable(),
 });
@@ -56,6 +64,61 @@ export const laneStatus = z.object({
 });
 export type LaneStatus = z.output<typeof laneStatus>;
 
+const progressShape = {
+  /** Keys of the present copy that stand in the destination, and those that the source said it had; 0 where unknown. */
+  keys: count,
+  expectedKeys: count,
+  /** True when the copy is applied: all lanes go on with changes. */
+  isCopied: z.boolean(),
+  keysPerSecond: rate,
+  unitsPerSecond: rate,
+  bytesPerSecond: rate,
+  /** Of the slowest lane; null before its copy is done. */
+  lagBytes: count.nullable(),
+  lagSeconds: z.number().nonnegative().nullable(),
+  /** Until the copy, or catching up, is done at the present rate; 0 when both are, null where that can't be told. */
+  etaSeconds: z.number().nonnegative().nullable(),
+};
+
+/** What a writer group has of one source shard. */
+export const feedStatus = z.object({ shard: z.string(), ...progressShape });
+export type FeedStatus = z.output<typeof feedStatus>;
+
+/** A writer group, by all its lanes together. */
+export const groupStatus = z.object({
+  group: z.string(),
+  ...progressShape,
+  /** Keys that its servers have evicted since the pipeline looked at them first; null before it did. */
+  evictedKeys: count.nullable(),
+  shards: z.array(feedStatus),
+});
+export type GroupStatus = z.output<typeof groupStatus>;
+
+/** An endpoint that is waited for. */
+export const waitStatus = z.object({
+  /** As messages name it: `source s0`, `destination main`, `bus`. */
+  endpoint: z.string(),
+  kind: endpointKind,
+  reason: z.string(),
+  /** Wall clock at the first failure, for people. */
+  since: z.number(),
+  /** Of the retry window; at 0 the pipeline fails. */
+  secondsLeft: z.number().nonnegative(),
+});
+export type WaitStatus = z.output<typeof waitStatus>;
+
+export const alarmStatus = z.object({
+  id: z.enum(["evictions"]),
+  /** Writer group and server that it is about. */
+  group: z.string(),
+  server: z.string(),
+  since: z.number(),
+  /** Keys that it has evicted while the pipeline wrote there. */
+  lost: count,
+  text: z.string(),
+});
+export type AlarmStatus = z.output<typeof alarmStatus>;
+
 /** Answer of `GET /api/v1/pipelines/<name>`. */
 export const pipelineStatus = z.object({
   name: z.string(),
@@ -70,10 +133,17 @@ export const pipelineStatus = z.object({
   expiryGraceMs: count,
   /** `limitBytes`: what it may hold by the pipeline's own limit or the account's; null where there is none but the disk. */
   stream: z.object({ messages: count, bytes: count, limitBytes: count.nullable() }),
-  /** What happened to the pipeline's servers, newest last. */
+  /** What happened lately, newest last; all that is kept is at `/events`. */
   events: z.array(z.object({ at: z.number(), text: z.string() })),
   shards: z.array(shardStatus),
   lanes: z.array(laneStatus),
+  groups: z.array(groupStatus),
+  /** Endpoints that are waited for now, and how long still. */
+  waits: z.array(waitStatus),
+  /** What needs a person although the pipeline goes on. */
+  alarms: z.array(alarmStatus),
+  /** What the last prechecks came to; null where none ran. */
+  precheck: z.object({ at: z.number(), verdict: precheckLevel }).nullable(),
   checkpoint: checkpointRecord.nullable(),
   /** Null where none was ever asked for. */
   cutover: cutoverRecord.nullable(),
@@ -81,7 +151,11 @@ export const pipelineStatus = z.object({
 export type PipelineStatus = z.output<typeof pipelineStatus>;
 
 /** Answer of `GET /api/v1/pipelines`. */
-export const pipelineList = z.object({ pipelines: z.array(z.object({ name: z.string(), state: pipelineState })) });
+export const pipelineList = z.object({
+  pipelines: z.array(
+    z.object({ name: z.string(), state: pipelineState, desired: desiredState, since: z.number(), reason: z.string() }),
+  ),
+});
 export type PipelineList = z.output<typeof pipelineList>;
 
 /** Answer to whatever was refused. */

@@ -16,11 +16,15 @@ export function parseDuration(text: string): number | null {
 }
 
 /** A duration in a pipeline file, in milliseconds once read. A number is refused: it has no unit. */
-export const durationSchema = z.string(EXPECTED).transform((text, context) => {
-  const durationMs = parseDuration(text);
-  if (durationMs === null) {
-    context.addIssue({ code: "custom", message: EXPECTED, input: text });
-    return z.NEVER;
-  }
-  return durationMs;
-});
+export const durationSchema = z
+  .string(EXPECTED)
+  .regex(DURATION, EXPECTED)
+  .transform((text, context) => {
+    const durationMs = parseDuration(text);
+    if (durationMs === null) {
+      context.addIssue({ code: "custom", message: EXPECTED, input: text });
+      return z.NEVER;
+    }
+    return durationMs;
+  })
+  .meta({ unit: "a duration: ms, s, m, h, d" });

@@ -7,6 +7,8 @@ export interface RedisEndpoint {
   port: number;
   user?: string;
   password?: string;
+  /** Credentials of single nodes, by `host:port` in small letters. */
+  nodes?: Record<string, { user?: string; password?: string }>;
   tls?: { ca?: string; cert?: string; key?: string; serverName?: string; insecure?: boolean };
   /** Present: `host` and `port` are a Sentinel's, and the server is where these say that the primary of that name is. */
   sentinels?: RedisSentinels;
@@ -20,6 +22,9 @@ export interface RedisSentinels {
   password?: string;
 }
 
+/** What a file of a TLS setting holds: authorities, a client certificate, or its key. */
+export type CertificateKind = "ca" | "cert" | "key";
+
 /**
  * The endpoint of a source or destination as it is kept in a record. `open` opens its sealed secret; `read` reads a file of
  * certificates. Throws what they throw.
@@ -27,24 +32,34 @@ export interface RedisSentinels {
 export function endpointOf(
   spec: EndpointSpec,
   open: (sealed: string) => string,
-  read: (path: string) => string,
+  read: (path: string, kind: CertificateKind) => string,
 ): RedisEndpoint {
   const address = parseRedisUrl(spec.url);
   if (typeof address === "string") throw new Error(`${spec.url}: ${address}`);
   const endpoint: RedisEndpoint = { host: address.host, port: address.port };
   Object.assign(endpoint, credentialsOf(spec.url, spec, open));
+  const nodes = Object.entries(spec.nodes ?? {}).map(([name, node]) => [nodeName(name), credentialsOf(name, node, open)]);
+  if (nodes.length > 0) endpoint.nodes = Object.fromEntries(nodes) as NonNullable<RedisEndpoint["nodes"]>;
   if (address.sentinels !== undefined)
     endpoint.sentinels = { ...address.sentinels, ...credentialsOf(spec.url, spec.sentinel ?? {}, open) };
   if (!address.tls) return endpoint;
   const { ca, cert, key, serverName, insecure } = spec.tls ?? {};
   endpoint.tls = {
-    ...(ca === undefined ? {} : { ca: read(ca) }),
-    ...(cert === undefined ? {} : { cert: read(cert) }),
-    ...(key === undefined ? {} : { key: read(key) }),
+    ...(ca === undefined ? {} : { ca: read(ca, "ca") }),
+    ...(cert === undefined ? {} : { cert: read(cert, "cert") }),
+    ...(key === undefined ? {} : { key: read(key, "key") }),
     ...(serverName === undefined ? {} : { serverName }),
     ...(insecure === undefined ? {} : { insecure }),
   };
   return endpoint;
+}
+
+/** As connections name the node, whatever way its IPv6 address is written. */
+function nodeName(written: string): string {
+  const address = parseRedisUrl(`redis://${written}`);
+  if (typeof address === "string") throw new Error(`${written}: ${address}`);
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`.toLowerCase();
 }
 
 function credentialsOf(

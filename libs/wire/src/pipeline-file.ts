@@ -1,11 +1,14 @@
-import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
-import type { z } from "zod";
-import { pipelineSchema, type Pipeline } from "./pipeline.ts";
+import { applyOverride, pipelineOverrides, type Environment, type Override } from "./pipeline-environment.ts";
+import { fieldName, readPipeline, type PipelineIssue } from "./pipeline-issues.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { YamlText } from "./yaml-text.ts";
 
-/** One thing that is wrong with a pipeline file. `line` counts from 1. */
+/** One thing that is wrong with a pipeline file, or with a variable that stands for one of its fields. */
 export interface PipelineFault {
-  readonly line: number;
-  readonly path: string;
+  /** `file:line:column`, both from 1, or the name of a variable. */
+  readonly where: string;
+  /** `destinations[0].url`; empty for the whole file. */
+  readonly field: string;
   readonly message: string;
 }
 
@@ -13,86 +16,87 @@ export interface PipelineFault {
 export class PipelineFileError extends Error {
   override readonly name = "PipelineFileError";
   readonly faults: readonly PipelineFault[];
-  constructor(file: string, faults: readonly PipelineFault[]) {
-    super(faults.map(({ line, path, message }) => `${file}:${line}: ${path === "" ? "" : `${path}: `}${message}`).join("\n"));
+  constructor(faults: readonly PipelineFault[]) {
+    super(faults.map(({ where, field, message }) => `${where}: ${field === "" ? "" : `${field}: `}${message}`).join("\n"));
     this.faults = faults;
   }
 }
 
-/** Reads the text of a pipeline file (YAML, so JSON too). Throws `PipelineFileError`. */
+export interface ReadPipelineFile {
+  readonly pipeline: Pipeline;
+  /** As it stands in the file and in the environment: secrets and paths of files unresolved, defaults not filled in. */
+  readonly written: unknown;
+}
+
+/**
+ * Reads the text of a pipeline file (YAML 1.2, so JSON too), and the variables of `environment` that stand for fields of it.
+ * Throws `PipelineFileError`.
+ */
+export function readPipelineFile(text: string, file: string, environment: Environment = {}): ReadPipelineFile {
+  const yaml = new YamlText(text);
+  if (yaml.faults.length > 0) {
+    throw new PipelineFileError(
+      yaml.faults.map(({ line, column, message }) => ({ where: `${file}:${line}:${column}`, field: "", message })),
+    );
+  }
+  const written = yaml.value;
+  const isMap = typeof written === "object" && written !== null && !Array.isArray(written);
+  const destinations = isMap ? (written as { destinations?: unknown }).destinations : [];
+  const { overrides, faults } = pipelineOverrides(environment, Array.isArray(destinations) ? destinations.length : 0);
+  if (isMap) for (const override of overrides) applyOverride(written, override);
+  const read = readPipeline(written);
+  const found = [
+    ...faults.map(({ variable, message }) => ({ where: variable, field: "", message })),
+    ...("issues" in read ? read.issues : []).map((issue) => faultOf(issue, { yaml, written, file, overrides })),
+  ];
+  if (found.length > 0 || "issues" in read) throw new PipelineFileError(found);
+  return { pipeline: read.pipeline, written };
+}
+
+/** The pipeline of a file alone. Throws `PipelineFileError`. */
 export function parsePipelineFile(text: string, file: string): Pipeline {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  if (document.errors.length > 0) {
-    const faults = document.errors.map((error) => ({
-      line: lines.linePos(error.pos[0]).line,
-      path: "",
-      message: (error.message.split("\n")[0] as string).replace(/ at line .*$/, ""),
-    }));
-    throw new PipelineFileError(file, faults);
-  }
-  const read = valueOf(document, file);
-  const result = pipelineSchema.safeParse(read);
-  if (result.success) return result.data;
-  throw new PipelineFileError(
-    file,
-    result.error.issues.flatMap((issue) => faultsOf(issue, document, lines, read)),
-  );
+  return readPipelineFile(text, file).pipeline;
 }
 
-/** An alias that stands for nothing, or for more than a pipeline file can need, is found only here. */
-function valueOf(document: Document, file: string): unknown {
-  try {
-    return document.toJS();
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new PipelineFileError(file, [{ line: 1, path: "", message }]);
-  }
+interface Reading {
+  readonly yaml: YamlText;
+  readonly written: unknown;
+  readonly file: string;
+  readonly overrides: readonly Override[];
 }
 
-function faultsOf(issue: z.core.$ZodIssue, document: Document, lines: LineCounter, read: unknown): PipelineFault[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const path = [...issue.path, key];
-      return { line: lineOf(path, document, lines), path: label(path), message: `unknown field ${JSON.stringify(key)}` };
-    });
-  }
-  const found = valueAt(read, issue.path);
-  const said = found === undefined ? "missing" : `read ${isSecret(issue.path) ? "something else" : shown(found)}`;
-  return [{ line: lineOf(issue.path, document, lines), path: label(issue.path), message: `${said}: ${issue.message}` }];
+function faultOf({ path, kind, message }: PipelineIssue, { yaml, written, file, overrides }: Reading): PipelineFault {
+  const override = overrides.find((candidate) => candidate.path.join() === path.join());
+  const { line, column } = yaml.placeOf(path, kind === "unknown");
+  const where = override?.variable ?? `${file}:${line}:${column}`;
+  const field = fieldName(path);
+  if (kind === "unknown") return { where, field, message };
+  const found = valueAt(written, path);
+  const hint = override === undefined ? hintOf(found, message) : "";
+  return { where, field, message: `${saidOf(found, path)}: ${message}${hint}` };
 }
 
-/** The line of the nearest node that stands in the file, from the fault's own upwards: of its key, where it has one. */
-function lineOf(path: readonly PropertyKey[], document: Document, lines: LineCounter): number {
-  for (let depth = path.length; depth >= 0; depth--) {
-    const parent = depth === 0 ? undefined : nodeAt(path.slice(0, depth - 1), document);
-    const pair = isMap(parent)
-      ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === path[depth - 1])
-      : undefined;
-    const node = pair === undefined ? nodeAt(path.slice(0, depth), document) : pair.key;
-    if (isNode(node) && Array.isArray(node.range)) return lines.linePos(node.range[0]).line;
-  }
-  return 1;
+/** YAML takes a number for a number, and quotes make it text. */
+function hintOf(found: unknown, message: string): string {
+  const isText = message.startsWith("expected text") || message.startsWith("expected 1 to 32");
+  if (isText && (typeof found === "number" || typeof found === "boolean")) return "; put it between quotes";
+  const isQuoted = typeof found === "string" && (/^-?\d+$/.test(found) || found === "true" || found === "false");
+  return isQuoted && /^expected (a whole number|true or false)/.test(message) ? "; leave the quotes out" : "";
 }
 
-function nodeAt(path: readonly PropertyKey[], document: Document): unknown {
-  return path.length === 0 ? document.contents : document.getIn(path, true);
+function saidOf(found: unknown, path: readonly PropertyKey[]): string {
+  if (found === undefined) return "missing";
+  if (found === null) return "read nothing";
+  return `read ${isSecret(path) ? "something else" : shown(found)}`;
 }
 
 function valueAt(read: unknown, path: readonly PropertyKey[]): unknown {
   let value = read;
   for (const step of path) {
     if (typeof value !== "object" || value === null) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[step];
+    value = Object.hasOwn(value, step) ? (value as Record<PropertyKey, unknown>)[step] : undefined;
   }
   return value;
-}
-
-function label(path: readonly PropertyKey[]): string {
-  return path
-    .map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`))
-    .join("")
-    .replace(/^\./, "");
 }
 
 /** What is printed ends in terminals and logs, where no secret belongs. */

@@ -147,6 +147,16 @@ describe("endpointOf", () => {
     expect(() => endpointOf({ url, sentinel: elsewhere }, open, read)).toThrow("was never read from where it stands");
   });
 
+  test("knows nodes with credentials of their own, by the name that connections give them", () => {
+    const nodes = { "HOST-a:7": { user: "n", password: "q" }, "[0::1]:8": { password: "r" } };
+    expect(endpointOf({ url: "redis://h", nodes }, open, read).nodes).toEqual({
+      "host-a:7": { user: "n", password: "opened q" },
+      "[::1]:8": { password: "opened r" },
+    });
+    const elsewhere = { "a:1": { password: { env: "X" } } };
+    expect(() => endpointOf({ url: "redis://h", nodes: elsewhere }, open, read)).toThrow("was never read from where it stands");
+  });
+
   test.each([{ env: "SECRET" }, { file: "/secret" }])("never goes on without the password that stands in %j", (password) => {
     expect(() => endpointOf({ url: "redis://h", password }, open, read)).toThrow("redis://h: the password in the record");
   });
@@ -161,14 +171,17 @@ describe("endpointOf", () => {
 });
 
 describe("the grace on expiries", () => {
-  const grace = fc.tuple(fc.nat(3_153_600_000_000), fc.nat(3_153_600_000_000)).map(([retryWindow, keepApplied]) => {
-    return expiryGraceMs({ retryWindow, keepApplied });
+  const each = (windowMs: number) => ({ source: windowMs, destination: windowMs, bus: windowMs });
+  const grace = fc.tuple(fc.nat(3_153_600_000_000), fc.nat(3_153_600_000_000)).map(([windowMs, keepApplied]) => {
+    return expiryGraceMs({ retryWindow: each(windowMs), keepApplied });
   });
   const expiry = fc.integer({ min: -1_000_000, max: 10 ** 14 });
 
   test("is even and at least as long as both windows together", () => {
-    expect(expiryGraceMs({ retryWindow: 43_200_000, keepApplied: 600_000 })).toBe(43_800_000);
-    expect(expiryGraceMs({ retryWindow: 1, keepApplied: 2 })).toBe(4);
+    expect(expiryGraceMs({ retryWindow: each(43_200_000), keepApplied: 600_000 })).toBe(43_800_000);
+    expect(expiryGraceMs({ retryWindow: each(1), keepApplied: 2 })).toBe(4);
+    for (const longest of ["source", "destination", "bus"])
+      expect(expiryGraceMs({ retryWindow: { ...each(2), [longest]: 10 }, keepApplied: 2 })).toBe(12);
     expect(expiryGraceMs(parsePipelineFile("{name: p, source: {url: redis://a}, destinations: [{url: redis://b}]}", "f"))).toBe(
       43_800_000,
     );

@@ -1,102 +1,53 @@
 import { z } from "zod";
-import { durationSchema, parseDuration } from "./duration.ts";
-import { parseRedisUrl } from "./redis-url.ts";
+import { durationSchema } from "./duration.ts";
+import { EVEN_IF_FAULTY, endpointShape, isNoSentinel, sentinelIsUsed, sentinelSchema, tlsIsUsed } from "./endpoint-schema.ts";
+import { refuseUnbuilt } from "./not-yet.ts";
 import { sizeSchema } from "./size.ts";
+import { startWindowSchema } from "./start-window.ts";
 import { NAME } from "./subjects.ts";
 
 /** The stream takes a batch of every lane at least, and one of several MiB where the bus is set up so. */
 const LEAST_STREAM_BYTES = 16 * 2 ** 20;
+/** A copy that is slower makes no progress that anybody would wait for. */
+const LEAST_COPY_BYTES = 64 * 2 ** 10;
+/** Redis itself takes any number that fits an int; who has more databases than this has another problem. */
+const LAST_DATABASE = 65_535;
+const MAX_DATABASES = 1_024;
+/** Every key is held against every pattern. */
+const MAX_PATTERNS = 100;
+const MAX_PATTERN_LENGTH = 512;
+const MAX_DESTINATIONS = 16;
 
 const name = z.string().regex(NAME, "expected 1 to 32 of a-z, 0-9 and -");
 
-/** A secret as an operator writes it: plain, or where it stands. `resolveSecrets` turns every form into plain text. */
-export const secretSchema = z.union(
-  [z.string(), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
-  { error: "expected text, { env: NAME } or { file: PATH }" },
-);
-export type Secret = z.output<typeof secretSchema>;
+const databaseSchema = z.number().int().min(0).max(LAST_DATABASE);
 
-const tlsSchema = z
+const patternsSchema = z.array(z.string().min(1).max(MAX_PATTERN_LENGTH)).max(MAX_PATTERNS).default([]);
+
+const keysSchema = z
   .strictObject({
-    ca: z.string().optional().describe("file with the certificates to trust, PEM"),
-    cert: z.string().optional().describe("file with the client certificate, PEM"),
-    key: z.string().optional().describe("file with the client key, PEM"),
-    serverName: z.string().optional().describe("name that the server's certificate must carry, where it is not the host"),
-    insecure: z.boolean().optional().describe("true: do not verify the server's certificate"),
+    include: patternsSchema.describe("glob patterns of the keys that the group gets; none: all"),
+    exclude: patternsSchema.describe("glob patterns of the keys that it does not get, whatever `include` says"),
   })
-  .describe("TLS of this endpoint; used with rediss://");
-
-const url = z.string().superRefine((text, context) => {
-  const found = parseRedisUrl(text);
-  if (typeof found === "string") context.addIssue({ code: "custom", message: found, input: text });
-});
-
-const endpointShape = {
-  url: url.describe(
-    "redis://host:port, or rediss://host:port for TLS; of a source also sentinel://host:port[,host:port…]/name",
-  ),
-  user: z.string().min(1).optional().describe("ACL user"),
-  password: secretSchema
-    .optional()
-    .describe('plain text, { env: NAME } or { file: PATH }; "user:password" where `user` is absent'),
-  tls: tlsSchema.optional(),
-};
-
-/** TLS settings beside an address that is not asked by TLS would be ignored, and the link be plain without anyone noticing. */
-function tlsIsUsed(endpoint: { url: string; tls?: object | undefined }, context: z.core.$RefinementCtx): void {
-  const address = parseRedisUrl(endpoint.url);
-  if (endpoint.tls === undefined || typeof address === "string" || address.tls) return;
-  const scheme = address.sentinels === undefined ? "rediss" : "sentinels";
-  context.addIssue({
-    code: "custom",
-    path: ["tls"],
-    message: `expected ${scheme}:// in \`url\` where \`tls\` is set`,
-    input: endpoint.tls,
-  });
-}
-
-/** Credentials for Sentinels are of no use where there are none. */
-function sentinelIsUsed(source: { url: string; sentinel?: object | undefined }, context: z.core.$RefinementCtx): void {
-  const address = parseRedisUrl(source.url);
-  if (source.sentinel === undefined || typeof address === "string" || address.sentinels !== undefined) return;
-  context.addIssue({
-    code: "custom",
-    path: ["sentinel"],
-    message: "expected sentinel:// in `url` where `sentinel` is set",
-    input: source.sentinel,
-  });
-}
-
-/** A writer finds its server at one address: nothing tells it of another. */
-function isNoSentinel(destination: { url: string }, context: z.core.$RefinementCtx): void {
-  const address = parseRedisUrl(destination.url);
-  if (typeof address === "string" || address.sentinels === undefined) return;
-  context.addIssue({
-    code: "custom",
-    path: ["url"],
-    message: "expected redis:// or rediss://: only a source can be found through Sentinels",
-    input: destination.url,
-  });
-}
+  .prefault({})
+  .describe("which keys go to this destination, by glob patterns with `*`, `?` and `[a-z]` as KEYS takes them");
 
 const destinationShape = z.strictObject({
   group: name.default("main").describe("name of the writer group"),
   ...endpointShape,
   existing: z
-    .enum(["refuse", "overwrite", "replace"])
+    .enum(["refuse", "overwrite", "replace", "keep"])
     .default("refuse")
     .describe(
-      "keys that the destination holds already. refuse: it must be empty; overwrite: the same keys are overwritten; replace: all others are deleted",
+      "keys that the destination holds already. refuse: it must be empty; overwrite: the same keys are overwritten; replace: it ends as the source's equal, all others are deleted; keep: they stay as they are, and are reported",
     ),
+  databases: z
+    .record(z.string().regex(/^(0|[1-9]\d{0,4})$/, `expected the number of a database, 0 to ${LAST_DATABASE}`), databaseSchema)
+    .optional()
+    .describe("databases that have another number in the destination, `{ from: to }`; all others keep theirs"),
+  keys: keysSchema,
 });
-const destinationSchema = destinationShape.superRefine(tlsIsUsed).superRefine(isNoSentinel);
-
-const sentinelSchema = z
-  .strictObject({
-    user: z.string().min(1).optional().describe("ACL user of the Sentinels"),
-    password: secretSchema.optional().describe("as the password of the source; it is the same on every Sentinel"),
-  })
-  .describe("how to prove to the Sentinels who we are, where they ask for it");
+const destinationSchema = destinationShape.superRefine(tlsIsUsed, EVEN_IF_FAULTY).superRefine(isNoSentinel, EVEN_IF_FAULTY);
 
 const limitsSchema = z
   .strictObject({
@@ -111,14 +62,50 @@ const limitsSchema = z
       .max(64)
       .default(1)
       .describe("full copies that one host of the source sends at a time: each costs it a fork, and memory for what changes"),
+    copyBytesPerSecond: sizeSchema
+      .refine((sizeBytes) => sizeBytes >= LEAST_COPY_BYTES, "expected at least 64KiB")
+      .optional()
+      .describe("most that is read per second of a full copy, of which `concurrentFullSyncs` may run at a time for each host of the source; without it as fast as it sends. What clients write meanwhile waits in the source's output buffer"),
+    sourceLatency: durationSchema
+      .refine((durationMs) => durationMs >= 1, "expected at least 1ms")
+      .optional()
+      .describe("a full copy slows down while the source answers slower than this"),
   })
-  .prefault({});
+  .prefault({})
+  .describe("what the pipeline may cost the source and the bus");
+
+const WINDOW = "720m";
+const window = durationSchema.prefault(WINDOW);
+
+/** How long to try, in milliseconds, before the pipeline fails. */
+const retryWindowSchema = z
+  .union(
+    [
+      durationSchema,
+      z.strictObject({
+        source: window.describe("of each source shard"),
+        destination: window.describe("of each destination shard"),
+        bus: window.describe("of NATS"),
+      }),
+    ],
+    { error: "expected a duration such as 30s, 720m or 12h, or one each for `source`, `destination` and `bus`" },
+  )
+  .transform((read) => (typeof read === "number" ? { source: read, destination: read, bus: read } : read))
+  .prefault(WINDOW)
+  .describe(
+    "how long to try to reach an endpoint again before the pipeline fails: one duration, or one each for `source`, `destination` and `bus`. A failed pipeline can be resumed",
+  );
 
 /** A pipeline file. Every field is described here once; types and the refusals of a bad file come from it. */
 export const pipelineSchema = z
   .strictObject({
     name: name.describe("name of the pipeline; stands in its stream, its records and its marks"),
-    mode: z.enum(["full+changes"]).default("full+changes"),
+    mode: z
+      .enum(["full+changes", "full", "changes"])
+      .default("full+changes")
+      .describe(
+        "full+changes: a full copy, then every change; full: a full copy, and then it is done; changes: attach to the stream of changes without a copy",
+      ),
     source: z
       .strictObject({
         ...endpointShape,
@@ -126,12 +113,23 @@ export const pipelineSchema = z
           .enum(["primary", "replica"])
           .default("primary")
           .describe("whom ingest links to: each shard's primary, or a healthy replica of it where there is one"),
+        databases: z
+          .array(databaseSchema)
+          .min(1)
+          .max(MAX_DATABASES)
+          .optional()
+          .describe("numbers of the databases to copy; without it all that hold keys"),
         sentinel: sentinelSchema.optional(),
       })
-      .superRefine(tlsIsUsed)
-      .superRefine(sentinelIsUsed),
-    destinations: z.array(destinationSchema).min(1).max(16).describe("one writer group each"),
-    retryWindow: durationSchema.default(parseDuration("720m") as number).describe("how long to try to reach an endpoint"),
+      .superRefine(tlsIsUsed, EVEN_IF_FAULTY)
+      .superRefine(sentinelIsUsed, EVEN_IF_FAULTY)
+      .describe("where from: one server, a cluster, or what Sentinels lead to"),
+    destinations: z
+      .array(destinationSchema)
+      .min(1)
+      .max(MAX_DESTINATIONS)
+      .describe("where to: one writer group each, all fed from one replication link"),
+    retryWindow: retryWindowSchema,
     lanes: z
       .number()
       .int()
@@ -139,34 +137,87 @@ export const pipelineSchema = z
       .max(1024)
       .default(16)
       .describe("lanes that the slot space is cut into where the source or every destination is a cluster"),
-    keepApplied: durationSchema.default(parseDuration("10m") as number).describe("how long applied changes stay in the stream"),
+    keepApplied: durationSchema.prefault("10m").describe("how long applied changes stay in the stream"),
     onDivergence: z
       .enum(["halt", "repair", "skip"])
       .default("halt")
       .describe(
         "what a lane does when a command that ran at the source fails in a destination, whose key is another there. halt: it stops; repair: the key is taken from the source again; skip: the error is counted and passed over",
       ),
+    onBacklogLost: z
+      .enum(["resync", "halt"])
+      .default("resync")
+      .describe(
+        "what a shard does when its source no longer holds the changes that are missing. resync: it is copied anew; halt: it stops, and an operator decides",
+      ),
+    startWindow: startWindowSchema
+      .optional()
+      .describe("a full copy starts only in this span of the day, and may go on beyond it; UTC where no time zone is named"),
     limits: limitsSchema,
   })
-  .superRefine((pipeline, context) => {
-    const seen = new Set<string>();
-    for (const [index, { group }] of pipeline.destinations.entries()) {
-      if (seen.has(group)) {
-        context.addIssue({
-          code: "custom",
-          path: ["destinations", index, "group"],
-          message: "expected a name that no other group has",
-          input: group,
-        });
-      }
-      seen.add(group);
+  .superRefine(groupsDiffer, EVEN_IF_FAULTY)
+  .superRefine(databasesAreCopied, EVEN_IF_FAULTY)
+  .superRefine(changesOverwrite, EVEN_IF_FAULTY)
+  .superRefine((pipeline, context) => refuseUnbuilt(pipeline, context), EVEN_IF_FAULTY);
+
+/** What is left of a pipeline that may have faults. */
+interface ReadPipeline {
+  readonly mode?: unknown;
+  readonly source?: { readonly databases?: unknown };
+  readonly destinations?: unknown;
+}
+
+function destinationsIn({ destinations }: ReadPipeline): { group?: unknown; databases?: unknown; existing?: unknown }[] {
+  const list: unknown[] = Array.isArray(destinations) ? destinations : [];
+  return list.map((destination) => (typeof destination === "object" && destination !== null ? destination : {}));
+}
+
+function groupsDiffer(pipeline: ReadPipeline, context: z.core.$RefinementCtx): void {
+  const seen = new Set<unknown>();
+  for (const [index, { group }] of destinationsIn(pipeline).entries()) {
+    if (group !== undefined && seen.has(group)) {
+      const path = ["destinations", index, "group"];
+      context.addIssue({
+        code: "custom",
+        path,
+        message: 'expected a name that no other group has; "main" is that of a destination without one',
+        input: group,
+      });
     }
-  });
+    seen.add(group);
+  }
+}
+
+/** A database that is not copied has no number in a destination: whoever gives it one expects it to be copied. */
+function databasesAreCopied(pipeline: ReadPipeline, context: z.core.$RefinementCtx): void {
+  const copied = pipeline.source?.databases;
+  if (!Array.isArray(copied)) return;
+  for (const [index, { databases }] of destinationsIn(pipeline).entries()) {
+    if (typeof databases !== "object" || databases === null) continue;
+    for (const from of Object.keys(databases).filter((from) => !copied.includes(Number(from)))) {
+      const path = ["destinations", index, "databases", from];
+      const message = `database ${from} is not among \`source.databases\`: expected one of ${copied.join(", ")}`;
+      context.addIssue({ code: "custom", path, message, input: databases });
+    }
+  }
+}
+
+/** Without a copy there is nothing that a destination could be emptied for, or made equal to: what it holds is what changes apply to. */
+function changesOverwrite(pipeline: ReadPipeline, context: z.core.$RefinementCtx): void {
+  if (pipeline.mode !== "changes") return;
+  for (const [index, { existing }] of destinationsIn(pipeline).entries()) {
+    if (existing !== undefined && existing !== "refuse" && existing !== "replace" && existing !== "keep") continue;
+    const path = ["destinations", index, "existing"];
+    const message =
+      "expected overwrite with `mode: changes`, which copies nothing: the changes go to what the destination holds already";
+    context.addIssue({ code: "custom", path, message, input: existing });
+  }
+}
 
 /** A pipeline as it is kept and run: defaults filled in, durations in milliseconds. */
 export type Pipeline = z.output<typeof pipelineSchema>;
 /** What a source and a destination have in common; `sentinel` has only a source. */
-export type EndpointSpec = Omit<Pipeline["source"], "read">;
+export type EndpointSpec = Omit<Pipeline["source"], "read" | "databases">;
 export type DestinationSpec = Pipeline["destinations"][number];
 
 /**
@@ -174,7 +225,8 @@ export type DestinationSpec = Pipeline["destinations"][number];
  * which the source has renewed meanwhile, however late the renewal arrives. Always even, see `expiryWithGrace`.
  */
 export function expiryGraceMs(pipeline: Pick<Pipeline, "retryWindow" | "keepApplied">): number {
-  return 2 * Math.ceil((pipeline.retryWindow + pipeline.keepApplied) / 2);
+  const { source, destination, bus } = pipeline.retryWindow;
+  return 2 * Math.ceil((Math.max(source, destination, bus) + pipeline.keepApplied) / 2);
 }
 
 /** An expiry that carries the grace is odd in milliseconds, a true one even: so settling can be repeated and needs no source. */

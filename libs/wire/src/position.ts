@@ -117,6 +117,14 @@ export class MarkError extends Error {
 
 /** Every key that Sluice keeps in a destination begins so; no such key is ever copied, swept or compared. */
 export const OWN_KEY_PREFIX = "sluice:{";
+const OWN_PREFIX = Buffer.from(OWN_KEY_PREFIX);
+
+/** Whether the key in `[start, end)` is one of Sluice's own. */
+export function isOwnKey(bytes: Buffer, start = 0, end = bytes.length): boolean {
+  // Nearly every key differs in its first byte.
+  if (bytes[start] !== OWN_PREFIX[0] || end - start < OWN_PREFIX.length) return false;
+  return bytes.compare(OWN_PREFIX, 0, OWN_PREFIX.length, start, start + OWN_PREFIX.length) === 0;
+}
 
 /** The mark of one slot in a cluster. `tag`: hash tag of the slot. */
 export function slotMarkKey(tag: string, pipeline: string, group: string): string {

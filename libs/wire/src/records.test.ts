@@ -73,7 +73,7 @@ describe("the spec", () => {
 
   test("is read with defaults and milliseconds", () => {
     expect(records.specRecord.parse(written).pipeline).toMatchObject({
-      retryWindow: 30_000,
+      retryWindow: { source: 30_000, destination: 30_000, bus: 30_000 },
       keepApplied: 600_000,
       onDivergence: "halt",
       mode: "full+changes",
@@ -101,6 +101,10 @@ test("a status without anything known yet is one", () => {
     events: [],
     lanes: [],
     checkpoint: null,
+    groups: [],
+    waits: [],
+    alarms: [],
+    precheck: null,
     cutover: null,
   };
   expect(pipelineStatus.parse(status)).toEqual(status);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { pipelineSchema } from "./pipeline.ts";
+import { precheckReport } from "./precheck.ts";
 
 /** The KV bucket that holds every record. */
 export const RECORDS_BUCKET = "sluice";
@@ -8,15 +9,37 @@ const count = z.number().int().nonnegative();
 /** Wall clock in ms since 1970: shown to people, never compared between machines. */
 const at = z.number().nonnegative();
 
-/** `cut-over`: nothing of it runs any more, for good; what its destinations hold is settled. */
-export const desiredState = z.enum(["running", "stopped", "cut-over"]);
+/**
+ * What a pipeline shall do. Data services run one only where it says `running`; of one that is `paused` ingest goes on.
+ *
+ *     created    it is kept, and nothing of it runs
+ *     checking   a start was asked for: its prechecks run, or one of them forbids it
+ *     running    it runs
+ *     paused     ingest stores what the source sends, nothing is applied
+ *     stopped    nothing runs once what is stored is applied
+ *     failed     a retry window has closed: nothing runs, everything stays where it is; `failure` says why
+ *     cut-over   nothing of it runs any more, for good; what its destinations hold is settled
+ */
+export const desiredState = z.enum(["created", "checking", "running", "paused", "stopped", "failed", "cut-over"]);
 export type DesiredState = z.output<typeof desiredState>;
+
+/** Why something stopped for good, with what an operator can do about it. */
+export const haltRecord = z.object({ code: z.string(), message: z.string(), remedy: z.string(), at });
+export type HaltRecord = z.output<typeof haltRecord>;
 
 /** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
 export const specRecord = z.object({
   pipeline: pipelineSchema,
   desired: desiredState,
   createdAt: at,
+  /** It has never run: all prechecks come before its first start. */
+  isNew: z.boolean().optional(),
+  /** Its endpoints were edited since it ran: all prechecks but `empty` come before the next start. */
+  isEdited: z.boolean().optional(),
+  /** Present where it is `failed`. */
+  failure: haltRecord.optional(),
+  /** It is `stopped` by itself: a full copy is all that it was for. */
+  isCopied: z.boolean().optional(),
 });
 export type SpecRecord = z.output<typeof specRecord>;
 /** The spec as it stands in its record, so that it can be written again: durations are text, defaults are not filled in. */
@@ -26,21 +49,99 @@ export const writtenSpec = z.custom<WrittenSpec>(
   "expected the spec of a pipeline",
 );
 
-/** Why something waits for an endpoint, and since when; the retry window counts from there. */
-export const retryRecord = z.object({ endpoint: z.string(), since: at, reason: z.string() });
+/** Why something waits, and since when. */
+export const retryRecord = z.object({
+  /** `source s0`, `destination main`, `bus`: its first word says of what kind it is, see `endpointKindOf`. */
+  endpoint: z.string(),
+  since: at,
+  reason: z.string(),
+  /** It waits for its turn or for a time of day: nothing is wrong with the endpoint, and no retry window counts. */
+  isTurn: z.boolean().optional(),
+});
 export type RetryRecord = z.output<typeof retryRecord>;
 
-/** Why something stopped for good, with what an operator can do about it. */
-export const haltRecord = z.object({ code: z.string(), message: z.string(), remedy: z.string(), at });
-export type HaltRecord = z.output<typeof haltRecord>;
+export const endpointKind = z.enum(["source", "destination", "bus"]);
+export type EndpointKind = z.output<typeof endpointKind>;
 
-/** The states of `3-control-plane` that a pipeline can be seen in. */
+/** Which retry window counts for an endpoint as a retry names it; null for none: Sluice itself failed. */
+export function endpointKindOf(endpoint: string): EndpointKind | null {
+  return endpointKind.safeParse(endpoint.split(" ", 1)[0]).data ?? null;
+}
+
+/** How long an endpoint has been tried in vain, by the clocks of the coordinators, which stand still while none is active. */
+export const openWindow = z.object({
+  /** `source s0`, `source` (before its shards are known), `destination main` */
+  endpoint: z.string(),
+  kind: endpointKind,
+  /** Wall clock of the coordinator that saw the first failure. */
+  since: at,
+  elapsedMs: count,
+  windowMs: count,
+  /** The last error. */
+  reason: z.string(),
+});
+export type OpenWindow = z.output<typeof openWindow>;
+
+/** The retry windows of a pipeline that are open; written when one opens or closes, and every few seconds meanwhile. */
+export const windowsRecord = z.object({
+  /** Revision of the spec that they count for: every start begins them anew. */
+  spec: count,
+  windows: z.array(openWindow),
+  /** How long nothing was applied, where the pipeline is paused or has failed. */
+  idleMs: count,
+});
+export type WindowsRecord = z.output<typeof windowsRecord>;
+
+/** What happened to a pipeline. */
+export const pipelineEvent = z.object({
+  /** Grows by one with every event of the pipeline. */
+  id: count,
+  at,
+  kind: z.enum(["state", "command", "precheck", "retry", "halt", "copy", "topology", "alarm"]),
+  text: z.string(),
+});
+export type PipelineEvent = z.output<typeof pipelineEvent>;
+
+/** The newest events of a pipeline, newest last. Written by the coordinator only. */
+export const eventsRecord = z.object({
+  events: z.array(pipelineEvent),
+  /** The last one that was taken over from the topology, where the router and writers tell theirs. */
+  topology: z.object({ at, text: z.string() }).nullable(),
+});
+export type EventsRecord = z.output<typeof eventsRecord>;
+
+/** What the prechecks of a pipeline said last. */
+export const precheckRecord = z.object({
+  /** Revision of the spec that was checked; the pipeline goes by no other. */
+  spec: count,
+  report: precheckReport,
+  /** Whose warnings the operator knows of; they hold for every later run. */
+  ignore: z.array(z.object({ id: z.string(), reason: z.string() })),
+  /** No new epoch may be one that a destination has already seen. */
+  highestEpoch: count,
+});
+export type PrecheckRecord = z.output<typeof precheckRecord>;
+
+/** What a destination's servers say of their memory. */
+export const memoryRecord = z.object({
+  /** By `host:port`: keys that it has evicted since it started, and since the pipeline first saw it. */
+  servers: z.record(z.string(), z.object({ group: z.string(), runId: z.string(), evicted: count, lost: count })),
+  /** Servers that evicted keys while the pipeline wrote there, `lost` of them. A full copy in a later epoch makes up for it. */
+  alarms: z.array(z.object({ group: z.string(), server: z.string(), since: at, lost: count, epoch: count, text: z.string() })),
+});
+export type MemoryRecord = z.output<typeof memoryRecord>;
+
+/** The states that a pipeline can be seen in. What leads from one to another is in the coordinator's table of transitions. */
 export const pipelineState = z.enum([
   "created",
+  "prechecking",
+  "blocked",
+  "ready",
   "copying",
   "catching-up",
   "synchronizing",
   "retrying",
+  "paused",
   "failed",
   "stopped",
   "cutting-over",
@@ -223,6 +324,10 @@ export const recordKey = {
   assignment: (pipeline: string) => `pipeline.${pipeline}.assignment`,
   checkpoint: (pipeline: string) => `pipeline.${pipeline}.checkpoint`,
   cutover: (pipeline: string) => `pipeline.${pipeline}.cutover`,
+  precheck: (pipeline: string) => `pipeline.${pipeline}.precheck`,
+  windows: (pipeline: string) => `pipeline.${pipeline}.windows`,
+  events: (pipeline: string) => `pipeline.${pipeline}.events`,
+  memory: (pipeline: string) => `pipeline.${pipeline}.memory`,
   destination: (pipeline: string, group: string) => `pipeline.${pipeline}.slots.${group}`,
   /** `watch`: `source`, or `destination.<group>`. */
   router: (pipeline: string, watch: string) => `pipeline.${pipeline}.router.${watch}`,

@@ -33,7 +33,8 @@ export function parseRedisUrl(text: string): RedisAddress | string {
   if (parsed.protocol !== "redis:" && parsed.protocol !== "rediss:") return "expected the scheme redis or rediss";
   const server = serverOf(parsed, REDIS_PORT);
   if (typeof server === "string") return server;
-  if (parsed.pathname !== "" && parsed.pathname !== "/") return "expected nothing behind the port: all databases are copied";
+  if (parsed.pathname !== "" && parsed.pathname !== "/")
+    return "expected nothing behind the port: `databases` has a field of its own";
   return { ...server, tls: parsed.protocol === "rediss:" };
 }
 

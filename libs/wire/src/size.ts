@@ -26,11 +26,15 @@ export function parseSize(text: string): number | null {
 }
 
 /** A size in a pipeline file, in bytes once read. A number is refused: it has no unit. */
-export const sizeSchema = z.string(EXPECTED).transform((text, context) => {
-  const sizeBytes = parseSize(text);
-  if (sizeBytes === null) {
-    context.addIssue({ code: "custom", message: EXPECTED, input: text });
-    return z.NEVER;
-  }
-  return sizeBytes;
-});
+export const sizeSchema = z
+  .string(EXPECTED)
+  .regex(SIZE, EXPECTED)
+  .transform((text, context) => {
+    const sizeBytes = parseSize(text);
+    if (sizeBytes === null) {
+      context.addIssue({ code: "custom", message: EXPECTED, input: text });
+      return z.NEVER;
+    }
+    return sizeBytes;
+  })
+  .meta({ unit: "a size: B, KB … TB, KiB … TiB" });

@@ -4,22 +4,23 @@ import type { Reply } from "../resp/reply.ts";
 import type { Address } from "./deployment.ts";
 
 /**
- * Connections for questions to the servers of one deployment, all with the same credentials: one each, opened when it is first
+ * Connections for questions to the servers of one deployment, with the TLS and the credentials of its endpoint: one each, opened when it is first
  * asked something and again when it was lost. Call `close` at the end.
  */
 export class ClusterConnections {
-  readonly #credentials: Omit<Endpoint, "host" | "port">;
+  readonly #credentials: Pick<Endpoint, "tls" | "user" | "password" | "nodes">;
   readonly #timeoutMs: number;
   readonly #open = new Map<string, Promise<Connection>>();
   readonly #ending = new AbortController();
 
   /** `timeoutMs`: for connecting, and for each answer. */
   constructor(credentials: Omit<Endpoint, "host" | "port">, timeoutMs: number) {
-    const { tls, user, password } = credentials;
+    const { tls, user, password, nodes } = credentials;
     this.#credentials = {
       ...(tls === undefined ? {} : { tls }),
       ...(user === undefined ? {} : { user }),
       ...(password === undefined ? {} : { password }),
+      ...(nodes === undefined ? {} : { nodes }),
     };
     this.#timeoutMs = timeoutMs;
   }

@@ -6,7 +6,7 @@ import type { Reply } from "../resp/reply.ts";
 import { ReplyFramer } from "../resp/reply-framer.ts";
 import type { ReplyFramerOptions } from "../resp/reply-framer.ts";
 import { ConnectionLost } from "./connection-lost.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { credentialsFor, type Endpoint } from "./endpoint.ts";
 import { openSocket } from "./open-socket.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -199,11 +199,8 @@ export class Connection {
 
   async #introduce(endpoint: Endpoint, name: string | undefined): Promise<void> {
     const calls: Promise<unknown>[] = [];
-    if (endpoint.password !== undefined) {
-      calls.push(
-        this.call(endpoint.user === undefined ? ["AUTH", endpoint.password] : ["AUTH", endpoint.user, endpoint.password]),
-      );
-    }
+    const { user, password } = credentialsFor(endpoint);
+    if (password !== undefined) calls.push(this.call(user === undefined ? ["AUTH", password] : ["AUTH", user, password]));
     if (name !== undefined) {
       const named = this.call(["CLIENT", "SETNAME", name]).catch((error: unknown) => {
         if (!(error instanceof ReplyError)) throw error;

@@ -7,8 +7,15 @@ export interface Endpoint {
   /** ACL user (Redis 6). Without it AUTH takes the password alone. */
   readonly user?: string;
   readonly password?: string;
+  /** Credentials of single nodes of the deployment, by their `endpointName`; what one of them leaves out is as said above. */
+  readonly nodes?: Readonly<Record<string, Credentials>>;
   /** Present: `host` and `port` are those of a Sentinel, and these tell where the server is. Nothing connects there by itself. */
   readonly sentinels?: Sentinels;
+}
+
+export interface Credentials {
+  readonly user?: string;
+  readonly password?: string;
 }
 
 /** Sentinels that know where a primary is; with TLS where the endpoint has it. */
@@ -28,11 +35,20 @@ export interface EndpointTls {
   readonly key?: string | Buffer;
   /** Name that the certificate must bear. Default: the endpoint's host. */
   readonly serverName?: string;
-  /** Takes any certificate. For tests only. */
+  /** Takes any certificate: whoever is in between can read and change everything. */
   readonly insecure?: boolean;
 }
 
 /** `host:port` for messages, with brackets around an IPv6 address. Never holds credentials. */
 export function endpointName(endpoint: Endpoint): string {
   return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}
+
+/** What the server at `host` and `port` of the endpoint is to be told: its own credentials, or those of the deployment. */
+export function credentialsFor(endpoint: Endpoint): Credentials {
+  const { user, password, nodes } = endpoint;
+  const name = endpointName(endpoint).toLowerCase();
+  const own = nodes !== undefined && Object.hasOwn(nodes, name) ? nodes[name] : undefined;
+  const [said, secret] = [own?.user ?? user, own?.password ?? password];
+  return { ...(said === undefined ? {} : { user: said }), ...(secret === undefined ? {} : { password: secret }) };
 }

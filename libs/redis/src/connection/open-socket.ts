@@ -1,27 +1,17 @@
-import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTcp } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ConnectionLost } from "./connection-lost.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { tlsOptions } from "./tls.ts";
 
 /** Silence on an established connection before the kernel probes the peer, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 
 function startSocket(endpoint: Endpoint): Socket {
   const address = { host: endpoint.host, port: endpoint.port };
-  const tls = endpoint.tls;
-  if (tls === undefined) return connectTcp(address);
-  // A name in the TLS hello must not be an IP address (RFC 6066, section 3); verification then uses `host`.
-  const name = tls.serverName ?? (isIP(endpoint.host) === 0 ? endpoint.host : undefined);
-  return connectTls({
-    ...address,
-    ...(name === undefined ? {} : { servername: name }),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    rejectUnauthorized: tls.insecure !== true,
-    minVersion: "TLSv1.2",
-  });
+  const tls = tlsOptions(endpoint);
+  return tls === null ? connectTcp(address) : connectTls({ ...address, ...tls });
 }
 
 /**

@@ -1,0 +1,1 @@
+export { Glob } from "./glob.ts";
