@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { beMember, connectBus, Leases } from "@sluice/bus";
 import { lookAtDeployment } from "@sluice/redis";
-import { openSecret, runService, supervise } from "@sluice/runtime";
+import { openSecret, readCertificateFile, runService, supervise } from "@sluice/runtime";
 import { endpointOf, type EndpointSpec } from "@sluice/wire";
 import { RouterService } from "./router-service.ts";
 
@@ -10,12 +9,7 @@ runService("router", async (context) => {
   const bus = await connectBus("router", context);
   const leases = new Leases(bus.records, config.instance, clock, log);
   const member = beMember(bus.records, "router", config.instance, clock, stopping);
-  const open = (spec: EndpointSpec) =>
-    endpointOf(
-      spec,
-      (sealed) => openSecret(sealed, config.secretKey),
-      (file) => readFileSync(file, "utf8"),
-    );
+  const open = (spec: EndpointSpec) => endpointOf(spec, (sealed) => openSecret(sealed, config.secretKey), readCertificateFile);
   const router = new RouterService({ records: bus.records, leases, clock, log, open, look: lookAtDeployment });
   await supervise(router, stopping, clock, log);
   await member;

@@ -4,6 +4,7 @@ import { silentLog, supervise, systemClock } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
 import {
   assignmentRecord,
+  destinationRecord,
   endpointOf,
   memberRecord,
   recordKey,
@@ -160,6 +161,32 @@ describe("RouterService", () => {
       },
     );
     expect(await bus.records.get(recordKey.assignment("p"), assignmentRecord)).toEqual(before);
+  });
+
+  // Mutations: source-watch.ts and destination-watch.ts, #isDone by the mode alone: who is edited stays where it was.
+  test("endpoints that were edited are looked at where they are now; a paused pipeline keeps its shard alone", async () => {
+    const server = await startServer();
+    const bus = await connect(server);
+    await startMember(server, "ingest", "i0");
+    await startMember(server, "writer", "w0");
+    startRouter(bus, "r0");
+    const spec = await create(bus, "running", 0);
+    await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
+    const edited = { ...pipeline, source: { url: "redis://a2:2" }, destinations: [{ url: "redis://b2:2" }] };
+    const value = { pipeline: edited, desired: "running" as const, createdAt: 1 };
+    const again = await bus.records.compareAndSet(recordKey.spec("p"), specRecord, value, spec!);
+    const topology = await waitUntil("the source is followed", async () => {
+      const found = await bus.records.get(recordKey.topology("p"), topologyRecord);
+      return found?.value.shards[0]?.host === "a2" ? found.value : null;
+    });
+    expect(topology.shards).toEqual([{ id: "s0", host: "a2", port: 2, slots: "0-16383", floor: 0 }]);
+    await waitUntil("the destination is known", async () => {
+      const found = await bus.records.get(recordKey.destination("p", "main"), destinationRecord);
+      return found?.value.nodes[0]?.host === "b2";
+    });
+    await bus.records.compareAndSet(recordKey.spec("p"), specRecord, { ...value, desired: "paused" }, again!);
+    const paused = await assignmentWhere(bus, "the lane is taken back", ({ lanes }) => Object.keys(lanes).length === 0);
+    expect(paused.shards).toEqual({ s0: "i0" });
   });
 
   test("bears a restart of the bus without moving anything", async () => {

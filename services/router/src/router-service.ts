@@ -3,7 +3,7 @@ import { Crew, Retryable, type Actor } from "@sluice/runtime";
 import { assignmentRecord, memberRecord, recordFilter, recordKey } from "@sluice/wire";
 import { planWork, type Work } from "./lanes/plan.ts";
 import { RollCall } from "./lanes/roll-call.ts";
-import { wantedWork } from "./lanes/wanted-work.ts";
+import { isFed, wantedWork } from "./lanes/wanted-work.ts";
 import { routedFilters, takeRecord, type RoutedPipeline } from "./routed-pipeline.ts";
 import { DestinationWatch } from "./topology/destination-watch.ts";
 import { SourceWatch, type WatchDeps } from "./topology/source-watch.ts";
@@ -148,9 +148,10 @@ class RouterTerm {
   #watchServers(): void {
     const wanted = new Map<string, () => Actor>();
     for (const [name, known] of this.#pipelines) {
-      if (known.spec?.value.desired !== "running") continue;
+      if (known.spec === null || !isFed(known.spec.value)) continue;
       const { revision, value } = known.spec;
       wanted.set(`source of ${name} at ${revision}`, () => new SourceWatch(name, known, this.#deps));
+      if (value.desired !== "running") continue;
       for (const { group } of value.pipeline.destinations) {
         const create = (): Actor => new DestinationWatch(name, group, known, this.#deps);
         wanted.set(`destination ${group} of ${name} at ${revision}`, create);

@@ -11,6 +11,8 @@ import {
   laneRecord,
   pipelineList,
   pipelineStatus,
+  precheckRecord,
+  precheckReport,
   recordKey,
   routerRecord,
   shardRecord,
@@ -51,7 +53,14 @@ beforeEach(async () => {
 function startCoordinator(instance: string): { api: FastifyInstance; stop: () => Promise<void> } {
   const stopping = new AbortController();
   const leases = new Leases(bus.records, instance, clock, log);
-  const deps = { records: bus.records, streamOf: (name: string) => bus.stream(name), secretKey, clock, log };
+  const deps = {
+    records: bus.records,
+    streamOf: (name: string) => bus.stream(name),
+    secretKey,
+    clock,
+    log,
+    busFacts: (name: string) => bus.facts(name),
+  };
   const coordinator = new CoordinatorService({ ...deps, leases });
   const ended = supervise(coordinator, stopping.signal, clock, log);
   const own = createApi({ ...deps, active: () => coordinator.active });
@@ -91,6 +100,30 @@ async function refusal(payload: object): Promise<{ status: number; code: string;
   const answer = await post(payload);
   const { code, message } = apiError.parse(answer.json()).error;
   return { status: answer.statusCode, code, message };
+}
+
+/** The codes that the prechecks of a pipeline end with. It replaces the one before, which never ran. */
+async function failures(payload: object): Promise<string[]> {
+  const before = (await bus.records.get(recordKey.precheck("p"), precheckRecord))?.revision;
+  expect((await post(payload)).statusCode).toBe(201);
+  await waitUntil(
+    "its prechecks have run",
+    async () => {
+      const found = await bus.records.get(recordKey.precheck("p"), precheckRecord);
+      return found !== null && found.revision !== before;
+    },
+    { timeoutMs: 20_000 },
+  );
+  const answer = await api.inject("/api/v1/pipelines/p/precheck");
+  const report = precheckReport.parse(answer.json());
+  expect(answer.payload).not.toContain("not-the-secret");
+  return report.results.filter(({ level }) => level === "fail").map(({ code, found }) => `${code} ${found}`);
+}
+
+/** Posts a pipeline, which then runs. */
+async function runs(payload: object): Promise<void> {
+  expect((await post(payload)).statusCode).toBe(201);
+  await statusWhere("it shall run", ({ desired }) => desired === "running");
 }
 
 async function statusWhere(what: string, holds: (status: PipelineStatus) => boolean, of = api): Promise<PipelineStatus> {
@@ -168,7 +201,7 @@ describe("the life of a pipeline through the API", () => {
     const body = bodyOf({ url: source.url }, { url: destination.url });
     const created = await post(body);
     expect([created.statusCode, created.json()]).toEqual([201, { name: "p", outcome: "created" }]);
-    const first = await statusWhere("it is created", ({ state }) => state === "created");
+    const first = await statusWhere("it is ready", ({ state, desired }) => state === "ready" && desired === "running");
     expect(first).toMatchObject({ desired: "running", drained: false, shards: [], lanes: [], checkpoint: null });
     expect((await bus.stream("p").size())?.messages).toBe(0);
 
@@ -211,7 +244,7 @@ describe("the life of a pipeline through the API", () => {
   test("a failed one is shown as failed with its reason, and starts again when it is posted again", async () => {
     const [source, destination] = [await redis(), await redis()];
     const body = bodyOf({ url: source.url }, { url: destination.url });
-    await post(body);
+    await runs(body);
     const { shard, lane } = await work(source);
     followStops();
     await shard({});
@@ -233,7 +266,7 @@ describe("the life of a pipeline through the API", () => {
 
   test("what the router can't look at is shown before there is a topology, until it can; and such a one can be stopped", async () => {
     const [source, destination] = [await redis(), await redis()];
-    await post(bodyOf({ url: source.url }, { url: destination.url }));
+    await runs(bodyOf({ url: source.url }, { url: destination.url }));
     const { revision } = (await bus.records.get(recordKey.spec("p"), specRecord))!;
     const say = (watch: string, trouble: object) =>
       bus.records.put(recordKey.router("p", watch), routerRecord, {
@@ -251,14 +284,14 @@ describe("the life of a pipeline through the API", () => {
     expect(failed.reason).toBe("router: PIP-008 it is a cluster now. Do this.");
     await say("destination.main", {});
     await say("source", {});
-    await statusWhere("nothing is wrong any more", ({ state }) => state === "created");
+    await statusWhere("nothing is wrong any more", ({ state }) => state === "ready");
     await api.inject({ method: "POST", url: "/api/v1/pipelines/p/stop" });
     await statusWhere("it is stopped", ({ state }) => state === "stopped");
   });
 
   test("another coordinator takes over where the first one ended", async () => {
     const [source, destination] = [await redis(), await redis()];
-    await post(bodyOf({ url: source.url }, { url: destination.url }));
+    await runs(bodyOf({ url: source.url }, { url: destination.url }));
     const { shard, lane } = await work(source);
     await shard({});
     await lane({});
@@ -282,28 +315,20 @@ describe("what the API refuses", () => {
   test("servers that can't be used, each with its code", async () => {
     const [source, destination] = [await redis(), await redis()];
     const nowhere = { url: "redis://127.0.0.1:1" };
-    expect(await refusal(bodyOf(nowhere, { url: destination.url }))).toMatchObject({
-      status: 422,
-      code: "SRC-001",
-      message: expect.stringContaining("ECONNREFUSED") as string,
-    });
-    expect(await refusal(bodyOf({ url: source.url }, nowhere))).toMatchObject({ status: 422, code: "DST-001" });
-    expect(await refusal(bodyOf({ url: source.url }, { url: source.url.replace("127.0.0.1", "localhost") }))).toMatchObject({
-      code: "PIP-007",
-    });
+    const to = { url: destination.url };
+    expect(await failures(bodyOf(nowhere, to))).toEqual([expect.stringMatching(/^SRC-001 .*ECONNREFUSED/)]);
+    const { state, reason } = await statusWhere("it is blocked", (status) => status.state === "blocked");
+    expect([state, reason]).toEqual(["blocked", expect.stringContaining("SRC-001 source")]);
+    expect(await failures(bodyOf({ url: source.url }, nowhere))).toEqual([expect.stringMatching(/^DST-001 /)]);
+    const itself = { url: source.url.replace("127.0.0.1", "localhost") };
+    expect((await failures(bodyOf({ url: source.url }, itself))).join()).toContain("PIP-007 ");
     const replica = await startReplica(source);
-    expect(await refusal(bodyOf({ url: replica.url }, { url: destination.url }))).toMatchObject({ code: "PIP-006" });
+    expect((await failures(bodyOf({ url: replica.url }, to))).join()).toContain("PIP-006 ");
     await destination.client(3).mset("a", "1", "b", "2");
-    expect(await refusal(bodyOf({ url: source.url }, { url: destination.url }))).toMatchObject({
-      code: "DST-009",
-      message: expect.stringContaining("2 keys in database 3") as string,
-    });
-    expect((await post(bodyOf({ url: source.url }, { url: destination.url, existing: "overwrite" }))).statusCode).toBe(201);
-    expect(await refusal(bodyOf({ url: replica.url }, { url: destination.url }))).toMatchObject({
-      status: 409,
-      code: "PIP-003",
-    });
-    expect(await refusal({ ...bodyOf({ url: source.url }, { url: destination.url }), retryWindow: "1m" })).toMatchObject({
+    expect((await failures(bodyOf({ url: source.url }, to))).join()).toMatch(/DST-009 .*database 3/);
+    await runs(bodyOf({ url: source.url }, { ...to, existing: "overwrite" }));
+    expect(await refusal(bodyOf({ url: replica.url }, to))).toMatchObject({ status: 409, code: "PIP-003" });
+    expect(await refusal({ ...bodyOf({ url: source.url }, to), retryWindow: "1m" })).toMatchObject({
       status: 409,
       code: "PIP-003",
     });
@@ -313,17 +338,12 @@ describe("what the API refuses", () => {
     const [source, destination] = [await redis(), await redis()];
     const { shard } = await work(source);
     await source.client().config("SET", "requirepass", "open-sesame");
-    const wrong = await refusal(bodyOf({ url: source.url, password: "default:not-the-secret" }, { url: destination.url }));
-    expect(wrong).toMatchObject({ status: 422, code: "SRC-002", message: expect.stringContaining("WRONGPASS") as string });
-    expect(JSON.stringify(wrong)).not.toContain("not-the-secret");
-    expect(await refusal(bodyOf({ url: source.url }, { url: destination.url }))).toMatchObject({
-      code: "SRC-002",
-      message: expect.stringContaining("NOAUTH") as string,
-    });
+    const wrong = await failures(bodyOf({ url: source.url, password: "default:not-the-secret" }, { url: destination.url }));
+    expect(wrong).toEqual([expect.stringMatching(/^SRC-002 .*WRONGPASS/)]);
+    const none = await failures(bodyOf({ url: source.url }, { url: destination.url }));
+    expect(none).toEqual([expect.stringMatching(/^SRC-002 .*NOAUTH/)]);
 
-    expect(
-      (await post(bodyOf({ url: source.url, password: "default:open-sesame" }, { url: destination.url }))).statusCode,
-    ).toBe(201);
+    await runs(bodyOf({ url: source.url, password: "default:open-sesame" }, { url: destination.url }));
     const spec = (await bus.records.get(recordKey.spec("p"), specRecord))!.value;
     expect(JSON.stringify(spec)).not.toContain("open-sesame");
     expect(spec.pipeline.source.user).toBe("default");
@@ -363,6 +383,6 @@ test("a destination that this pipeline has written before is taken up again, in 
   await destination.client().set("key", "1");
   const mark = formatMark({ epoch: 41, copy: 1, phase: "live", shard: "s0", offset: 5, sequence: 6 });
   await destination.client().set(laneMarkKey(slotTag(0), "p", "main", "s0", 0), mark);
-  expect((await post(bodyOf({ url: source.url }, { url: destination.url }))).statusCode).toBe(201);
+  await runs(bodyOf({ url: source.url }, { url: destination.url }));
   expect((await bus.records.get(recordKey.epoch("p"), epochRecord))?.value).toEqual({ epoch: 41 });
 });

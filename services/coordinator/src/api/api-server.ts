@@ -1,142 +1,116 @@
-import { fastify, type FastifyInstance } from "fastify";
-import { describeFault, Fault, Retryable, type Logger } from "@sluice/runtime";
-import {
-  cutoverRecord,
-  pipelineList,
-  pipelineStatus,
-  recordKey,
-  writtenSpec,
-  type PipelineList,
-  type PipelineStatus,
-} from "@sluice/wire";
-import type { SourceView } from "../checkpoint/lane-lag.ts";
-import type { KnownPipeline, PipelineBook } from "../lifecycle/pipeline-book.ts";
-import { requestCutover } from "../settle/request-cutover.ts";
-import { statusOf } from "./pipeline-status.ts";
-import { Refusal } from "./refusal.ts";
-import { settlePosted, startPipeline, stopPipeline, type DeskDeps } from "./start-pipeline.ts";
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { describeFault, Fault, Retryable, type Logger, type Meters } from "@sluice/runtime";
+import { apiRoutes, type ApiOperation, type ApiRoute } from "@sluice/wire";
+import type { ApiSettings } from "../config.ts";
+import type { DeskDeps } from "../desk/desk-deps.ts";
+import { Refusal } from "../desk/refusal.ts";
+import { ApiGuard } from "./api-guard.ts";
+import { commandHandlers } from "./command-handlers.ts";
+import { RequestTally } from "./request-tally.ts";
+import { checkedAnswer, readCall, type RouteHandler, type RouteHandlers } from "./route-call.ts";
+import { eventHandlers } from "./event-handlers.ts";
+import { EventStreams } from "./event-streams.ts";
+import { pipelineHandlers } from "./pipeline-handlers.ts";
+import { precheckHandlers } from "./precheck-handlers.ts";
+import { referenceHandlers } from "./reference-handlers.ts";
+import { StatusDesk, type ActiveCoordinator } from "./status-desk.ts";
 
+export type { ActiveCoordinator } from "./status-desk.ts";
+
+/** A pipeline file may be 1 MB. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
-
-/** What the coordinator that holds the lease knows. */
-export interface ActiveCoordinator {
-  readonly book: PipelineBook;
-  sourcesOf(pipeline: string): ReadonlyMap<string, SourceView>;
-}
+/** A whole request has to be here by then. */
+const REQUEST_LIMIT_MS = 30_000;
+/** A connection on which nothing moves for so long is closed; streams of events have their heartbeats. */
+const SILENCE_LIMIT_MS = 60_000;
+const MOST_CONNECTIONS = 512;
 
 export interface ApiDeps extends DeskDeps {
   /** Null while this coordinator stands by. */
   active(): ActiveCoordinator | null;
+  /** Without them: no token, plain HTTP. */
+  readonly settings?: Pick<ApiSettings, "token" | "tls">;
+  /** Figures of this process for `/metrics`; without them there are only those of pipelines. */
+  readonly meters?: Meters;
 }
 
-/** The HTTP API. Every refusal is an `apiError`; what was not foreseen is logged and told without detail. */
+/**
+ * The HTTP API: the routes of `apiRoutes` and nothing else, each checked as the OpenAPI document says it. Every refusal is an
+ * `apiError`; what was not foreseen is logged and told without detail.
+ */
 export function createApi(deps: ApiDeps): FastifyInstance {
-  const api = fastify({ logger: false, bodyLimit: BODY_LIMIT_BYTES, forceCloseConnections: true });
-  api.removeContentTypeParser("text/plain");
+  const api = createServer(deps.settings?.tls ?? null);
+  const guard = new ApiGuard(deps.settings?.token ?? null);
+  const tally = new RequestTally();
+  const desk = new StatusDesk(deps, () => deps.active());
+  const streams = new EventStreams({ book: () => desk.book, clock: deps.clock, log: deps.log });
+  const measuring = new AbortController();
+  let measured = Promise.resolve();
+  api.addHook("onReady", async () => {
+    measured = desk.keepMeasuring(measuring.signal);
+  });
+  api.addHook("preClose", async () => {
+    measuring.abort();
+    streams.close();
+    await measured;
+  });
   api.setErrorHandler(async (cause, request, reply) => {
-    const refusal = refusalOf(cause, deps.log, `${request.method} ${request.url}`);
+    const refusal = refusalOf(cause, deps.log, `${request.method} ${request.url.split("?")[0] ?? ""}`);
+    if (refusal.status === 401) reply.header("www-authenticate", 'Bearer realm="sluice"');
     return reply.status(refusal.status).send(refusal.body);
   });
   api.setNotFoundHandler(() => {
-    throw new Refusal(404, "API-001", "there is no such path", "The paths begin with /api/v1/pipelines, /livez and /readyz.");
+    throw new Refusal(404, "API-001", "there is no such path", "The paths are in /api/v1/openapi.json.");
   });
-
-  api.get("/livez", (_, reply) => reply.send({ alive: true }));
-  api.get("/readyz", (_, reply) => {
-    activeOf(deps);
-    return reply.send({ ready: true });
-  });
-
-  api.post("/api/v1/pipelines", async (request, reply) => {
-    activeOf(deps);
-    const started = await startPipeline(request.body, deps);
-    deps.log.info({ pipeline: started.name, outcome: started.outcome }, "pipeline accepted");
-    return reply.status(started.outcome === "created" ? 201 : 200).send(started);
-  });
-  api.get("/api/v1/pipelines", (_, reply) => {
-    const pipelines = activeOf(deps).book.all.map(({ name, state }) => ({
-      name,
-      state: state?.value.state ?? ("created" as const),
-    }));
-    const list: PipelineList = pipelineList.parse({ pipelines });
-    return reply.send(list);
-  });
-  api.get<{ Params: { name: string } }>("/api/v1/pipelines/:name", (request) => status(request.params.name, deps));
-  api.post<{ Params: { name: string } }>("/api/v1/pipelines/:name/stop", async (request, reply) => {
-    activeOf(deps);
-    const { name } = request.params;
-    if (!isName(name) || !(await stopPipeline(name, deps))) throw noSuchPipeline(name);
-    deps.log.info({ pipeline: name }, "stop asked for");
-    return reply.status(202).send(await status(name, deps));
-  });
-  api.post<{ Params: { name: string } }>("/api/v1/pipelines/:name/cutover", async (request, reply) => {
-    const { name } = request.params;
-    const active = activeOf(deps);
-    const known = await knownOf(name, active, deps);
-    if (known === null) throw noSuchPipeline(name);
-    const isForced = readForce(request.body);
-    const state = known.state?.value.state ?? "created";
-    await requestCutover({ name, isForced, state, nowMs: deps.clock.nowMs() }, deps.records);
-    deps.log.info({ pipeline: name, isForced }, "cut-over asked for");
-    return reply.status(202).send(await status(name, deps));
-  });
-  api.post("/api/v1/settle", async (request, reply) => {
-    activeOf(deps);
-    const name = await settlePosted(request.body, deps);
-    deps.log.info({ pipeline: name }, "settling asked for");
-    return reply.status(202).send(await status(name, deps));
-  });
+  const handlers: RouteHandlers = {
+    ...pipelineHandlers(desk, deps),
+    ...commandHandlers(desk, deps),
+    ...precheckHandlers(desk, deps),
+    ...eventHandlers(desk, streams),
+    ...referenceHandlers(desk, { streams, tally, meters: deps.meters ?? null }),
+  };
+  for (const op of Object.keys(apiRoutes) as ApiOperation[]) {
+    const route: ApiRoute = apiRoutes[op];
+    const handler = handlers[op] as RouteHandler<ApiOperation>;
+    api.route({
+      method: route.method,
+      url: route.path.replaceAll(/\{(\w+)\}/g, ":$1"),
+      onRequest: async (request) => {
+        if (route.isOpen !== true) guard.check(request.headers);
+        if (route.isAnyones !== true) void desk.active;
+      },
+      onResponse: async (_, reply) => tally.count(op, reply.statusCode),
+      handler: async (request, reply) => answer(op, handler, request, reply),
+    });
+  }
   return api;
 }
 
-/** `{}` or `{"force": true}`. */
-function readForce(body: unknown): boolean {
-  if (typeof body !== "object" || body === null) return false;
-  const { force = false, ...others } = body as { force?: unknown };
-  if (typeof force === "boolean" && Object.keys(others).length === 0) return force;
-  throw new Refusal(400, "API-001", "expected an object with nothing but `force`, true or false");
+function createServer(tls: { readonly cert: string; readonly key: string } | null): FastifyInstance {
+  const api = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    requestTimeout: REQUEST_LIMIT_MS,
+    connectionTimeout: SILENCE_LIMIT_MS,
+    ...(tls === null ? {} : { https: tls }),
+  }) as unknown as FastifyInstance;
+  api.server.maxConnections = MOST_CONNECTIONS;
+  // What a page of another site may send without asking first.
+  api.removeContentTypeParser("text/plain");
+  return api;
 }
 
-async function status(name: string, deps: ApiDeps): Promise<PipelineStatus> {
-  const active = activeOf(deps);
-  const known = await knownOf(name, active, deps);
-  if (known === null) throw noSuchPipeline(name);
-  const size = await deps.streamOf(name).size();
-  return pipelineStatus.parse(statusOf(known, active.sourcesOf(name), size));
-}
-
-/** The watch may not have told of a pipeline yet that was accepted a moment ago: then its record is read. */
-async function knownOf(name: string, { book }: ActiveCoordinator, { records }: ApiDeps): Promise<KnownPipeline | null> {
-  if (!isName(name)) return null;
-  const key = recordKey.spec(name);
-  const spec = await records.get(key, writtenSpec);
-  if (spec === null) return null;
-  book.take({ key, ...spec });
-  const cutover = await records.get(recordKey.cutover(name), cutoverRecord);
-  if (cutover !== null) book.take({ key: recordKey.cutover(name), ...cutover });
-  return book.get(name);
-}
-
-/** A name from a URL stands in a record key. */
-function isName(name: string): boolean {
-  return /^[a-z0-9-]{1,32}$/.test(name);
-}
-
-function noSuchPipeline(name: string): Refusal {
-  return new Refusal(404, "PIP-002", `there is no pipeline ${JSON.stringify(name.slice(0, 40))}`);
-}
-
-function activeOf(deps: ApiDeps): ActiveCoordinator {
-  const active = deps.active();
-  if (active === null) {
-    throw new Refusal(
-      503,
-      "SLU-003",
-      "this coordinator stands by",
-      "Ask the one that is active, or wait: it takes over when that one ends.",
-    );
-  }
-  return active;
+async function answer(
+  op: ApiOperation,
+  handler: RouteHandler<ApiOperation>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const answered = await handler(readCall(op, request, reply));
+  if (answered === null) return reply;
+  return reply.status(answered.status).header("cache-control", "no-store").send(checkedAnswer(op, answered));
 }
 
 function refusalOf(cause: unknown, log: Logger, request: string): Refusal {

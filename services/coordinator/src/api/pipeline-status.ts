@@ -1,21 +1,35 @@
 import type { StreamSize } from "@sluice/bus";
-import { expiryGraceMs, type LaneStatus, type PipelineStatus, type ShardStatus } from "@sluice/wire";
+import {
+  expiryGraceMs,
+  type AlarmStatus,
+  type GroupStatus,
+  type LaneStatus,
+  type PipelineStatus,
+  type ShardStatus,
+  type WaitStatus,
+} from "@sluice/wire";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
+import type { PipelineRates } from "../checkpoint/pipeline-rates.ts";
 import { laneLabels, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+import { groupStatuses } from "./group-progress.ts";
 
+/** Of the newest events; the rest is at `/events`. */
+const EVENTS_SHOWN = 50;
 const NO_COPY = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
 
-/** What the API shows of a pipeline; `stream` is null where there is none. `known.spec` must be there. */
+/** What the API shows of a pipeline; `stream` is null where there is none, `rates` where nobody measures. `known.spec` must be there. */
 export function statusOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
   stream: StreamSize | null,
+  rates: PipelineRates | null = null,
 ): PipelineStatus {
   const spec = known.spec?.value;
   if (spec === undefined) throw new Error(`pipeline ${known.name} has no spec`);
-  const shards = shardStatusesOf(known, sources);
+  const shards = shardStatusesOf(known, sources, rates);
   const lanes = laneStatusesOf(known, sources);
   const sampled = shards.map(({ id }) => sources.get(id)?.newest?.atMs ?? 0);
+  const precheck = known.precheck?.value.report;
   const isEveryShardFresh = shards.every(({ id }) => sources.get(id)?.newest?.isFresh === true);
   return {
     name: known.name,
@@ -27,15 +41,66 @@ export function statusOf(
     drained: isEveryShardFresh && lanes.length > 0 && lanes.every(({ isDrained }) => isDrained),
     expiryGraceMs: expiryGraceMs(spec.pipeline),
     stream: { messages: stream?.messages ?? 0, bytes: stream?.bytes ?? 0, limitBytes: stream?.limitBytes ?? null },
-    events: known.topology?.value.events ?? [],
+    events: (known.events?.value.events ?? []).slice(-EVENTS_SHOWN),
     shards,
     lanes: lanes.map(({ status }) => status),
+    groups: groupsOf(
+      known,
+      shards,
+      lanes.map(({ status }) => status),
+      rates,
+    ),
+    waits: waitsOf(known),
+    alarms: alarmsOf(known),
+    precheck: precheck === undefined ? null : { at: precheck.at, verdict: precheck.verdict },
     checkpoint: known.checkpoint?.value ?? null,
     cutover: known.cutover?.value ?? null,
   };
 }
 
-function shardStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, SourceView>): ShardStatus[] {
+/** Endpoints whose retry window is open since the pipeline was last started. */
+function waitsOf({ windows, spec }: KnownPipeline): WaitStatus[] {
+  if (windows === null || windows.value.spec < (spec?.revision ?? 0)) return [];
+  return windows.value.windows.map(({ endpoint, kind, reason, since, elapsedMs, windowMs }) => ({
+    endpoint,
+    kind,
+    reason,
+    since,
+    secondsLeft: Math.max(0, windowMs - elapsedMs) / 1000,
+  }));
+}
+
+function alarmsOf({ memory }: KnownPipeline): AlarmStatus[] {
+  return (memory?.value.alarms ?? []).map(({ group, server, since, lost, text }) => ({
+    id: "evictions" as const,
+    group,
+    server,
+    since,
+    lost,
+    text,
+  }));
+}
+
+function groupsOf(
+  known: KnownPipeline,
+  shards: readonly ShardStatus[],
+  lanes: readonly LaneStatus[],
+  rates: PipelineRates | null,
+): GroupStatus[] {
+  const groups = known.spec?.value.pipeline.destinations.map(({ group }) => group) ?? [];
+  const servers = Object.values(known.memory?.value.servers ?? {});
+  return groupStatuses(groups, shards, lanes, rates).map((status) => {
+    const own = servers.filter(({ group }) => group === status.group);
+    const evictedKeys = own.length === 0 ? null : own.reduce((sum, { lost }) => sum + lost, 0);
+    return { ...status, evictedKeys };
+  });
+}
+
+function shardStatusesOf(
+  known: KnownPipeline,
+  sources: ReadonlyMap<string, SourceView>,
+  rates: PipelineRates | null,
+): ShardStatus[] {
   return (known.topology?.value.shards ?? []).map(({ id }) => {
     const seen = known.shards.get(id)?.value;
     const sample = sources.get(id)?.newest ?? null;
@@ -50,6 +115,8 @@ function shardStatusesOf(known: KnownPipeline, sources: ReadonlyMap<string, Sour
       copied: seen?.copied ?? NO_COPY,
       commands: seen?.commands ?? 0,
       bytes: seen?.bytes ?? 0,
+      keysPerSecond: rates?.shard(id).keys ?? null,
+      bytesPerSecond: rates?.shard(id).bytes ?? null,
       retry: seen?.retry ?? null,
       halt: seen?.halt ?? null,
     };

@@ -1,5 +1,4 @@
-import { isIP } from "node:net";
-import type { Endpoint } from "@sluice/redis";
+import { credentialsFor, tlsOptions, type Endpoint } from "@sluice/redis";
 import { backoffMs } from "@sluice/runtime";
 import { Redis } from "ioredis";
 
@@ -12,25 +11,15 @@ const CONTROL_TIMEOUT_MS = 3_000;
  * `isLasting`: connects again by itself, with growing delay up to 5 s.
  */
 export function controlClient(endpoint: Endpoint, { isLasting }: { readonly isLasting: boolean }): Redis {
-  const { host, port, user, password, tls } = endpoint;
-  const serverName = tls?.serverName ?? (isIP(host) === 0 ? host : undefined);
+  const { host, port } = endpoint;
+  const { user, password } = credentialsFor(endpoint);
+  const tls = tlsOptions(endpoint);
   const client = new Redis({
     host,
     port,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-            ...(tls.key === undefined ? {} : { key: tls.key }),
-            ...(serverName === undefined ? {} : { servername: serverName }),
-            rejectUnauthorized: tls.insecure !== true,
-            minVersion: "TLSv1.2" as const,
-          },
-        }),
+    ...(tls === null ? {} : { tls }),
     protocol: 2,
     disableClientInfo: true,
     lazyConnect: true,

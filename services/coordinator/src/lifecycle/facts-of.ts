@@ -2,7 +2,7 @@ import type { LaneRecord, ShardRecord } from "@sluice/wire";
 import type { Stored } from "@sluice/bus";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
 import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
-import type { CutoverView, LaneFacts, ShardFacts, StateFacts, WatchFacts } from "./state.ts";
+import type { CutoverView, LaneFacts, PrecheckView, ShardFacts, StateFacts, WatchFacts } from "./state.ts";
 
 /**
  * What the records of a pipeline say, as `observeState` wants it.
@@ -13,7 +13,7 @@ import type { CutoverView, LaneFacts, ShardFacts, StateFacts, WatchFacts } from 
 export function factsOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
-): Pick<StateFacts, "shards" | "lanes" | "watches" | "cutover"> {
+): Omit<StateFacts, "stop" | "previous" | "fullStream"> {
   const since = known.spec?.revision ?? 0;
   const shards: ShardFacts[] = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
     id,
@@ -34,7 +34,30 @@ export function factsOf(
   const watches: WatchFacts[] = [...known.watches.values()]
     .filter(({ value }) => value.spec >= since)
     .map(({ value: { retry, halt } }) => ({ retry, halt }));
-  return { shards, lanes, watches, cutover: cutoverOf(known) };
+  return {
+    shards,
+    lanes,
+    watches,
+    cutover: cutoverOf(known),
+    desired: known.spec?.value.desired ?? "created",
+    precheck: precheckOf(known),
+    failure: known.spec?.value.failure ?? null,
+    isReleased: Object.keys(known.assignment?.value.lanes ?? {}).length === 0,
+  };
+}
+
+/** What was said of an earlier spec counts no more. */
+export function precheckOf({ spec, precheck }: KnownPipeline): PrecheckView | null {
+  if (precheck === null || precheck.value.spec !== spec?.revision) return null;
+  const { results, verdict } = precheck.value.report;
+  const failed = results.find(({ level, waived }) => level === "fail" && waived === null);
+  const more = results.filter(({ level, waived }) => level === "fail" && waived === null).length - 1;
+  const others = more > 0 ? ` (and ${more} other ${more === 1 ? "check" : "checks"})` : "";
+  const reason =
+    failed === undefined
+      ? ""
+      : `${failed.code ?? ""} ${failed.endpoint}: ${failed.found}; expected ${failed.expected}. ${failed.fix}${others}`.trim();
+  return { isPassed: verdict !== "fail", reason };
 }
 
 function cutoverOf({ cutover }: KnownPipeline): CutoverView | null {

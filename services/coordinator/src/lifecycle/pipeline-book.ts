@@ -3,24 +3,34 @@ import {
   assignmentRecord,
   checkpointRecord,
   cutoverRecord,
+  destinationRecord,
+  eventsRecord,
   groupLaneLabel,
   laneRecord,
   lanesOf,
+  memoryRecord,
+  precheckRecord,
   routerRecord,
   shardRecord,
   SlotSet,
   specRecord,
   stateRecord,
   topologyRecord,
+  windowsRecord,
   type AssignmentRecord,
   type CheckpointRecord,
   type CutoverRecord,
+  type DestinationRecord,
+  type EventsRecord,
   type LaneRecord,
+  type MemoryRecord,
+  type PrecheckRecord,
   type RouterRecord,
   type ShardRecord,
   type SpecRecord,
   type StateRecord,
   type TopologyRecord,
+  type WindowsRecord,
 } from "@sluice/wire";
 
 /** All records of one pipeline as they were last seen; null where there is none. */
@@ -32,8 +42,14 @@ export interface KnownPipeline {
   assignment: Stored<AssignmentRecord> | null;
   checkpoint: Stored<CheckpointRecord> | null;
   cutover: Stored<CutoverRecord> | null;
+  precheck: Stored<PrecheckRecord> | null;
+  windows: Stored<WindowsRecord> | null;
+  events: Stored<EventsRecord> | null;
+  memory: Stored<MemoryRecord> | null;
   /** What the router says of its watches: by `source` and `destination.<group>`. */
   readonly watches: Map<string, Stored<RouterRecord>>;
+  /** Nodes of the destinations, by group. */
+  readonly destinations: Map<string, Stored<DestinationRecord>>;
   /** By shard id. */
   readonly shards: Map<string, Stored<ShardRecord>>;
   /** By `group.shard.lane`. */
@@ -66,6 +82,11 @@ export class PipelineBook {
     else if (kind === "assignment") known.assignment = newer(known.assignment, change, assignmentRecord);
     else if (kind === "checkpoint") known.checkpoint = newer(known.checkpoint, change, checkpointRecord);
     else if (kind === "cutover") known.cutover = newer(known.cutover, change, cutoverRecord);
+    else if (kind === "precheck") known.precheck = newer(known.precheck, change, precheckRecord);
+    else if (kind === "windows") known.windows = newer(known.windows, change, windowsRecord);
+    else if (kind === "events") known.events = newer(known.events, change, eventsRecord);
+    else if (kind === "memory") known.memory = newer(known.memory, change, memoryRecord);
+    else if (kind === "slots") takeInto(known.destinations, label, change, destinationRecord);
     else if (kind === "router") takeInto(known.watches, label, change, routerRecord);
     else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
     else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
@@ -125,6 +146,11 @@ function emptyPipeline(name: string): KnownPipeline {
     assignment: null,
     checkpoint: null,
     cutover: null,
+    precheck: null,
+    windows: null,
+    events: null,
+    memory: null,
+    destinations: new Map(),
     watches: new Map(),
     shards: new Map(),
     lanes: new Map(),

@@ -7,8 +7,10 @@ import {
   snapSubject,
   recordKey,
   stateRecord,
+  type OpenWindow,
   type PipelineState,
   type SpecRecord,
+  type StateRecord,
 } from "@sluice/wire";
 import { Cutover } from "../settle/cutover.ts";
 import { checkpointOf, isSameCheckpoint } from "../checkpoint/checkpoint.ts";
@@ -19,13 +21,20 @@ import { copiedKeys } from "../checkpoint/copied-keys.ts";
 import { isEndOfCopy } from "../checkpoint/copy-end.ts";
 import { neededBytes, StreamGauge } from "../checkpoint/stream-gauge.ts";
 import { StreamTrimmer, type TrimmedLane } from "../checkpoint/stream-trimmer.ts";
+import type { DeskDeps } from "../desk/desk-deps.ts";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { factsOf } from "./facts-of.ts";
 import { laneLabels, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
-import { addEvent } from "./add-event.ts";
-import { observeState, troubleOf, type StateFacts } from "./state.ts";
+import { CopyOnly, toldStop } from "./copy-only.ts";
+import { addEvents, type News } from "./event-log.ts";
+import { MemoryWatch } from "./memory-watch.ts";
+import { NewsWatch } from "./news.ts";
+import { Prechecking } from "./prechecking.ts";
+import { observeState, troubleOf, type ObservedState, type StateFacts } from "./state.ts";
 import { stopGate } from "./stop-gate.ts";
 import { stoppingLanes } from "./stopping-lanes.ts";
+import { reasonOfStep, stepsTo } from "./transitions.ts";
+import { WindowKeeper } from "./window-keeper.ts";
 
 const OBSERVE_EVERY_MS = 250;
 /** Checkpoint and trim at every so manieth look. */
@@ -38,6 +47,7 @@ const BEYOND_TOPOLOGY: ReadonlySet<PipelineState> = new Set(["copying", "catchin
 export interface LifeDeps {
   readonly records: Records;
   readonly stream: LaneStream;
+  readonly busFacts: DeskDeps["busFacts"];
   readonly secretKey: Buffer | null;
   readonly clock: Clock;
   readonly log: Logger;
@@ -53,6 +63,12 @@ export class PipelineLife implements Actor {
   readonly #deps: LifeDeps;
   readonly #samplers: SourceSamplers;
   readonly #cutover: Cutover;
+  readonly #prechecking: Prechecking;
+  readonly #windows: WindowKeeper;
+  readonly #copyOnly: CopyOnly;
+  readonly #memory: MemoryWatch;
+  readonly #newsWatch: NewsWatch;
+  #news: News[] = [];
   readonly #gauge = new StreamGauge();
   #isCopyCut = false;
   #limitedAt = 0;
@@ -62,13 +78,23 @@ export class PipelineLife implements Actor {
   #shardRevision = 0;
   #shardChangedAtMs = 0;
 
-  /** `known` is kept up to date by the caller. */
-  constructor(known: KnownPipeline, deps: LifeDeps) {
+  /** `known` is kept up to date by the caller. `busAwayMs`: how long the bus was away just before; 0 where it was not. */
+  constructor(known: KnownPipeline, deps: LifeDeps, busAwayMs = 0) {
     this.name = `pipeline ${known.name}`;
     this.#known = known;
     this.#deps = deps;
     this.#samplers = new SourceSamplers(deps.clock, deps.log.child({ pipeline: known.name }));
     this.#cutover = new Cutover(known, deps);
+    this.#prechecking = new Prechecking(known, deps);
+    this.#windows = new WindowKeeper(known, deps, busAwayMs);
+    this.#copyOnly = new CopyOnly(known, deps);
+    this.#memory = new MemoryWatch(known, deps);
+    this.#newsWatch = new NewsWatch(known);
+  }
+
+  /** Endpoints that are waited for, each with how long it has been tried. */
+  get openWindows(): readonly OpenWindow[] {
+    return this.#windows.open;
   }
 
   /** What each source shard last said. */
@@ -86,7 +112,9 @@ export class PipelineLife implements Actor {
           trimmer ??= new StreamTrimmer(this.#known.name, stream, spec.pipeline.keepApplied, clock, log);
           this.#keepSampling(spec);
           await this.#writeState(spec);
-          if (look % KEEP_EVERY === 0) {
+          this.#memory.step(spec);
+          await this.#tellNews();
+          if (look % KEEP_EVERY === 0 && spec.isNew !== true) {
             await this.#writeCheckpoint();
             await this.#gaugeStream(spec);
             await trimmer.trim(this.#trimmedLanes(), abandonedLanes(this.#known), this.#gauge.pressure !== "none");
@@ -98,13 +126,15 @@ export class PipelineLife implements Actor {
     } finally {
       await this.#samplers.stop();
       await this.#cutover.stop();
+      await this.#memory.stop();
+      await this.#prechecking.stop();
     }
   }
 
   /** Without a topology only what comes before there is one: else it has not been told yet to a coordinator that takes over. */
   #isObservable({ desired }: SpecRecord): boolean {
     const { topology, state } = this.#known;
-    return topology !== null || desired === "stopped" || !BEYOND_TOPOLOGY.has(state?.value.state ?? "created");
+    return topology !== null || desired !== "running" || !BEYOND_TOPOLOGY.has(state?.value.state ?? "created");
   }
 
   /** Samples every shard where the topology says that it is served, with what the spec says of the source. */
@@ -139,7 +169,7 @@ export class PipelineLife implements Actor {
 
   async #writeState(spec: SpecRecord): Promise<void> {
     const known = this.#known;
-    const stop = spec.desired === "stopped" ? stopGate(await this.#stoppingFacts()) : null;
+    const stop = spec.desired === "stopped" ? toldStop(stopGate(await this.#stoppingFacts()), spec) : null;
     if (stop === null) this.#stoppingSinceMs = null;
     const previous = known.state?.value ?? null;
     const factsNow = (): StateFacts => ({
@@ -148,21 +178,53 @@ export class PipelineLife implements Actor {
       fullStream: this.#fullStream(),
       ...factsOf(known, this.#samplers.views),
     });
+    const stored = known.spec;
+    if (stored !== null) {
+      await this.#prechecking.step(stored);
+      this.#news.push(...(await this.#windows.look(stored.value, stored.revision, factsNow())));
+      await this.#copyOnly.step(stored, factsNow());
+    }
     await this.#cutover.step({ spec, trouble: troubleOf(factsNow()), stop });
-    const observed = observeState(factsNow());
-    if (previous?.state === observed.state && previous.reason === observed.reason) return;
-    const isNew = previous?.state !== observed.state;
-    const value = { ...observed, since: isNew ? this.#deps.clock.nowMs() : previous.since };
-    const revision = await this.#deps.records.compareAndSet(
-      recordKey.state(known.name),
-      stateRecord,
-      value,
-      known.state?.revision ?? 0,
-    );
-    if (revision === null) return;
-    known.state = { value, revision };
-    if (isNew)
-      this.#deps.log.info({ pipeline: known.name, from: previous?.state ?? null, to: value.state, why: value.reason }, "state");
+    const facts = factsNow();
+    this.#news.push(...this.#newsWatch.take(facts));
+    const observed = observeState(facts);
+    await this.#tellState(observed);
+  }
+
+  /** Every step of the table on the way is written, so that whoever watches sees nothing else. */
+  async #tellState(observed: ObservedState): Promise<void> {
+    const known = this.#known;
+    const previous = known.state?.value ?? null;
+    if (previous?.state === observed.state) {
+      if (previous.reason !== observed.reason) await this.#store({ ...observed, since: previous.since });
+      return;
+    }
+    for (const state of stepsTo(previous?.state ?? null, observed.state)) {
+      const from = known.state?.value.state ?? null;
+      const reason = state === observed.state ? observed.reason : from === null ? "accepted" : reasonOfStep(from, state);
+      if (!(await this.#store({ state, reason, since: this.#deps.clock.nowMs() }))) return;
+      this.#deps.log.info({ pipeline: known.name, from, to: state, why: reason }, "state");
+      this.#news.push({ kind: "state", text: `${state}: ${reason}` });
+    }
+  }
+
+  async #store(value: StateRecord): Promise<boolean> {
+    const known = this.#known;
+    const key = recordKey.state(known.name);
+    const revision = await this.#deps.records.compareAndSet(key, stateRecord, value, known.state?.revision ?? 0);
+    if (revision !== null) known.state = { value, revision };
+    return revision !== null;
+  }
+
+  /** What can't be told now, as the bus is away, is told at the next look. */
+  async #tellNews(): Promise<void> {
+    const { records, clock } = this.#deps;
+    const told = this.#known.topology?.value.events ?? [];
+    const newest = told.at(-1);
+    const last = this.#known.events?.value.topology ?? null;
+    if (this.#news.length === 0 && (newest === undefined || (newest.at === last?.at && newest.text === last.text))) return;
+    await addEvents(records, this.#known.name, this.#news, clock.nowMs(), told);
+    this.#news = [];
   }
 
   async #stoppingFacts(): Promise<Parameters<typeof stopGate>[0]> {
@@ -195,7 +257,7 @@ export class PipelineLife implements Actor {
 
   /** Gives the stream its limit, once for every start, and looks how full it is. */
   async #gaugeStream({ pipeline }: SpecRecord): Promise<void> {
-    const { stream, clock, log, records } = this.#deps;
+    const { stream, clock, log } = this.#deps;
     const revision = this.#known.spec?.revision ?? 0;
     if (this.#limitedAt !== revision) {
       const limitBytes = pipeline.limits.streamBytes ?? null;
@@ -213,7 +275,7 @@ export class PipelineLife implements Actor {
       full: "the stream is full: nothing more is read from the source until there is room",
     }[pressure];
     log.warn({ pipeline: this.#known.name, bytes: size?.bytes, limitBytes: size?.limitBytes }, text);
-    await addEvent(records, this.#known.name, text, clock.nowMs());
+    this.#news.push({ kind: "alarm", text });
   }
 
   #fullStream(): StateFacts["fullStream"] {

@@ -9,6 +9,10 @@ const lane: LaneFacts = {
   lagSeconds: 0,
 };
 const facts: StateFacts = {
+  desired: "running",
+  precheck: null,
+  failure: null,
+  isReleased: false,
   stop: null,
   previous: null,
   shards: [shard],
@@ -25,11 +29,11 @@ const laneIn = (seen: Partial<NonNullable<LaneFacts["seen"]>>): LaneFacts => ({ 
 const stateOf = (change: Partial<StateFacts>): string => observeState({ ...facts, ...change }).state;
 
 describe("observeState", () => {
-  test("created before a shard has reported, and says who is missing", () => {
+  test("ready before a shard has reported, and says who is missing", () => {
     expect(
       observeState({ ...facts, shards: [{ ...shard, seen: null, owner: null }], lanes: [{ ...lane, seen: null }] }),
     ).toEqual({
-      state: "created",
+      state: "ready",
       reason: "shard s0 has no ingest instance",
     });
   });
@@ -117,7 +121,7 @@ describe("observeState", () => {
       reason: "router: PIP-008 the source is cluster now. Make a new pipeline.",
     });
     expect(observeState({ ...nothing, watches: [{ retry: null, halt: null }] })).toEqual({
-      state: "created",
+      state: "ready",
       reason: "waiting for the router to look at the source",
     });
   });
@@ -145,6 +149,49 @@ describe("observeState", () => {
   });
 });
 
+describe("what the operator wants", () => {
+  const halt = { code: "SRC-015", message: "source s0 was away", remedy: "Bring it back.", at: 1 };
+  const nothing = { shards: [], lanes: [] };
+
+  test("keeps a pipeline until its start is asked for, and has it checked then", () => {
+    expect(stateOf({ ...nothing, desired: "created" })).toBe("created");
+    expect(stateOf({ ...nothing, desired: "checking" })).toBe("prechecking");
+    const failed = { isPassed: false, reason: "SRC-001 source: refused" };
+    expect(observeState({ ...facts, desired: "checking", precheck: failed })).toEqual({
+      state: "blocked",
+      reason: "SRC-001 source: refused",
+    });
+    expect(stateOf({ desired: "checking", precheck: { isPassed: true, reason: "" } })).toBe("ready");
+  });
+
+  test("a retry window that has closed fails it, with what to do", () => {
+    expect(observeState({ ...facts, desired: "failed", failure: halt })).toEqual({
+      state: "failed",
+      reason: "SRC-015 source s0 was away. Bring it back.",
+    });
+  });
+
+  test("paused it is when its lanes are taken back; what its source waits for is told, and a halt of it fails it", () => {
+    const desired = "paused" as const;
+    expect(observeState({ ...facts, desired })).toEqual({
+      state: "synchronizing",
+      reason: "pausing: lanes end what they are at",
+    });
+    const isReleased = true;
+    const lanes = [laneIn({ halt })];
+    expect(stateOf({ desired, isReleased, lanes })).toBe("paused");
+    const retry = { endpoint: "source s0", since: 1, reason: "refused" };
+    expect(observeState({ ...facts, desired, isReleased, shards: [shardIn({ retry })] })).toEqual({
+      state: "paused",
+      reason: "paused by the operator; what the source sends is stored meanwhile; shard s0 waits for source s0: refused",
+    });
+    expect(stateOf({ desired, isReleased, shards: [shardIn({ halt })] })).toBe("failed");
+    expect(stateOf({ desired: "running", previous: "paused", lanes: [laneIn({ phase: "snap", epoch: 0 })] })).not.toBe(
+      "copying",
+    );
+  });
+});
+
 describe("a cut-over", () => {
   const cutover = { phase: "draining", reason: "waits until …", halt: null, retry: null } as const;
   const halt = { code: "DST-013", message: "slots moved", remedy: "Set them by hand.", at: 1 };
@@ -155,6 +202,11 @@ describe("a cut-over", () => {
     expect(stateOf({ cutover: { ...cutover, phase: "stopping" }, stop })).toBe("cutting-over");
     expect(stateOf({ cutover: { ...cutover, phase: "settling" }, shards: [], lanes: [] })).toBe("cutting-over");
     expect(observeState({ ...facts, cutover: { ...cutover, phase: "done" }, stop })).toMatchObject({ state: "cut-over" });
+  });
+
+  test("fails with a retry window that closes", () => {
+    expect(stateOf({ cutover, desired: "failed", failure: halt })).toBe("failed");
+    expect(stateOf({ cutover: { ...cutover, phase: "settling" }, desired: "failed" })).toBe("cutting-over");
   });
 
   test("fails with the pipeline while that has to run, and with a destination that can't be settled", () => {

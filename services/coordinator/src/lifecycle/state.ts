@@ -1,5 +1,5 @@
 import { codes } from "@sluice/runtime";
-import { parseGroupLaneLabel, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
+import { parseGroupLaneLabel, type DesiredState, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
 
 /** A lane as it counts for the state of its pipeline. */
 export interface LaneFacts {
@@ -56,7 +56,21 @@ export interface FullStream {
   readonly neededBytes: number | null;
 }
 
+/** What the prechecks said of the pipeline as it is now. */
+export interface PrecheckView {
+  readonly isPassed: boolean;
+  /** Of the first that failed. */
+  readonly reason: string;
+}
+
 export interface StateFacts {
+  readonly desired: DesiredState;
+  /** Null while they have not said anything of the pipeline as it is now. */
+  readonly precheck: PrecheckView | null;
+  /** Why it is to be `failed`. */
+  readonly failure: HaltRecord | null;
+  /** No instance has a lane of it. */
+  readonly isReleased: boolean;
   /** Null while it takes batches. */
   readonly fullStream: FullStream | null;
   /** Null without one, and when it was taken back. */
@@ -79,6 +93,8 @@ export interface ObservedState {
 const SYNCHRONIZED_SECONDS = 3;
 /** … and stays so until a lane is further behind than this. Heartbeats pass an idle source's pings on only every 5 s. */
 const LEFT_BEHIND_SECONDS = 10;
+/** From these on a copy is known to be over. */
+const PAST_COPY: ReadonlySet<PipelineState> = new Set(["synchronizing", "catching-up", "cutting-over", "paused"]);
 
 /**
  * The state that a pipeline is seen in, by its records alone. The first line that holds decides:
@@ -86,26 +102,62 @@ const LEFT_BEHIND_SECONDS = 10;
  *     cut-over         the operator asked for it, and the destinations stand by themselves
  *     failed           a destination can't be settled; or, while the pipeline runs on, as below
  *     cutting-over     the operator asked for it
+ *     created          nobody asked for its start
+ *     prechecking      a start was asked for, and its prechecks have not ended
+ *     blocked          one of them forbids it
+ *     ready            none does; it is about to run
+ *     failed           a retry window has closed
  *     stopped          it shall be, and nothing runs any more
+ *     paused           it shall be, and no lane runs; unless one of the next lines holds for the source
  *     failed           a shard or lane halted, or the router's watch of a server
  *                      a copy has filled the stream, which nothing of it may leave before it is complete
  *     retrying         a shard or lane waits for an endpoint, or the router does; the stream is full
- *     created          no shard has reported yet
+ *     ready            no shard has reported yet
  *     copying          a shard sends, or a lane receives, a full copy, or has to: its slots changed, or it is new
  *     synchronizing    every lane is within 3 s of the source (once there: within 10 s)
  *     catching-up      otherwise
+ *
+ * How a pipeline gets from the state before to this one is `stepsTo`.
  */
 export function observeState(facts: StateFacts): ObservedState {
-  const { stop, cutover } = facts;
+  const { stop, cutover, desired } = facts;
   if (cutover !== null) return cuttingOver(cutover, facts);
+  if (desired === "created") return { state: "created", reason: "kept; it waits for its start" };
+  if (desired === "checking") return checking(facts);
+  if (desired === "failed") return failedFor(facts);
   if (stop?.isDone === true) return { state: "stopped", reason: stop.reason };
+  if (desired === "paused") return paused(facts);
   const observed = runningState(facts);
   return stop === null ? observed : { ...observed, reason: stop.reason };
 }
 
+function failedFor({ failure }: StateFacts): ObservedState {
+  return { state: "failed", reason: failure === null ? "" : toldHalt(failure) };
+}
+
+function checking({ precheck }: StateFacts): ObservedState {
+  if (precheck === null) return { state: "prechecking", reason: "its prechecks run" };
+  if (!precheck.isPassed) return { state: "blocked", reason: precheck.reason };
+  return { state: "ready", reason: "every precheck allows the start" };
+}
+
+/** What the lanes said last is of no account: they are being taken back, or are. */
+function paused(facts: StateFacts): ObservedState {
+  if (!facts.isReleased) return { ...runningState(facts), reason: "pausing: lanes end what they are at" };
+  const source = runningState({ ...facts, lanes: [] });
+  if (source.state === "failed") return source;
+  const waits = source.state === "retrying" ? `; ${source.reason}` : "";
+  return { state: "paused", reason: `paused by the operator; what the source sends is stored meanwhile${waits}` };
+}
+
+function toldHalt({ code, message, remedy }: HaltRecord): string {
+  return `${code} ${message}. ${remedy}`;
+}
+
 function cuttingOver({ phase, reason, halt, retry }: CutoverView, facts: StateFacts): ObservedState {
   if (phase === "done") return { state: "cut-over", reason };
-  if (halt !== null) return { state: "failed", reason: `cutting over: ${halt.code} ${halt.message}. ${halt.remedy}` };
+  if (halt !== null) return { state: "failed", reason: `cutting over: ${toldHalt(halt)}` };
+  if (phase === "draining" && facts.desired === "failed") return failedFor(facts);
   const running = phase === "draining" ? runningState(facts) : null;
   if (running?.state === "failed") return running;
   const waits = retry === null ? "" : `; waits for ${retry.endpoint}: ${retry.reason}`;
@@ -129,7 +181,7 @@ function runningState({ shards, lanes, watches, previous, fullStream }: StateFac
   }
   // Nothing else shows what an operator can do about these.
   const halt = watches.find((watch) => watch.halt !== null)?.halt;
-  if (halt) return { state: "failed", reason: `router: ${halt.code} ${halt.message}. ${halt.remedy}` };
+  if (halt) return { state: "failed", reason: `router: ${toldHalt(halt)}` };
   if (fullStream?.isCopyCut === true) return { state: "failed", reason: copyTooLarge(fullStream) };
   if (fullStream !== null)
     return { state: "retrying", reason: `waits for bus: BUS-005 the stream is full: ${sizeOf(fullStream)}` };
@@ -138,13 +190,13 @@ function runningState({ shards, lanes, watches, previous, fullStream }: StateFac
   }
   const retry = watches.find((watch) => watch.retry !== null)?.retry;
   if (retry) return { state: "retrying", reason: `router waits for ${retry.endpoint}: ${retry.reason}` };
-  if (shards.length === 0) return { state: "created", reason: "waiting for the router to look at the source" };
+  if (shards.length === 0) return { state: "ready", reason: "waiting for the router to look at the source" };
   const missing = missingOwner(shards, lanes);
   if (shards.every(({ seen }) => seen === null)) {
-    return { state: "created", reason: missing ?? "waiting for ingest to begin" };
+    return { state: "ready", reason: missing ?? "waiting for ingest to begin" };
   }
   const byId = new Map(shards.map((shard) => [shard.id, shard]));
-  const isPastCopy = previous === "synchronizing" || previous === "catching-up" || previous === "cutting-over";
+  const isPastCopy = previous !== null && PAST_COPY.has(previous);
   const isLaneCopying = ({ label, seen }: LaneFacts): boolean => {
     if (seen === null) return true;
     // A writer that has just taken the lane reports epoch 0 until it has read the mark.

@@ -40,7 +40,14 @@ beforeEach(async () => {
   stops.push(() => bus.close());
   const stopping = new AbortController();
   const leases = new Leases(bus.records, "c0", clock, log);
-  const deps = { records: bus.records, streamOf: (name: string) => bus.stream(name), secretKey: null, clock, log };
+  const deps = {
+    records: bus.records,
+    streamOf: (name: string) => bus.stream(name),
+    secretKey: null,
+    clock,
+    log,
+    busFacts: (name: string) => bus.facts(name),
+  };
   const coordinator = new CoordinatorService({ ...deps, leases });
   const ended = supervise(coordinator, stopping.signal, clock, log);
   api = createApi({ ...deps, active: () => coordinator.active });
@@ -241,6 +248,7 @@ test("a cut-over that waits is taken back by a stop; a stopped pipeline is cut o
   for (const server of [source, destination]) stops.push(async () => server[Symbol.asyncDispose]());
   const body = { ...bodyOf(destination), source: { url: source.url } };
   expect((await post("/api/v1/pipelines", body)).status).toBe(201);
+  await statusWhere("its prechecks have passed", ({ state }) => state === "ready");
   expect((await post("/api/v1/pipelines/p/cutover")).status).toBe(202);
   const waiting = await statusWhere("it waits", ({ state }) => state === "cutting-over");
   expect(waiting.reason).toContain("waiting for the router");

@@ -98,6 +98,8 @@ export class Cutover {
   async #setDesired(spec: SpecRecord, phase: CutoverRecord["phase"]): Promise<void> {
     const desired = desiredIn(phase);
     if (desired === null || spec.desired === desired) return;
+    // What stopped for it runs on; what failed, is paused or checked meanwhile is not for the cut-over to start.
+    if (desired === "running" && spec.desired !== "stopped") return;
     const { records } = this.#deps;
     const { name } = this.#known;
     await setDesired(records, name, desired, async () => {

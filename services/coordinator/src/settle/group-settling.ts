@@ -8,7 +8,17 @@ import {
   type Deployment,
   type Endpoint,
 } from "@sluice/redis";
-import { describeFault, Fault, Halt, Retryable, type Actor, type Clock, type Logger } from "@sluice/runtime";
+import {
+  describeFault,
+  Fault,
+  Halt,
+  printable,
+  Retryable,
+  trustFault,
+  type Actor,
+  type Clock,
+  type Logger,
+} from "@sluice/runtime";
 import { SlotSet, slotMarkKey, type DestinationSpec, type SettlingRecord } from "@sluice/wire";
 import { highestMark, laneMarkKeys } from "../precheck/read-marks.ts";
 import { SettleServer, type SettleCount } from "./settle-server.ts";
@@ -269,6 +279,8 @@ export class GroupSettling implements Actor {
   #faultOf(cause: unknown): unknown {
     if (cause instanceof Fault) return cause;
     const endpoint = this.#endpointName;
+    const untrusted = trustFault(cause);
+    if (untrusted !== null) return new Halt("DST-020", `${endpoint}: ${printable(untrusted)}`, { cause });
     if (cause instanceof ConnectionLost)
       return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
     if (cause instanceof ReplyError) {

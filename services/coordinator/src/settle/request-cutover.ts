@@ -1,10 +1,10 @@
 import type { Records } from "@sluice/bus";
 import { cutoverRecord, recordKey, writtenSpec, type CutoverRecord, type PipelineState } from "@sluice/wire";
-import { Refusal } from "../api/refusal.ts";
+import { Refusal } from "../desk/refusal.ts";
 
 const ATTEMPTS = 5;
 /** States from which a cut-over can wait for its pipeline by itself. */
-const RUNNING: ReadonlySet<PipelineState> = new Set(["created", "copying", "catching-up", "synchronizing", "retrying"]);
+const RUNNING: ReadonlySet<PipelineState> = new Set(["ready", "copying", "catching-up", "synchronizing", "retrying"]);
 
 export interface CutoverRequest {
   readonly name: string;

@@ -29,6 +29,16 @@ describe("wantedWork", () => {
     expect(wantedWork({ pipeline, desired: "stopped" }, topology, "stopped")).toEqual({ shards: [], lanes: [] });
   });
 
+  test("a paused one wants its shards alone", () => {
+    expect(wantedWork({ pipeline, desired: "paused" }, topology, "synchronizing")).toEqual({ shards: ["s0"], lanes: [] });
+  });
+
+  test.each(["created", "checking", "failed"] as const)("one that is %s wants nothing, whatever its state says", (desired) => {
+    for (const state of [null, "synchronizing", "retrying"] as const) {
+      expect(wantedWork({ pipeline, desired }, topology, state)).toEqual({ shards: [], lanes: [] });
+    }
+  });
+
   test("one that is cut over wants nothing, before its state says so", () => {
     expect(wantedWork({ pipeline, desired: "cut-over" }, topology, "cutting-over")).toEqual({ shards: [], lanes: [] });
   });

@@ -7,20 +7,29 @@ export interface WantedWork {
 }
 
 /**
- * A stopped pipeline gives its shards up at once, its lanes only when the coordinator has seen that they are drained and wrote
- * the state `stopped`. One that is cut over has nothing left to do.
+ * What runs by the wish of the operator:
+ *
+ *     running                             shards and lanes
+ *     paused                              shards: what the source sends is stored
+ *     stopped                             lanes, until the coordinator has seen that they are drained and wrote the state `stopped`
+ *     created, checking, failed, cut-over nothing
  */
 export function wantedWork(
   spec: Pick<SpecRecord, "pipeline" | "desired">,
   topology: TopologyRecord,
   state: PipelineState | null,
 ): WantedWork {
-  const isRunning = spec.desired === "running";
-  const shards = isRunning ? topology.shards.map(({ id }) => id) : [];
-  if (spec.desired === "cut-over" || (!isRunning && state === "stopped")) return { shards, lanes: [] };
+  const { desired } = spec;
+  const shards = isFed(spec) ? topology.shards.map(({ id }) => id) : [];
+  if (desired !== "running" && (desired !== "stopped" || state === "stopped")) return { shards, lanes: [] };
   const cut = lanesOfShards(topology);
   const lanes = spec.pipeline.destinations.flatMap(({ group }) => cut.map(({ id, lane }) => groupLaneLabel(group, id, lane)));
   return { shards, lanes };
+}
+
+/** Whether ingest reads the source of a pipeline, and the router follows it. */
+export function isFed({ desired }: Pick<SpecRecord, "desired">): boolean {
+  return desired === "running" || desired === "paused";
 }
 
 interface ShardLane {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ClusterConnections, slotsWithoutOwner, type Deployment, type Endpoint } from "@sluice/redis";
-import { Halt, Retryable, type Actor, type Fault } from "@sluice/runtime";
+import { Halt, printable, Retryable, trustFault, type Actor, type Fault } from "@sluice/runtime";
 import { destinationRecord, recordKey, type DestinationRecord } from "@sluice/wire";
 import type { RoutedPipeline } from "../routed-pipeline.ts";
 import { LOOK_TIMEOUT_MS, type WatchDeps } from "./source-watch.ts";
@@ -38,7 +38,7 @@ export class DestinationWatch implements Actor {
     const close = (): void => connections.close();
     signal.addEventListener("abort", close, { once: true });
     try {
-      while (!signal.aborted && this.#stored?.value.mode !== "standalone") {
+      while (!signal.aborted && !this.#isDone(endpoint)) {
         const seen = await this.#look(connections, endpoint);
         const missing = slotsWithoutOwner(seen.primaries);
         if (seen.trouble === null && missing === "") await this.#write(seen);
@@ -64,6 +64,12 @@ export class DestinationWatch implements Actor {
     this.#report.halted(fault);
   }
 
+  /** A destination that was edited has a record that leads to the former one, until that is seen to be removed. */
+  #isDone({ host, port }: Endpoint): boolean {
+    const stored = this.#stored?.value;
+    return stored?.mode === "standalone" && stored.nodes.some((node) => node.host === host && node.port === port);
+  }
+
   get #stored() {
     return this.#known.destinations.get(this.#group);
   }
@@ -74,6 +80,8 @@ export class DestinationWatch implements Actor {
       connections.keepOnly([{ host, port }, ...seen.primaries]);
       return seen;
     } catch (cause) {
+      const untrusted = trustFault(cause);
+      if (untrusted !== null) throw new Halt("DST-020", `${this.name}: ${printable(untrusted)}`, { cause });
       throw new Retryable("DST-001", this.name, "the destination can't be asked for its slots", { cause });
     }
   }

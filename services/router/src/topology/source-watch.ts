@@ -8,7 +8,7 @@ import {
   type Deployment,
   type Endpoint,
 } from "@sluice/redis";
-import { Halt, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { Halt, printable, Retryable, trustFault, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import {
   epochRecord,
   recordKey,
@@ -81,7 +81,7 @@ export class SourceWatch implements Actor {
     };
     signal.addEventListener("abort", close, { once: true });
     try {
-      while (!signal.aborted && (asked !== null || !this.#isDone(source.read))) {
+      while (!signal.aborted && (asked !== null || !this.#isDone(source.read, endpoint))) {
         const deployment = await this.#look(connections, endpoint, asked);
         await this.#follow(connections, deployment, source.read);
         progress();
@@ -103,8 +103,11 @@ export class SourceWatch implements Actor {
     this.#report.halted(fault);
   }
 
-  #isDone(read: "primary" | "replica"): boolean {
-    return this.#known.topology?.value.mode === "standalone" && read === "primary";
+  /** A pipeline whose source was edited has a topology that leads to the former one. */
+  #isDone(read: "primary" | "replica", { host, port }: Address): boolean {
+    const topology = this.#known.topology?.value;
+    const isThere = topology?.shards.some((shard) => shard.host === host && shard.port === port) === true;
+    return topology?.mode === "standalone" && read === "primary" && isThere;
   }
 
   async #follow(connections: ClusterConnections, deployment: Deployment, read: "primary" | "replica"): Promise<void> {
@@ -147,6 +150,8 @@ export class SourceWatch implements Actor {
       connections.keepOnly([{ host, port }, ...seen.primaries, ...seen.primaries.flatMap(({ replicas }) => replicas)]);
       return seen;
     } catch (cause) {
+      const untrusted = trustFault(cause);
+      if (untrusted !== null) throw new Halt("SRC-017", `${this.name}: ${printable(untrusted)}`, { cause });
       throw new Retryable("SRC-001", `source ${this.#pipeline}`, `the source can't be asked for its topology`, { cause });
     }
   }

@@ -18,7 +18,7 @@ describe("readPostedPipeline", () => {
   test("keeps the pipeline as it was written beside what it means", () => {
     const { pipeline, written } = readPostedPipeline(body);
     expect(written).toEqual(body);
-    expect(pipeline.retryWindow).toBe(120_000);
+    expect(pipeline.retryWindow).toEqual({ source: 120_000, destination: 120_000, bus: 120_000 });
     expect(pipeline.destinations[0]?.group).toBe("main");
   });
 
@@ -43,6 +43,14 @@ describe("readPostedPipeline", () => {
     expect(elsewhere.message).toContain("source.sentinel.password: expected plain text");
   });
 
+  test("reads the credentials of single nodes as those of their endpoint", () => {
+    const nodes = { "a:2": { password: "other:pass" } };
+    const { written } = readPostedPipeline({ ...body, destinations: [{ url: "redis://b:1", nodes }] });
+    expect(written.destinations[0]?.nodes).toEqual({ "a:2": { user: "other", password: "pass" } });
+    const elsewhere = refusalOf({ ...body, source: { url: "redis://a", nodes: { "a:2": { password: { env: "X" } } } } });
+    expect(elsewhere.message).toContain('source.nodes["a:2"].password: expected plain text');
+  });
+
   test("refuses secrets that stand elsewhere", () => {
     const refusal = refusalOf({ ...body, destinations: [{ url: "redis://b:1", password: { env: "X" } }] });
     expect(refusal).toMatchObject({ status: 422, code: "PIP-001" });
@@ -54,7 +62,7 @@ describe("readPostedPipeline", () => {
     expect(refusal.status).toBe(422);
     expect(refusal.message).toContain("retryWindow: expected a duration");
     expect(refusal.message).toContain("source.url: expected the scheme redis or rediss");
-    expect(refusal.message).toContain("more");
+    expect(refusal.message).toContain('more: unknown field "more"');
     expect(refusal.message).not.toContain("secret");
   });
 

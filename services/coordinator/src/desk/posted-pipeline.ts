@@ -1,4 +1,12 @@
-import { pipelineSchema, type Pipeline, type WrittenSpec } from "@sluice/wire";
+import {
+  credentialsIn,
+  fieldName,
+  pipelineSchema,
+  readPipeline,
+  type Pipeline,
+  type WrittenCredentials,
+  type WrittenSpec,
+} from "@sluice/wire";
 import { Refusal } from "./refusal.ts";
 
 /** A pipeline as it was posted: read, and as it was written; passwords in plain text, users split off. */
@@ -15,25 +23,19 @@ export function readPostedPipeline(body: unknown): PostedPipeline {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new Refusal(400, "PIP-001", "expected a pipeline as a JSON object", "Post the pipeline file as JSON.");
   }
-  const result = pipelineSchema.safeParse(body);
-  if (!result.success) {
-    const faults = result.error.issues.map(({ path, message }) => `${place(path)}: ${message}`);
+  const read = readPipeline(body);
+  if ("issues" in read) {
+    const faults = read.issues.map(({ path, message }) => `${fieldName(path) || "pipeline"}: ${message}`);
     throw new Refusal(422, "PIP-001", faults.join("; "), "Mend each fault that the message names.");
   }
   // What passed the schema is what the schema takes in.
   const written = structuredClone(body) as WrittenSpec["pipeline"];
-  const { sentinel } = written.source;
-  const endpoints = [
-    { where: "source", endpoint: written.source },
-    ...(sentinel === undefined ? [] : [{ where: "source.sentinel", endpoint: sentinel }]),
-    ...written.destinations.map((endpoint, index) => ({ where: `destinations[${index}]`, endpoint })),
-  ];
-  for (const { where, endpoint } of endpoints) normalizeCredentials(where, endpoint);
+  for (const { where, credentials } of credentialsIn(written)) normalizeCredentials(where, credentials);
   return { written, pipeline: pipelineSchema.parse(written) };
 }
 
 /** `user:password` in one string is split at the first colon where `user` is absent. */
-function normalizeCredentials(where: string, endpoint: Pick<WrittenSpec["pipeline"]["source"], "user" | "password">): void {
+function normalizeCredentials(where: string, endpoint: WrittenCredentials): void {
   const { password } = endpoint;
   if (password === undefined) return;
   if (typeof password !== "string") {
@@ -48,9 +50,4 @@ function normalizeCredentials(where: string, endpoint: Pick<WrittenSpec["pipelin
   if (endpoint.user !== undefined || colon <= 0) return;
   endpoint.user = password.slice(0, colon);
   endpoint.password = password.slice(colon + 1);
-}
-
-function place(path: readonly PropertyKey[]): string {
-  const text = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");
-  return text === "" ? "pipeline" : text.replace(/^\./, "");
 }

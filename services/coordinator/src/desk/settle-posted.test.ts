@@ -1,6 +1,7 @@
 import { ManualClock, silentLog } from "@sluice/runtime";
 import { expect, test } from "vitest";
-import { settlePosted, type DeskDeps } from "./start-pipeline.ts";
+import type { DeskDeps } from "./desk-deps.ts";
+import { settlePosted } from "./settle-posted.ts";
 
 const body = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
 
@@ -15,10 +16,17 @@ function deskWith(stored: Map<string, { value: unknown; revision: number }>, bro
       return Promise.resolve(revision + 1);
     },
   } as never;
-  return { records, streamOf: () => ({}) as never, secretKey: null, clock: new ManualClock(), log: silentLog() };
+  return {
+    records,
+    streamOf: () => ({}) as never,
+    busFacts: () => Promise.reject(new Error("not asked")),
+    secretKey: null,
+    clock: new ManualClock(),
+    log: silentLog(),
+  };
 }
 
-// Mutation: start-pipeline.ts, the spec first: the pipeline is there, nothing settles it, and it can't be asked for again.
+// Mutation: settle-posted.ts, the spec first: the pipeline is there, nothing settles it, and it can't be asked for again.
 test("a request to settle that broke off between its two records is made again", async () => {
   const stored = new Map<string, { value: unknown; revision: number }>();
   await expect(settlePosted(body, deskWith(stored, "pipeline.p.spec"))).rejects.toThrow("the bus is away");

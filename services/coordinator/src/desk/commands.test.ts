@@ -1,0 +1,226 @@
+import { openSecret } from "@sluice/runtime";
+import { recordKey, topologyRecord, type PipelineState, type WrittenSpec } from "@sluice/wire";
+import { beforeEach, describe, expect, test } from "vitest";
+import { createPipeline } from "./create-pipeline.ts";
+import { deletePipeline } from "./delete-pipeline.ts";
+import type { DeskDeps } from "./desk-deps.ts";
+import { editPipeline } from "./edit-pipeline.ts";
+import { SampleRecords, sampleDesk } from "./records.sample.ts";
+import { startPipeline } from "./start-pipeline.ts";
+import { pausePipeline, stopPipeline } from "./stop-pipeline.ts";
+
+const body = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
+let records: SampleRecords;
+let deps: DeskDeps;
+let removed: string[];
+beforeEach(() => {
+  records = new SampleRecords();
+  removed = [];
+  deps = sampleDesk(records, removed);
+});
+
+/** Pipeline `p` as it is after it has run. */
+function hasRun(desired: WrittenSpec["desired"], state: PipelineState, change: object = {}): void {
+  records.write(recordKey.spec("p"), { pipeline: { ...body, ...change }, desired, createdAt: 1 });
+  records.state = state;
+}
+
+describe("createPipeline", () => {
+  test("keeps it, or has it checked before it runs; its secrets are sealed", async () => {
+    expect(await createPipeline(body, { start: false }, deps)).toEqual({ name: "p", outcome: "created" });
+    expect(records.spec).toMatchObject({ desired: "created", isNew: true });
+    const source = { url: "redis://a:1", password: "user:pa:ss" };
+    await createPipeline({ ...body, source }, { start: true }, deps);
+    expect(records.spec).toMatchObject({ desired: "checking", isNew: true });
+    const kept = records.spec.pipeline["source"] as { user: string; password: string };
+    expect([kept.user, openSecret(kept.password, deps.secretKey)]).toEqual(["user", "pa:ss"]);
+    expect(records.texts).toEqual(["created", "start asked for, with its file"]);
+  });
+
+  test("one that never ran may be replaced by any other; one that ran only by itself", async () => {
+    await createPipeline(body, { start: true }, deps);
+    const other = { ...body, source: { url: "redis://elsewhere:1" }, lanes: 3 };
+    await createPipeline(other, { start: true }, deps);
+    expect(records.spec.pipeline["source"]).toEqual({ url: "redis://elsewhere:1" });
+    hasRun("stopped", "stopped");
+    await expect(createPipeline(other, { start: true }, deps)).rejects.toMatchObject({ status: 409, code: "PIP-003" });
+    await expect(createPipeline({ ...body, retryWindow: "1m" }, { start: true }, deps)).rejects.toMatchObject({
+      code: "PIP-003",
+    });
+    await expect(createPipeline(body, { start: false }, deps)).rejects.toMatchObject({ code: "PIP-003" });
+    expect(await createPipeline(body, { start: true }, deps)).toEqual({ name: "p", outcome: "resumed" });
+    expect(records.spec.desired).toBe("running");
+  });
+
+  test("what an earlier pipeline of the name left says nothing of the new one; waivers are kept for its checks", async () => {
+    records.state = "cut-over";
+    await createPipeline(body, { start: true, ignore: [{ id: "source-backlog", reason: "known" }] }, deps);
+    expect(records.stored.has(recordKey.state("p"))).toBe(false);
+    expect(records.stored.get(recordKey.precheck("p"))?.value).toMatchObject({
+      spec: 0,
+      ignore: [{ id: "source-backlog", reason: "known" }],
+    });
+  });
+});
+
+describe("what a pipeline shall do", () => {
+  test("a start has one checked that never ran, and lets one run that did", async () => {
+    await createPipeline(body, { start: false }, deps);
+    expect(await startPipeline("p", deps)).toEqual({ name: "p", desired: "checking", isChanged: true });
+    const { isChanged } = await startPipeline("p", deps);
+    expect(isChanged).toBe(false);
+    for (const [desired, state] of [
+      ["stopped", "stopped"],
+      ["paused", "paused"],
+      ["failed", "failed"],
+    ] as const) {
+      hasRun(desired, state);
+      expect(await startPipeline("p", deps)).toEqual({ name: "p", desired: "running", isChanged: true });
+    }
+  });
+
+  test("a start leaves alone what runs, and begins anew what has halted or was refused by its checks", async () => {
+    hasRun("running", "synchronizing");
+    expect((await startPipeline("p", deps)).isChanged).toBe(false);
+    records.state = "failed";
+    expect((await startPipeline("p", deps)).isChanged).toBe(true);
+    await createPipeline({ ...body, name: "q" }, { start: true }, deps);
+    const key = recordKey.spec("q");
+    const { revision } = records.stored.get(key)!;
+    const report = { at: 1, results: [], verdict: "fail" };
+    records.write(recordKey.precheck("q"), { spec: revision, report, ignore: [], highestEpoch: 0 });
+    expect((await startPipeline("q", deps)).isChanged).toBe(true);
+    expect(records.stored.get(key)!.revision).toBeGreaterThan(revision);
+  });
+
+  test("what was failed with, and that a copy was all of it, is over with the next start", async () => {
+    hasRun("failed", "failed");
+    const failure = { code: "SRC-015", message: "m", remedy: "r", at: 1 };
+    records.write(recordKey.spec("p"), { ...records.spec, failure, isCopied: true });
+    await startPipeline("p", deps);
+    expect(records.spec).toEqual({ pipeline: body, desired: "running", createdAt: 1 });
+  });
+
+  test("a pause is for one that runs; it may be asked for twice", async () => {
+    hasRun("running", "synchronizing");
+    expect(await pausePipeline("p", deps)).toEqual({ name: "p", desired: "paused", isChanged: true });
+    expect(await pausePipeline("p", deps)).toEqual({ name: "p", desired: "paused", isChanged: false });
+    hasRun("stopped", "stopped");
+    await expect(pausePipeline("p", deps)).rejects.toMatchObject({ status: 409, code: "PIP-013" });
+    hasRun("cut-over", "cut-over");
+    await expect(pausePipeline("p", deps)).rejects.toMatchObject({ code: "PIP-009" });
+    await expect(pausePipeline("none", deps)).rejects.toMatchObject({ status: 404, code: "PIP-002" });
+    await expect(pausePipeline("../spec", deps)).rejects.toMatchObject({ status: 404 });
+  });
+
+  test("a stop is for all but what is cut over, and goes on when others wrote in between", async () => {
+    hasRun("paused", "paused");
+    let meddled = 0;
+    records.meddle = (key) => {
+      if (key === recordKey.spec("p") && meddled++ === 0) records.write(key, { ...records.spec, createdAt: 2 });
+    };
+    expect(await stopPipeline("p", deps)).toMatchObject({ desired: "stopped", isChanged: true });
+    expect(records.spec.createdAt).toBe(2);
+    expect((await stopPipeline("p", deps)).isChanged).toBe(false);
+    hasRun("cut-over", "cut-over");
+    expect(await stopPipeline("p", deps)).toMatchObject({ desired: "cut-over", isChanged: false });
+  });
+
+  test("an idle time that expiries did not bear makes the next start a copy", async () => {
+    const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+    const floor = () => topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor;
+    records.write(recordKey.topology("p"), { mode: "standalone", lanes: 1, shards, events: [] });
+    records.write(recordKey.epoch("p"), { epoch: 4 });
+    hasRun("paused", "paused");
+    records.write(recordKey.windows("p"), { spec: 1, windows: [], idleMs: 60_000 });
+    await startPipeline("p", deps);
+    expect(floor()).toBe(0);
+    hasRun("paused", "paused");
+    records.write(recordKey.windows("p"), { spec: 1, windows: [], idleMs: 24 * 3_600_000 });
+    await startPipeline("p", deps);
+    expect(floor()).toBe(4);
+  });
+});
+
+describe("editPipeline", () => {
+  const put = { dryRun: false, isPatch: false };
+  const patch = { dryRun: false, isPatch: true };
+
+  test("credentials and limits are changed in place, and the others stay; values of secrets are not told", async () => {
+    hasRun("running", "synchronizing");
+    const edited = await editPipeline("p", { source: { password: "secret" }, limits: { streamBytes: "1GB" } }, patch, deps);
+    expect(edited).toEqual({
+      name: "p",
+      desired: "running",
+      isChanged: true,
+      changed: ["source.password", "limits"],
+      checkpoint: "kept",
+      why: "no endpoint leads elsewhere",
+    });
+    const source = records.spec.pipeline["source"] as { url: string; password: string };
+    expect([source.url, openSecret(source.password, deps.secretKey)]).toEqual(["redis://a:1", "secret"]);
+    const again = await editPipeline("p", { destinations: [{ password: "other" }] }, patch, deps);
+    expect(again.changed).toEqual(["destinations[0].password"]);
+    expect(openSecret((records.spec.pipeline["source"] as { password: string }).password, deps.secretKey)).toBe("secret");
+    expect(
+      (await editPipeline("p", { source: { password: null }, destinations: [{ password: null }] }, patch, deps)).changed,
+    ).toEqual(["source.password", "destinations[0].password"]);
+    expect((await editPipeline("p", {}, patch, deps)).isChanged).toBe(false);
+    expect(records.texts.join()).not.toContain("secret");
+  });
+
+  test.each([
+    [{ lanes: 3 }, "lanes"],
+    [{ retryWindow: "1m" }, "retryWindow + keepApplied"],
+    [{ destinations: [{ url: "redis://b:1" }, { group: "more", url: "redis://c:1" }] }, "the groups main"],
+    [{ name: "q" }, "can't become q"],
+  ])("what can't be changed is refused by name: %j", async (change, told) => {
+    hasRun("stopped", "stopped");
+    await expect(editPipeline("p", { ...body, ...change }, put, deps)).rejects.toMatchObject({
+      code: "PIP-003",
+      message: expect.stringContaining(told) as string,
+    });
+  });
+
+  test("an endpoint that leads elsewhere is checked before the pipeline goes on; a dry run changes nothing", async () => {
+    hasRun("running", "synchronizing");
+    const elsewhere = { ...body, source: { url: "redis://127.0.0.1:1" } };
+    const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+    records.write(recordKey.topology("p"), { mode: "standalone", lanes: 1, shards, events: [] });
+    const dry = await editPipeline("p", elsewhere, { ...put, dryRun: true }, deps);
+    expect([dry.isChanged, dry.changed, records.spec.desired]).toEqual([false, ["source.url"], "running"]);
+    expect(await editPipeline("p", elsewhere, put, deps)).toMatchObject({ desired: "checking", checkpoint: "copies" });
+    expect(records.spec).toMatchObject({ desired: "checking", isEdited: true });
+    hasRun("stopped", "stopped");
+    expect(await editPipeline("p", elsewhere, put, deps)).toMatchObject({ desired: "stopped" });
+    expect((await startPipeline("p", deps)).desired).toBe("checking");
+  });
+});
+
+describe("deletePipeline", () => {
+  test("removes the stream and every record of one at rest", async () => {
+    await createPipeline(body, { start: false }, deps);
+    records.write(recordKey.lane("p", "main.s0.0"), {});
+    records.write(recordKey.spec("pq"), { pipeline: { ...body, name: "pq" }, desired: "created", createdAt: 1 });
+    expect(await deletePipeline("p", { force: false }, deps)).toEqual({ name: "p", marksStay: true });
+    expect([...records.stored.keys()]).toEqual([recordKey.spec("pq")]);
+    expect(removed).toEqual(["p"]);
+    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 404 });
+  });
+
+  test.each([
+    ["running", "synchronizing"],
+    ["paused", "paused"],
+    ["stopped", "synchronizing"],
+  ] as const)("one that shall be %s and is %s is not deleted", async (desired, state) => {
+    hasRun(desired, state);
+    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 409, code: "PIP-013" });
+    expect(removed).toEqual([]);
+  });
+
+  test("one that still has instances is not deleted either", async () => {
+    hasRun("stopped", "stopped");
+    records.write(recordKey.assignment("p"), { shards: {}, lanes: { "main.s0.0": "w0" } });
+    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ code: "PIP-013" });
+  });
+});

@@ -1,0 +1,94 @@
+import type { Stored } from "@sluice/bus";
+import {
+  assignmentRecord,
+  recordFilter,
+  recordKey,
+  specRecord,
+  stateRecord,
+  writtenSpec,
+  type WrittenSpec,
+} from "@sluice/wire";
+import type { DeskDeps } from "./desk-deps.ts";
+import { Refusal } from "./refusal.ts";
+import { changedInBetween, isPipelineName, noSuchPipeline, wished } from "./spec-change.ts";
+
+export interface DeleteOptions {
+  /** One that runs is stopped first, at once: what is stored and not applied is lost. */
+  readonly force: boolean;
+}
+
+export interface Deleted {
+  readonly name: string;
+  /** Keys `sluice:{…` stay there: a pipeline of the same name begins above them. */
+  readonly marksStay: boolean;
+}
+
+/** How long the instances may take to let go of a pipeline that ran. */
+const RELEASE_LIMIT_MS = 10_000;
+/** Behind that they may still write the last of their reports. */
+const LAST_REPORTS_MS = 1_500;
+const POLL_MS = 100;
+
+/**
+ * Removes a pipeline: its stream and all its records. Only one of which nothing runs, unless by force. The spec goes first, so that a
+ * deletion that broke off leaves no pipeline, and the next one of the name begins without what was left.
+ * Throws `Refusal` 404 PIP-002, 409 PIP-013, PIP-003; `Retryable` BUS-001.
+ */
+export async function deletePipeline(name: string, { force }: DeleteOptions, deps: DeskDeps): Promise<Deleted> {
+  if (!isPipelineName(name)) throw noSuchPipeline(name);
+  const { records, log } = deps;
+  const key = recordKey.spec(name);
+  let spec = await records.get(key, writtenSpec);
+  if (spec === null) throw noSuchPipeline(name);
+  if (!(await isAtRest(name, spec.value, deps))) {
+    if (!force) {
+      throw new Refusal(
+        409,
+        "PIP-013",
+        `pipeline ${name} is not at rest: only one that is stopped, blocked, failed, cut over or was never started can be deleted`,
+        `Stop it first: \`sluice stop ${name}\`. With force it is deleted as it is, and what is not applied is lost.`,
+      );
+    }
+    spec = await halt(name, spec, deps);
+    await released(name, deps);
+  }
+  try {
+    await records.removeIf(key, spec.revision);
+  } catch (cause) {
+    if ((await records.get(key, writtenSpec))?.revision !== spec.revision) throw changedInBetween(name);
+    throw cause;
+  }
+  await deps.streamOf(name).remove();
+  for (const left of await records.keys(recordFilter.ofPipeline(name))) await records.remove(left);
+  log.info({ pipeline: name, force }, "deleted");
+  return { name, marksStay: true };
+}
+
+async function isAtRest(name: string, { desired }: WrittenSpec, deps: DeskDeps): Promise<boolean> {
+  if (desired === "created" || desired === "checking") return isReleased(name, deps);
+  const state = (await deps.records.get(recordKey.state(name), stateRecord))?.value.state;
+  if (desired === "failed" || desired === "cut-over")
+    return (state === desired || state === "failed") && isReleased(name, deps);
+  return desired === "stopped" && state === "stopped" && isReleased(name, deps);
+}
+
+/** Nothing of it shall run, from now on. */
+async function halt(name: string, spec: Stored<WrittenSpec>, { records }: DeskDeps): Promise<Stored<WrittenSpec>> {
+  const value = wished(spec.value, "created");
+  const revision = await records.compareAndSet(recordKey.spec(name), specRecord, value, spec.revision);
+  if (revision === null) throw changedInBetween(name);
+  return { value, revision };
+}
+
+async function isReleased(name: string, { records }: DeskDeps): Promise<boolean> {
+  const assignment = (await records.get(recordKey.assignment(name), assignmentRecord))?.value;
+  return Object.keys({ ...assignment?.shards, ...assignment?.lanes }).length === 0;
+}
+
+/** Waits until no instance has anything of it, for so long as that may take; one that is gone for good writes no more either. */
+async function released(name: string, deps: DeskDeps): Promise<void> {
+  const { clock } = deps;
+  const untilMs = clock.monotonicMs() + RELEASE_LIMIT_MS;
+  while (!(await isReleased(name, deps)) && clock.monotonicMs() < untilMs) await clock.sleep(POLL_MS);
+  await clock.sleep(LAST_REPORTS_MS);
+}

@@ -1,0 +1,32 @@
+import { cancelCutover } from "../settle/request-cutover.ts";
+import type { DeskDeps } from "./desk-deps.ts";
+import { changeSpec, notNow, wished, type Commanded } from "./spec-change.ts";
+
+/**
+ * Makes a pipeline stop: its ingest at once, its lanes when they have applied what is stored. A cut-over is taken back, unless it
+ * has begun to settle: then there is nothing to stop. One that has failed keeps what it failed with until it is resumed or deleted;
+ * its lanes apply what is stored where they still can. Throws `Refusal` 404 PIP-002; `Retryable` BUS-001.
+ */
+export async function stopPipeline(name: string, deps: DeskDeps): Promise<Commanded> {
+  return changeSpec(name, deps, "stop asked for", async (spec) => {
+    // What is cut over, or nearly, has stopped for good.
+    if (spec.desired === "cut-over") return null;
+    await cancelCutover(name, deps.records);
+    return spec.desired === "stopped" ? null : wished(spec, "stopped");
+  });
+}
+
+/**
+ * Makes the lanes of a pipeline stop where they are, and ingest go on: what the source sends is stored, as far as the stream's limits
+ * allow, so that nothing has to be copied anew after a pause. Throws `Refusal` 404 PIP-002, 409 PIP-013; `Retryable` BUS-001.
+ */
+export async function pausePipeline(name: string, deps: DeskDeps): Promise<Commanded> {
+  return changeSpec(name, deps, "pause asked for", async (spec) => {
+    if (spec.desired === "paused") return null;
+    if (spec.desired !== "running")
+      throw notNow(name, spec, "only one that runs can be paused", `See \`sluice status ${name}\`.`);
+    // A cut-over waits for lanes that apply.
+    await cancelCutover(name, deps.records);
+    return wished(spec, "paused");
+  });
+}

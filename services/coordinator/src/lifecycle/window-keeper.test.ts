@@ -1,0 +1,118 @@
+import { ManualClock, silentLog } from "@sluice/runtime";
+import { recordKey, windowsRecord, type RetryRecord } from "@sluice/wire";
+import { beforeEach, describe, expect, test } from "vitest";
+import { SampleRecords } from "../desk/records.sample.ts";
+import { PipelineBook } from "./pipeline-book.ts";
+import { WindowKeeper } from "./window-keeper.ts";
+
+const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }], retryWindow: "20s" };
+const retry: RetryRecord = { endpoint: "source s0", since: 1, reason: "refused" };
+
+let records: SampleRecords;
+let clock: ManualClock;
+beforeEach(() => {
+  records = new SampleRecords();
+  clock = new ManualClock();
+  wish("running");
+});
+
+function wish(desired: string): void {
+  records.write(recordKey.spec("p"), { pipeline, desired, createdAt: 1 });
+}
+
+/** A coordinator that has just read all records, and looks once a second. */
+function takeOver(busAwayMs = 0) {
+  const book = new PipelineBook();
+  const read = () => {
+    for (const [key, stored] of records.stored) book.take({ key, ...stored });
+    return book.get("p")!;
+  };
+  const keeper = new WindowKeeper(read(), { records: records as never, clock, log: silentLog() }, busAwayMs);
+  const look = async (waiting: RetryRecord | null) => {
+    const { spec } = read();
+    const seen = { phase: "connecting" as const, epoch: 1, halt: null, retry: waiting };
+    const shards = [{ id: "s0", owner: "i0", floor: 0, seen }];
+    return keeper.look(spec!.value, spec!.revision, { shards, lanes: [], watches: [] });
+  };
+  const lookFor = async (seconds: number, waiting: RetryRecord | null): Promise<string[]> => {
+    const told: string[] = [];
+    for (let second = 0; second < seconds; second++) {
+      told.push(...(await look(waiting)).map(({ text }) => text));
+      await clock.advance(1_000);
+    }
+    return told;
+  };
+  return { keeper, look, lookFor };
+}
+
+const counted = () => windowsRecord.parse(records.stored.get(recordKey.windows("p"))?.value);
+
+describe("WindowKeeper", () => {
+  test("fails the pipeline when a window closes, and not before; what opened it and that it closed again is told", async () => {
+    const { lookFor, look } = takeOver();
+    expect(await lookFor(20, retry)).toEqual(["waits for source s0, for 20 s at most: refused"]);
+    expect(await look(null)).toEqual([{ kind: "retry", text: "source s0 is there again after 19 s" }]);
+    expect(counted().windows).toEqual([]);
+    await lookFor(20, retry);
+    expect(records.spec.desired).toBe("running");
+    await look(retry);
+    expect(records.spec).toMatchObject({ desired: "failed", failure: { code: "SRC-015" } });
+  });
+
+  // Mutation: window-keeper.ts, #begin without what was carried: it fails 15 s late.
+  test("a coordinator that takes over goes on counting where the other one was, but for the last 5 s", async () => {
+    await takeOver().lookFor(16, retry);
+    expect(counted().windows[0]?.elapsedMs).toBe(15_000);
+    await clock.advance(3_600_000);
+    const second = takeOver();
+    await second.lookFor(5, retry);
+    expect(records.spec.desired).toBe("running");
+    await second.look(retry);
+    expect(records.spec.desired).toBe("failed");
+  });
+
+  test("every start counts anew", async () => {
+    const { lookFor, look } = takeOver();
+    await lookFor(15, retry);
+    wish("running");
+    await lookFor(20, retry);
+    expect(records.spec.desired).toBe("running");
+    await look(retry);
+    expect(records.spec.desired).toBe("failed");
+  });
+
+  test("somebody who stops it in the same moment is not overruled", async () => {
+    const { lookFor, look } = takeOver();
+    await lookFor(20, retry);
+    records.meddle = (key) => {
+      if (key === recordKey.windows("p")) wish("stopped");
+    };
+    await look(retry);
+    expect(records.spec.desired).toBe("stopped");
+  });
+
+  test("a bus that was away counts once, against its own window", async () => {
+    const { look } = takeOver(19_000);
+    await look(null);
+    expect(records.spec.desired).toBe("running");
+    await takeOver(20_000).look(null);
+    expect(records.spec).toMatchObject({ desired: "failed", failure: { code: "BUS-010" } });
+    wish("stopped");
+    await takeOver(20_000).look(null);
+    expect(records.spec.desired).toBe("stopped");
+  });
+
+  test("how long nothing is applied is counted from the first failure on, whoever counts", async () => {
+    await takeOver().lookFor(16, retry);
+    wish("paused");
+    const { lookFor } = takeOver();
+    await lookFor(11, null);
+    expect(counted().idleMs).toBe(25_000);
+    const next = takeOver();
+    await next.lookFor(6, null);
+    expect(counted().idleMs).toBe(30_000);
+    wish("running");
+    await next.lookFor(7, retry);
+    expect(counted().idleMs).toBe(0);
+  });
+});
