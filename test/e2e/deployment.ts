@@ -149,18 +149,23 @@ export class Run implements AsyncDisposable {
 export class Services implements AsyncDisposable {
   readonly status: StatusClient;
   readonly #nats: string;
+  readonly #settings: Readonly<Record<string, string>>;
   readonly #processes = new Map<string, SpawnedProcess>();
   readonly #outputs = new Map<string, string[]>();
 
-  private constructor(nats: string, api: string) {
+  private constructor(nats: string, api: string, settings: Readonly<Record<string, string>>) {
     this.#nats = nats;
+    this.#settings = settings;
     this.status = new StatusClient(api);
   }
 
-  /** Starts a router, a coordinator, and so many of the others. */
-  static async start(nats: string, counts: { ingests: number; writers: number }): Promise<Services> {
+  /** Starts a router, a coordinator, and so many of the others; `settings`: variables of their environment. */
+  static async start(
+    nats: string,
+    counts: { ingests: number; writers: number; settings?: Readonly<Record<string, string>> },
+  ): Promise<Services> {
     const api = `127.0.0.1:${await freePort()}`;
-    const services = new Services(nats, api);
+    const services = new Services(nats, api, counts.settings ?? {});
     await services.add("router", "router-1");
     await services.add("coordinator", "coordinator-1", ["--listen", api]);
     for (let index = 1; index <= counts.ingests; index++) await services.add("ingest", `ingest-${index}`);
@@ -174,7 +179,7 @@ export class Services implements AsyncDisposable {
     const output: string[] = [];
     const process = await startSluice(
       ["service", service, "--nats", nats, "--instance", instance, ...args],
-      { SLUICE_SECRET_KEY: "0".repeat(64) },
+      { SLUICE_SECRET_KEY: "0".repeat(64), ...this.#settings },
       (text) => output.push(text),
     );
     this.#processes.set(instance, process);

@@ -19,7 +19,14 @@ interface ServiceSurroundings {
 /** Runs a service as its `main` does, for ever. Rejects with what would end its process. */
 export async function runSimService(service: ServiceName, { instance, bus, clock, log }: ServiceSurroundings): Promise<void> {
   const context: ServiceContext = {
-    config: { natsUrl: "", instance, logLevel: "silent", secretKey: null, streamReplicas: 1, natsAccess: { tls: null, auth: null } },
+    config: {
+      natsUrl: "",
+      instance,
+      logLevel: "silent",
+      secretKey: null,
+      streamReplicas: 1,
+      natsAccess: { tls: null, auth: null },
+    },
     log,
     clock,
     stopping: new AbortController().signal,

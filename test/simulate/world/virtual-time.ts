@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "@sluice/runtime";
 import { EPOCH_MS, type Cancel, type Scheduler } from "./scheduler.ts";
 
@@ -8,6 +9,7 @@ export function clockOf(scheduler: Scheduler): Clock {
     monotonicMs: () => scheduler.nowMs,
     sleep: async (ms, signal) => {
       if (signal?.aborted === true) return;
+      if (signal !== undefined) setMaxListeners(0, signal);
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           cancel();
