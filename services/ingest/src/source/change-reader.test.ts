@@ -226,6 +226,31 @@ test("applied-once: DEL, UNLINK and MSET over several lanes are taken apart, eac
   ]);
 });
 
+// Mutation: change-reader.ts, `#isOwn` false: the marks of one pipeline travel through the next one.
+test("marks of other pipelines are passed over, alone and in transactions, and count in the offset", () => {
+  const bytes = stream(
+    "SET sluice:{06S}:other:main:s0.0 1|1|1|live|s0|5|7",
+    "MULTI",
+    "SET sluice:{06S}:other:main:s0.0 1|1|1|live|s0|9|8",
+    "SET a 1",
+    "EXEC",
+    "MULTI",
+    "HDEL sluice:{06S}:other:main:s0.0:repaired 0:a",
+    "EXEC",
+    "DEL sluice:{06S}:other:main:s0.0:repaired",
+    "SET sluice:x 1",
+    "SET sluic 1",
+  );
+  const { reader, batchers } = setUp({ lanes: 4 });
+  reader.push(bytes);
+  expect(
+    unitsOf(batchers)
+      .flatMap(({ commands }) => commands)
+      .toSorted(),
+  ).toEqual(["SET a 1", "SET sluic 1", "SET sluice:x 1"]);
+  expect(reader.boundary).toBe(bytes.length);
+});
+
 test("commands on slots that the shard does not own are passed over, and count in the offset", () => {
   const [mine, other] = [keyOfLane(0, 2), keyOfLane(1, 2)];
   const slots = SlotSet.parse("0-8191");

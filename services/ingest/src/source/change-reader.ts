@@ -9,7 +9,7 @@ import {
   keySlot,
 } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
-import { ChangeFlag, laneOf, type SlotSet } from "@sluice/wire";
+import { ChangeFlag, isOwnKey, laneOf, type SlotSet } from "@sluice/wire";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 
 /** From here on a source replicates absolute expiries only (Redis 7.0 expire.c, t_string.c). */
@@ -41,8 +41,9 @@ export interface ChangeReaderOptions {
 
 /**
  * Takes a replication stream apart: finds the commands, tells units from bookkeeping, and puts the raw bytes of every write into
- * the lane of its key. Passed over are units that a lane holds already (it was ahead when the link was resumed), and commands on
- * slots that the shard does not own: keys that are on their way from one shard to another, whose arrival begins a new epoch.
+ * the lane of its key. Passed over are units that a lane holds already (it was ahead when the link was resumed), commands on
+ * slots that the shard does not own (keys that are on their way from one shard to another, whose arrival begins a new epoch), and
+ * marks of other pipelines.
  *
  * Nothing is decoded but names and keys, and neither as a string: this is the hot path of ingest.
  */
@@ -200,6 +201,7 @@ export class ChangeReader {
       if (lanes === 1) return 0;
       throw this.#severalLanes("a command without keys");
     }
+    if (this.#isOwn(id, first)) return ELSEWHERE;
     const slot = this.#slotOf(first);
     if (lanes === 1) return this.#options.slots.has(slot) ? slot : ELSEWHERE;
     const lane = laneOf(slot, lanes);
@@ -221,6 +223,13 @@ export class ChangeReader {
       if (laneOf(this.#slotOf(this.#keys[index] as number), this.#lanes.length) !== lane) return false;
     }
     return true;
+  }
+
+  /** The source is a destination of another pipeline, which keeps its marks there: they are nothing to this one's. */
+  #isOwn(id: number, argument: number): boolean {
+    const framer = this.#framer;
+    if (!isOwnKey(framer.buffer, framer.argStart(argument), framer.argEnd(argument))) return false;
+    return commandTable.hasOneKey(id) || framer.argc === 2;
   }
 
   #slotOf(argument: number): number {

@@ -1,5 +1,5 @@
 import { keySlot, type RdbEntry, RdbReader, type RdbSink } from "@sluice/redis";
-import { AccessKind, laneOf, SnapshotType, type SlotSet, type SnapshotRow } from "@sluice/wire";
+import { AccessKind, isOwnKey, laneOf, SnapshotType, type SlotSet, type SnapshotRow } from "@sluice/wire";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { RdbTransfer } from "./rdb-transfer.ts";
 
@@ -83,8 +83,12 @@ export class FullCopy {
     };
   }
 
-  /** Nothing for a key of a slot that the shard does not own: it was left behind, or its slot has moved since. */
+  /**
+   * Nothing for a key of a slot that the shard does not own: it was left behind, or its slot has moved since. Nor for a mark of
+   * another pipeline.
+   */
   #laneOf(entry: Readonly<RdbEntry>): SnapshotBatcher | undefined {
+    if (isOwnKey(entry.keyBytes, entry.keyStart, entry.keyEnd)) return undefined;
     this.#row.slot = keySlot(entry.keyBytes, entry.keyStart, entry.keyEnd);
     return this.#slots.has(this.#row.slot) ? this.#lanes[laneOf(this.#row.slot, this.#lanes.length)] : undefined;
   }

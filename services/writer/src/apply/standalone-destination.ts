@@ -1,7 +1,6 @@
 import { Connection, ConnectionLost, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
-import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
-import { formatMark, MarkError, parseMark, repairedKey, type Position } from "@sluice/wire";
-import { isOwn } from "./own-key.ts";
+import { Halt, printable, Retryable, trustFault, type Fault } from "@sluice/runtime";
+import { formatMark, MarkError, parseMark, repairedKey, type Position, isOwnKey } from "@sluice/wire";
 import type { Request } from "./request.ts";
 import { quotable, verdictOf } from "./verdict.ts";
 import { WatchedTransaction, type CommandError } from "./watched-transaction.ts";
@@ -132,7 +131,7 @@ export class StandaloneDestination {
       if (first === undefined) return true;
       if (databases.length > 1 || first[0] !== 0 || (first[1] ?? 0) > MOST_OWN_KEYS) return false;
       const keys = await connection.call(["KEYS", "*"]);
-      return Array.isArray(keys) && keys.every((key) => Buffer.isBuffer(key) && isOwn(key));
+      return Array.isArray(keys) && keys.every((key) => Buffer.isBuffer(key) && isOwnKey(key));
     });
   }
 
@@ -194,6 +193,8 @@ export class StaleMark extends Retryable {
 /** The fault that a failed call to a destination stands for. */
 export function destinationFault(name: string, cause: unknown): Fault {
   const endpoint = `destination ${name}`;
+  const untrusted = trustFault(cause);
+  if (untrusted !== null) return new Halt("DST-020", `${endpoint}: ${printable(untrusted)}`, { cause });
   if (cause instanceof ConnectionLost)
     return new Retryable("DST-001", endpoint, `${endpoint}: the connection broke`, { cause });
   if (!(cause instanceof ReplyError)) return new Retryable("SLU-001", endpoint, `${endpoint}: failed`, { cause });

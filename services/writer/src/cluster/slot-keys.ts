@@ -1,5 +1,5 @@
+import { isOwnKey } from "@sluice/wire";
 import { endpointName, parseClusterNodes } from "@sluice/redis";
-import { isOwn } from "../apply/own-key.ts";
 import type { NodePool } from "./node-pool.ts";
 import type { ClusterNode, SlotMap } from "./slot-map.ts";
 
@@ -63,6 +63,6 @@ export class SlotKeys {
     const count = Number(await this.#pool.call(node, ["CLUSTER", "COUNTKEYSINSLOT", slot]));
     if (count === 0) return [];
     const reply = await this.#pool.call(node, ["CLUSTER", "GETKEYSINSLOT", slot, count]);
-    return (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key) && !isOwn(key));
+    return (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key) && !isOwnKey(key));
   }
 }

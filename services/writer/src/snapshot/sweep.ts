@@ -1,5 +1,5 @@
+import { isOwnKey } from "@sluice/wire";
 import { Connection, type Endpoint, type Reply } from "@sluice/redis";
-import { isOwn } from "../apply/own-key.ts";
 import { destinationFault } from "../apply/standalone-destination.ts";
 import type { KeySet } from "./key-set.ts";
 
@@ -31,7 +31,7 @@ export async function* staleKeys(
       let cursor = "0";
       do {
         const [next, keys] = readScan(await connection.call(["SCAN", cursor, "COUNT", SCAN_COUNT]));
-        const stale = keys.filter((key) => owns(key) && !isOwn(key) && !held.has(db, key));
+        const stale = keys.filter((key) => owns(key) && !isOwnKey(key) && !held.has(db, key));
         if (stale.length > 0) yield { db, keys: stale };
         cursor = next;
       } while (cursor !== "0");
