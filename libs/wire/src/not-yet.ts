@@ -8,7 +8,6 @@ export interface UnbuiltField {
   readonly isUnbuilt: (value: unknown) => boolean;
 }
 
-
 /**
  * A pipeline that asks for one of these is refused: a field that is silently ignored would copy, or keep, what it should not.
  * Whoever builds one removes its entry and runs `npm run reference`.

@@ -30,7 +30,9 @@ const keysSchema = z
     exclude: patternsSchema.describe("glob patterns of the keys that it does not get, whatever `include` says"),
   })
   .prefault({})
-  .describe("which keys go to this destination, by glob patterns with `*`, `?` and `[a-z]` as KEYS takes them");
+  .describe(
+    "which keys go to this destination, by glob patterns with `*`, `?` and `[a-z]` as KEYS takes them. Keys that one command uses together belong on the same side: what can't be taken apart halts (PIP-015)",
+  );
 
 const destinationShape = z.strictObject({
   group: name.default("main").describe("name of the writer group"),
@@ -44,7 +46,9 @@ const destinationShape = z.strictObject({
   databases: z
     .record(z.string().regex(/^(0|[1-9]\d{0,4})$/, `expected the number of a database, 0 to ${LAST_DATABASE}`), databaseSchema)
     .optional()
-    .describe("databases that have another number in the destination, `{ from: to }`; all others keep theirs"),
+    .describe(
+      "databases that have another number in the destination, `{ from: to }`; all others keep theirs. Several may become one: keys of one name are one key there, what is written last counts, and FLUSHDB of one of them halts (PIP-015)",
+    ),
   keys: keysSchema,
 });
 const destinationSchema = destinationShape.superRefine(tlsIsUsed, EVEN_IF_FAULTY).superRefine(isNoSentinel, EVEN_IF_FAULTY);
@@ -65,7 +69,9 @@ const limitsSchema = z
     copyBytesPerSecond: sizeSchema
       .refine((sizeBytes) => sizeBytes >= LEAST_COPY_BYTES, "expected at least 64KiB")
       .optional()
-      .describe("most that is read per second of a full copy, of which `concurrentFullSyncs` may run at a time for each host of the source; without it as fast as it sends. What clients write meanwhile waits in the source's output buffer"),
+      .describe(
+        "most that is read per second of a full copy, of which `concurrentFullSyncs` may run at a time for each host of the source; without it as fast as it sends. What clients write meanwhile waits in the source's output buffer",
+      ),
     sourceLatency: durationSchema
       .refine((durationMs) => durationMs >= 1, "expected at least 1ms")
       .optional()

@@ -1,7 +1,8 @@
 import { Bus } from "@sluice/bus";
+import { keySlot } from "@sluice/redis";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { BatchKind, liveSubject, snapSubject } from "@sluice/wire";
+import { BatchKind, liveSubject, snapSubject, SnapshotRows } from "@sluice/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WatchedLane } from "./watched-lane.sample.ts";
 
@@ -182,6 +183,42 @@ test("case 60: where the stream lost the end of a copy, which changes follow, th
   expect(await lane.floorAsked()).toBe(0);
   await lane.changes(100, unit(110, "INCR n"));
   await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
+});
+
+const LIST_TYPE = 1;
+
+/** One entry of a copy whose value no server can read. */
+async function damagedEntry(lane: WatchedLane): Promise<void> {
+  const rows = new SnapshotRows(1);
+  const [key, value] = [Buffer.from("broken"), Buffer.from([3, 200, 1])];
+  const entry = { expireAtMs: -1, access: 0, slot: keySlot(key), db: 0, type: LIST_TYPE, accessKind: 0 };
+  rows.add({ ...entry, length: key.length + value.length, keyLength: key.length });
+  await lane.append({ kind: BatchKind.snapshot, previous: 0, last: 1, rows, body: Buffer.concat([key, value]) });
+}
+
+// Mutation: snapshot-phase.ts, `#isVerified` true: a copy that is damaged, which ingest repeats, halts its lane for good.
+test.each([
+  ["was damaged: the next copy is taken", false],
+  ["is whole: the lane halts", true],
+])("case 69: a value is refused, and waited for is whether the copy %s", async (_, isWhole) => {
+  await redis.client().flushall();
+  await using lane = await WatchedLane.open(bus, async (fresh) => {
+    await fresh.fence(1, 1, 100);
+    await damagedEntry(fresh);
+  });
+  lane.write("standalone", redis.port);
+  await waitUntil("it waits", async () => (await lane.record())?.retry?.reason.includes("checksum") === true);
+  if (isWhole) {
+    await lane.copyEnds(1);
+    await lane.ended();
+    expect((await lane.record())?.halt?.message).toContain("Bad data format");
+    return;
+  }
+  await lane.fence(2, 2, 200);
+  await lane.copied(0, { "0:n": "7" });
+  await lane.copyEnds(1);
+  await waitUntil("the lane is live at 200", () => lane.isAt(200));
+  expect([await redis.client().get("n"), (await lane.record())?.halt, (await lane.record())?.retry]).toEqual(["7", null, null]);
 });
 
 // Mutation seen to fail it: lane-writer.ts, `#checkEpoch` halts always.

@@ -2,7 +2,9 @@ import type { Records } from "@sluice/bus";
 import { persist, type Clock, type Retryable } from "@sluice/runtime";
 import { laneRecord, recordKey, type HaltRecord, type LaneRecord } from "@sluice/wire";
 import type { LaneDestination } from "./lane-destination.ts";
+import type { Step } from "./progress/lane-chain.ts";
 import { isBehindMark } from "./standing-halt.ts";
+import { WriterTally } from "./writer-tally.ts";
 
 const WRITE_MS = 1_000;
 /** Another writer of the same lane wrote in between so often: the next report comes soon. */
@@ -17,15 +19,25 @@ export class LaneReport {
   readonly #records: Records;
   readonly #key: string;
   readonly #clock: Clock;
+  readonly #tally: WriterTally;
   #record: LaneRecord;
   /** Of the record as this writer read or wrote it last; null before the lane is known to go on. */
   #revision: number | null = null;
   #written: Promise<void> = Promise.resolve();
 
-  constructor(records: Records, pipeline: string, label: string, instance: string, clock: Clock) {
+  /** `tally`: where what the lane does is counted for its process. */
+  constructor(
+    records: Records,
+    pipeline: string,
+    label: string,
+    instance: string,
+    clock: Clock,
+    tally: WriterTally = new WriterTally(),
+  ) {
     this.#records = records;
     this.#key = recordKey.lane(pipeline, label);
     this.#clock = clock;
+    this.#tally = tally;
     this.#record = {
       instance,
       epoch: 0,
@@ -49,6 +61,14 @@ export class LaneReport {
     this.#record.transactions++;
     this.#record.units += units;
     this.#record.bytes += bytes;
+    this.#tally.transactions++;
+    this.#tally.units += units;
+    this.#tally.bytes += bytes;
+  }
+
+  /** A batch of changes was judged. */
+  judged(verdict: Step["kind"]): void {
+    this.#tally.verdicts[verdict]++;
   }
 
   /** Where the lane stands now, as read back from the destination. */
@@ -69,6 +89,7 @@ export class LaneReport {
 
   stale(): void {
     this.#record.stale++;
+    this.#tally.refused++;
   }
 
   /** So many keys were taken from the source again, so many errors passed over. */

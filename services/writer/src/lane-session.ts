@@ -6,6 +6,7 @@ import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destina
 import type { LaneReport } from "./lane-report.ts";
 import type { AppliedHistory } from "./progress/applied-history.ts";
 import { turn } from "./progress/turn.ts";
+import type { Projection } from "./project/projection.ts";
 
 /**
  * So often a lane asks its destination whether it still holds what the lane left there. A write would show it, too, but an idle
@@ -19,6 +20,8 @@ export interface LaneSessionOptions {
   readonly lane: number;
   readonly label: string;
   readonly existing: DestinationSpec["existing"];
+  /** What the group gets; everything where absent. */
+  readonly projection?: Projection;
   readonly stream: LaneStream;
   readonly report: LaneReport;
   readonly clock: Clock;

@@ -35,10 +35,12 @@ import { LivePhase } from "./live-phase.ts";
 import { AppliedHistory } from "./progress/applied-history.ts";
 import { LaneLog } from "./progress/lane-log.ts";
 import { logPlace, type LogPlace } from "./progress/log-place.ts";
+import type { Projection } from "./project/projection.ts";
 import { judgeSpan } from "./repair/judge-span.ts";
 import { KeyRepair, type DivergencePolicy } from "./repair/key-repair.ts";
 import { SnapshotPhase } from "./snapshot/snapshot-phase.ts";
 import { isBehindMark, standingHalt } from "./standing-halt.ts";
+import type { WriterTally } from "./writer-tally.ts";
 
 export interface LaneWriterOptions {
   readonly pipeline: string;
@@ -50,6 +52,8 @@ export interface LaneWriterOptions {
   readonly destination: DestinationRecord;
   readonly topology: TopologyRecord;
   readonly existing: DestinationSpec["existing"];
+  /** What the group gets of the source; everything where absent. */
+  readonly projection?: Projection;
   readonly shift: (expireAtMs: number) => number;
   /** What to do about a command that fails behind the mark, and the credentials and TLS of the source's servers; halt where absent. */
   readonly divergence?: { readonly policy: DivergencePolicy; readonly source: Endpoint };
@@ -58,6 +62,8 @@ export interface LaneWriterOptions {
   readonly leases: Leases;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where what the lane does is counted for its process. */
+  readonly tally?: WriterTally;
 }
 
 /**
@@ -83,11 +89,11 @@ export class LaneWriter implements Actor {
   #isFirst = true;
 
   constructor(options: LaneWriterOptions) {
-    const { pipeline, group, shard, lane, bus, instance, clock } = options;
+    const { pipeline, group, shard, lane, bus, instance, clock, tally } = options;
     this.#options = options;
     this.#label = groupLaneLabel(group, shard, lane);
     this.name = `writer ${pipeline} ${this.#label}`;
-    this.#report = new LaneReport(bus.records, pipeline, this.#label, instance, clock);
+    this.#report = new LaneReport(bus.records, pipeline, this.#label, instance, clock, tally);
     // Ingest will not finish a copy at or below the floor; to begin with one would be to wait at the gate for oneself.
     const floor = this.#shard?.floor ?? 0;
     if (floor > 0) this.#voidEpoch = floor;
@@ -166,7 +172,8 @@ export class LaneWriter implements Actor {
   }
 
   async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { bus, pipeline, shard, lane, existing, clock, log } = this.#options;
+    const { bus, pipeline, shard, lane, existing, projection, clock, log } = this.#options;
+    const projected = projection === undefined ? {} : { projection };
     const destination = await this.#open(signal);
     this.#report.standsAt(destination);
     this.#tellLoss(destination);
@@ -176,7 +183,8 @@ export class LaneWriter implements Actor {
       const stream = bus.stream(pipeline);
       const place = await this.#place(destination, stream);
       if (place.kind === "read") {
-        await judgeSpan(destination, { stream, subject: liveSubject(pipeline, shard, lane), shard, signal });
+        const subject = liveSubject(pipeline, shard, lane);
+        await judgeSpan(destination, { stream, subject, shard, label: this.#label, signal, ...projected });
         this.#isLifted = false;
       }
       const session = new LaneSession(destination, {
@@ -185,6 +193,7 @@ export class LaneWriter implements Actor {
         lane,
         label: this.#label,
         existing,
+        ...projected,
         stream,
         report: this.#report,
         clock,
@@ -232,7 +241,7 @@ export class LaneWriter implements Actor {
   }
 
   #keyRepair(signal: AbortSignal): KeyRepair {
-    const { bus, pipeline, shard, endpoint, divergence, log } = this.#options;
+    const { bus, pipeline, shard, endpoint, divergence, projection, log } = this.#options;
     const isBySlot = this.#options.topology.mode === "cluster";
     const { policy, source } = divergence ?? { policy: "halt", source: endpoint };
     const server = async (): Promise<Endpoint> => {
@@ -246,7 +255,8 @@ export class LaneWriter implements Actor {
       this.#isLifted = isSo;
     };
     const told = { differing, log, signal, count };
-    return new KeyRepair({ policy, shard, source: server, history, isLifted: this.#isLifted, isBySlot, ...told });
+    const mapped = projection === undefined ? {} : { databaseAt: projection.sourceOf.bind(projection) };
+    return new KeyRepair({ policy, shard, source: server, history, isLifted: this.#isLifted, isBySlot, ...mapped, ...told });
   }
 
   /** In a cluster each slot's own mark keeps earlier histories out; on one server lanes of several shards may write the same slot. */

@@ -60,6 +60,7 @@ export class LivePhase {
       const { batch, sequence } = next;
       if (batch.kind === BatchKind.fence) this.#parts.clear();
       const step = this.#chain.next(batch);
+      this.#session.options.report.judged(step.kind);
       if (step.kind === "newEpoch") return { group, fence: next, history: null };
       if (step.kind === "regress") throw this.#regress(batch, step.term, sequence);
       if (step.kind === "otherHistory") throw this.#otherHistory(batch, step.upTo, sequence);
@@ -68,7 +69,7 @@ export class LivePhase {
       if (batch.kind === BatchKind.fence && batch.epoch === this.#session.position?.epoch && batch.last === this.#chain.offset)
         return { group, fence: null, history: batch };
       if (step.kind === "skip") continue;
-      const slice = this.#sliceOf(batch);
+      const slice = this.#wantedOf(batch);
       if (slice === null) continue;
       group = this.#join(group, slice, batch, sequence);
       if (group.bytes >= GROUP_BYTES || group.commands >= GROUP_COMMANDS) break;
@@ -81,11 +82,19 @@ export class LivePhase {
     const group = open ?? { slices: [], target, bytes: 0, commands: 0, units: 0 };
     group.slices.push({ slice, batch, sequence });
     group.target = target;
-    group.bytes += slice.body.length;
+    // What the group does not get has been read all the same.
+    group.bytes += Math.max(slice.body.length, batch.body.length);
     group.commands += slice.rows.count - slice.from;
     group.units += unitsFrom(slice);
     this.#chain.advance(batch.last);
     return group;
+  }
+
+  /** What of the batch is not applied yet and the group gets; null while a unit in parts is not complete. */
+  #wantedOf(batch: Batch): ChangeSlice | null {
+    const { projection, label } = this.#session.options;
+    const slice = this.#sliceOf(batch);
+    return slice === null || projection === undefined ? slice : projection.project(slice, { label, batch });
   }
 
   /** What of the batch is not applied yet; null while a unit in parts is not complete. */

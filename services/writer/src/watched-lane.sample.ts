@@ -3,6 +3,7 @@ import { slotTag } from "@sluice/redis";
 import { silentLog, supervise, systemClock } from "@sluice/runtime";
 import { laneMarkKey, laneRecord, recordKey, topologyRecord, type DestinationRecord } from "@sluice/wire";
 import { LaneWriter } from "./lane-writer.ts";
+import type { Projection } from "./project/projection.ts";
 import { ScriptedLane } from "./scripted-lane.sample.ts";
 
 const slots = "0-16383";
@@ -12,6 +13,8 @@ let count = 0;
 export class WatchedLane extends ScriptedLane implements AsyncDisposable {
   readonly stream: LaneStream;
   readonly markKey = laneMarkKey(slotTag(0), this.pipeline, "main", "s0", 0);
+  /** What writers that begin from now on give their group; everything while undefined. */
+  projection: Projection | undefined;
   /** What was logged as a warning. */
   readonly warnings: string[] = [];
   #stop = new AbortController();
@@ -51,6 +54,7 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
       lane: 0,
       endpoint,
       existing: "refuse",
+      ...(this.projection === undefined ? {} : { projection: this.projection }),
       shift: (ms) => ms,
       destination: { mode, nodes: [{ host: "127.0.0.1", port, slots }], at: 0 },
       topology: { mode: "standalone", lanes: 1, shards, events: [] },

@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
-import { openSecret, type ServiceContext } from "@sluice/runtime";
+import { openSecret, readCertificateFile, type ServiceContext } from "@sluice/runtime";
 import {
   endpointOf,
   expiryGraceMs,
@@ -12,10 +11,14 @@ import {
   topologyRecord,
 } from "@sluice/wire";
 import { LaneWriter } from "./lane-writer.ts";
+import { Projection } from "./project/projection.ts";
+import { WriterTally } from "./writer-tally.ts";
 
 /** Runs a lane writer for every lane that is assigned to this instance, until the process is asked to stop. */
 export async function runWriter(context: ServiceContext, bus: Bus): Promise<void> {
-  const { config, clock, log } = context;
+  const { config, clock, log, meters } = context;
+  const tally = new WriterTally();
+  meters?.add(tally.meter);
   const leases = new Leases(bus.records, config.instance, clock, log);
   await runAssignedWork({
     context,
@@ -35,24 +38,29 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
       const servers = await bus.records.get(recordKey.destination(pipeline, group), destinationRecord);
       if (topology === null || servers === null) throw new Error(`the router has not written the topology of ${pipeline} yet`);
       const open = (sealed: string): string => openSecret(sealed, config.secretKey);
-      const read = (path: string): string => readFileSync(path, "utf8");
       const graceMs = expiryGraceMs(spec.value.pipeline);
+      const projection = Projection.of(spec.value.pipeline.source, destination);
       return new LaneWriter({
         pipeline,
         group,
         shard,
         lane,
-        endpoint: endpointOf(destination, open, read),
+        endpoint: endpointOf(destination, open, readCertificateFile),
         destination: servers.value,
         topology: topology.value,
         existing: destination.existing,
+        ...(projection === null ? {} : { projection }),
         shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),
-        divergence: { policy: spec.value.pipeline.onDivergence, source: endpointOf(spec.value.pipeline.source, open, read) },
+        divergence: {
+          policy: spec.value.pipeline.onDivergence,
+          source: endpointOf(spec.value.pipeline.source, open, readCertificateFile),
+        },
         instance: config.instance,
         bus,
         leases,
         clock,
         log: log.child({ pipeline, lane: label }),
+        tally,
       });
     },
   });

@@ -214,6 +214,8 @@ export class ClusterLane implements LaneDestination {
       const commands = valueCommands(value, options);
       if (isLoose(value.rows, value.row)) await this.#everywhere(commands);
       else {
+        const db = value.rows.dbs[value.row] as number;
+        if (db !== 0) throw new Halt("DST-010", `the copy of lane ${this.#options.label} holds a key of database ${db}`);
         const slot = value.rows.slots[value.row] as number;
         const standing = this.#copyingMark(slot);
         if (standing === null) continue;

@@ -1,8 +1,9 @@
 import type { LaneStream } from "@sluice/bus";
 import { Stopped } from "@sluice/runtime";
-import { BatchKind, ChangeRows } from "@sluice/wire";
+import { BatchKind, ChangeRows, type Batch } from "@sluice/wire";
 import type { LaneDestination, UnjudgedSpan } from "../lane-destination.ts";
 import { firstAbove, joinParts } from "../live-phase.ts";
+import type { Projection } from "../project/projection.ts";
 import { LaneChain } from "../progress/lane-chain.ts";
 import { LaneLog } from "../progress/lane-log.ts";
 import { PartAssembly } from "../progress/part-assembly.ts";
@@ -12,6 +13,9 @@ export interface SpanSource {
   readonly stream: LaneStream;
   readonly subject: string;
   readonly shard: string;
+  /** What the destination gets of the units, as when they were applied; everything where absent. */
+  readonly projection?: Projection;
+  readonly label: string;
   readonly signal: AbortSignal;
 }
 
@@ -24,7 +28,7 @@ export async function judgeSpan(destination: LaneDestination, source: SpanSource
 
 /** The units of the span; null where the lane does not hold them all any more. Throws `Stopped` when aborted. */
 async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): Promise<UnitRun[] | null> {
-  const { stream, subject, shard, signal } = source;
+  const { stream, subject, shard, projection, label, signal } = source;
   const { from, to } = span;
   const runs: UnitRun[] = [];
   const parts = new PartAssembly();
@@ -40,11 +44,12 @@ async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): 
       const step = chain.next(batch);
       if (step.kind !== "apply" && step.kind !== "skip") return null;
       if (step.kind === "apply") {
-        const whole = batch.part === null ? sliceOf(batch.rows, batch.body) : joined(parts.add(batch));
-        if (whole !== null) {
-          const first = firstAbove(whole.rows, chain.offset - batch.previous);
+        const read = batch.part === null ? sliceOf(batch) : joined(parts.add(batch));
+        if (read !== null) {
+          const slice = { ...read, from: firstAbove(read.rows, chain.offset - batch.previous) };
+          const whole = projection === undefined ? slice : projection.project(slice, { label, batch });
           const until = firstAbove(whole.rows, to.offset - batch.previous);
-          runs.push({ slice: { ...whole, from: first }, batch, sequence, from: first, until });
+          runs.push({ slice: whole, batch, sequence, from: whole.from, until });
           chain.advance(batch.last);
         }
       }
@@ -56,7 +61,7 @@ async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): 
   }
 }
 
-function sliceOf(rows: unknown, body: Buffer): { rows: ChangeRows; body: Buffer } {
+function sliceOf({ rows, body }: Batch): { rows: ChangeRows; body: Buffer } {
   return { rows: rows instanceof ChangeRows ? rows : new ChangeRows(0), body };
 }
 

@@ -3,7 +3,7 @@ import { keySlot, type Endpoint } from "@sluice/redis";
 import { Halt, type Logger } from "@sluice/runtime";
 import type { Pipeline } from "@sluice/wire";
 import { quotable } from "../apply/verdict.ts";
-import { keyOfPlace, type Place } from "./commands-of.ts";
+import { keyOfPlace, placeOf, type Place } from "./commands-of.ts";
 import { readSourceKeys, type ShardHistory, type SourceImages } from "./source-keys.ts";
 
 export type DivergencePolicy = Pipeline["onDivergence"];
@@ -21,6 +21,8 @@ export interface KeyRepairOptions {
   readonly isLifted: boolean;
   /** The source is a cluster, which takes a transaction only on keys of one slot. */
   readonly isBySlot: boolean;
+  /** The source's number of a database of the destination, null where it has no single one; every number is the source's where absent. */
+  readonly databaseAt?: (db: number) => number | null;
   /** Told when keys are known to differ, and when they have been repaired: in between an attempt may fail, and the lane begin anew. */
   readonly differing: (isSo: boolean) => void;
   readonly log: Logger;
@@ -74,8 +76,20 @@ export class KeyRepair {
         return;
       }
       const own = known ?? { epoch, replid: "", storedOffset: 0 };
-      yield await readSourceKeys(await source(), shard, some, atLeast, own, signal);
+      const asked = some.map((place) => this.#placeAt(place));
+      const read = await readSourceKeys(await source(), shard, asked, atLeast, own, signal);
+      yield { ...read, images: read.images.map((image, index) => ({ ...image, place: some[index] as Place })) };
     }
+  }
+
+  /** Where the source has what the destination has there. */
+  #placeAt(place: Place): Place {
+    const { databaseAt } = this.#options;
+    if (databaseAt === undefined) return place;
+    const { db, key } = keyOfPlace(place);
+    const from = databaseAt(db);
+    if (from === null) throw this.unknownKeys(`a key differs in database ${db}, which no single database of the source is`);
+    return placeOf(from, key);
   }
 
   /** See `KeyRepairOptions.differing`. */

@@ -10,7 +10,7 @@ import {
   type Endpoint,
   type Reply,
 } from "@sluice/redis";
-import { describeFault, Halt, printable, Retryable } from "@sluice/runtime";
+import { describeFault, Halt, printable, Retryable, trustFault } from "@sluice/runtime";
 import { keyOfPlace, type Place } from "./commands-of.ts";
 
 /** The history that a lane's offsets belong to, as the ingest of its shard reports it. */
@@ -59,6 +59,8 @@ export async function readSourceKeys(
     connection = await openPrimary(endpoint, signal);
     return await readAt(connection, shard, places, atLeast, history);
   } catch (cause) {
+    const untrusted = trustFault(cause);
+    if (untrusted !== null) throw new Halt("SRC-017", `source ${shard}: ${printable(untrusted)}`, { cause });
     if (cause instanceof ConnectionLost) throw away(shard, cause);
     if (!(cause instanceof ReplyError)) throw cause;
     if (/^(NOAUTH|NOPERM|WRONGPASS)/.test(cause.message)) {

@@ -66,7 +66,7 @@ export function joinedRuns(units: readonly UnitRun[]): UnitRun[] {
 
 /** Where the unit ends whose last row this is. One in parts has no distance: it ends where its last part does. */
 function endOffset({ slice, batch }: UnitRun, row: number): number {
-  return row === slice.rows.count - 1 ? batch.last : batch.previous + (slice.rows.ends[row] as number);
+  return batch.part !== null ? batch.last : batch.previous + (slice.rows.ends[row] as number);
 }
 
 /** The row behind the unit that begins at `from`. */

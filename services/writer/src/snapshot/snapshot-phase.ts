@@ -1,15 +1,19 @@
 import { BatchKind, decodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
+import { Halt } from "@sluice/runtime";
 import { CopyNeeded } from "../copy-request.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";
 import { PartAssembly } from "../progress/part-assembly.ts";
+import type { Projection } from "../project/projection.ts";
 import { KeySet } from "./key-set.ts";
 import { isLoose } from "./value-commands.ts";
 
 /** Bounds of one step; see `LivePhase`. */
 const GROUP_BYTES = 1024 * 1024;
 const GROUP_ENTRIES = 8_192;
+/** A value was refused by the destination, or can't be taken apart. */
+const MAYBE_DAMAGE: ReadonlySet<string> = new Set(["DST-004", "DST-007", "SRC-004"]);
 /** So often a lane that waits for more of a copy looks whether it can still come. */
 const LOOK_MS = 2_000;
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
@@ -33,6 +37,7 @@ const FIRST_COPY = 1;
 export class SnapshotPhase {
   readonly #session: LaneSession;
   readonly #fence: LoggedBatch;
+  readonly #projection: Projection | null;
   readonly #parts = new PartAssembly();
   /** Keys of the copy, for the sweep; null where none is needed. */
   #held: KeySet | null = null;
@@ -45,6 +50,7 @@ export class SnapshotPhase {
   constructor(session: LaneSession, fence: LoggedBatch) {
     this.#session = session;
     this.#fence = fence;
+    this.#projection = session.options.projection ?? null;
     const { epoch, shard } = fence.batch;
     this.#target = { epoch, copy: FIRST_COPY, phase: "snap", shard, offset: 0, sequence: 0 };
   }
@@ -75,10 +81,36 @@ export class SnapshotPhase {
       return false;
     } catch (cause) {
       if (cause instanceof CopyNeeded && (await this.#isOver())) return false;
+      if (cause instanceof Halt && MAYBE_DAMAGE.has(cause.code)) {
+        const isVerified = await this.#isVerified(cause);
+        this.#session.options.report.tell({ retry: null });
+        if (!isVerified) return false;
+      }
       throw cause;
     } finally {
       await snapshot.close();
     }
+  }
+
+  /**
+   * A value that can't be written may be damaged, which shows only at the copy's end: ingest closes none whose checksum is wrong,
+   * and begins another. Resolves with what it turns out to be; false also when the session ended first.
+   */
+  async #isVerified(refusal: Halt): Promise<boolean> {
+    const { stream, pipeline, shard, lane, clock, signal, report, log } = this.#session.options;
+    const since = clock.nowMs();
+    log.warn({ code: refusal.code }, `waiting for the copy's checksum: ${refusal.message}`);
+    while (!signal.aborted) {
+      if (await this.#isOver()) return false;
+      const tail = await stream.tail(snapSubject(pipeline, FIRST_COPY, shard, lane));
+      const last = tail === null ? null : decodeBatch(tail.payload);
+      if (last !== null && last.epoch > this.#target.epoch) return false;
+      if (last?.epoch === this.#target.epoch && last.kind === BatchKind.snapshotEnd) return true;
+      const reason = `the copy's checksum, to tell whether a value is damaged: ${refusal.message}`;
+      report.tell({ retry: { endpoint: `source ${shard}`, since, reason, isTurn: true } });
+      await clock.sleep(LOOK_MS, signal);
+    }
+    return false;
   }
 
   /** Whether the lane's changes have gone on to a newer epoch. */
@@ -132,6 +164,7 @@ export class SnapshotPhase {
   /** `count`: entries of the lane before this one. */
   #addValue(value: SnapshotValue, count: number): void {
     const { rows, row, key } = value;
+    if (this.#projection !== null && !isLoose(rows, row) && !place(this.#projection, rows, row, key)) return;
     if (!isLoose(rows, row)) this.#held?.add(rows.dbs[row] as number, key);
     if (count < (this.#session.position?.offset ?? 0)) return;
     this.#values.push(value);
@@ -174,7 +207,8 @@ export class SnapshotPhase {
   }
 
   async #flush(): Promise<void> {
-    if (this.#values.length === 0) return;
+    // Entries that the group does not get are done with, too.
+    if (this.#values.length === 0) return this.#session.options.report.copied(this.#target.offset);
     const values = this.#values;
     this.#values = [];
     this.#bytes = 0;
@@ -199,6 +233,14 @@ export class SnapshotPhase {
   #incomplete(what: string): CopyNeeded {
     return new CopyNeeded(`the copy of lane ${this.#session.label} is incomplete: ${what}`, this.#target.epoch);
   }
+}
+
+/** Puts the entry into the database that it has in the destination; false where the group does not get it. */
+function place(projection: Projection, rows: SnapshotRows, row: number, key: Buffer): boolean {
+  const db = projection.databaseOf(rows.dbs[row] as number, key);
+  if (db === null) return false;
+  rows.dbs[row] = db;
+  return true;
 }
 
 /** The key at the begin of a value in parts, and what follows it, in pieces. */

@@ -1,0 +1,198 @@
+import { CommandId, commandTable, encodeCommand, type CommandArgument, type FramedCommand } from "@sluice/redis";
+import { NOWHERE, type DatabaseMap } from "./database-map.ts";
+import type { KeyScope } from "./key-scope.ts";
+
+/** A command that takes another's place, in a database of the destination. */
+export interface ScopedCommand {
+  readonly db: number;
+  readonly args: readonly CommandArgument[];
+  /** The first key; null where its slot is that of the command whose place it takes. */
+  readonly key: Buffer | null;
+}
+
+/** What of a command a destination gets. */
+export type Scoped =
+  | { readonly kind: "whole" }
+  | { readonly kind: "nothing" }
+  | { readonly kind: "other"; readonly commands: readonly ScopedCommand[] }
+  /** Nobody can say what the destination should get. */
+  | { readonly kind: "unclear"; readonly why: string };
+
+const WHOLE: Scoped = { kind: "whole" };
+const NOTHING: Scoped = { kind: "nothing" };
+const MOVE = commandTable.idOf("MOVE");
+const COPY = commandTable.idOf("COPY");
+const RENAME = commandTable.idOf("RENAME");
+const RENAMENX = commandTable.idOf("RENAMENX");
+const SORT = commandTable.idOf("SORT");
+const FCALL = commandTable.idOf("FCALL");
+
+/** Commands that change each of their keys by itself, so that a part of them is exact. `step`: arguments of one key. */
+const APART: ReadonlyMap<number, number> = new Map([
+  [CommandId.DEL, 1],
+  [CommandId.UNLINK, 1],
+  [commandTable.idOf("TOUCH"), 1],
+  [CommandId.MSET, 2],
+  // Replicated only where it found none of its keys.
+  [commandTable.idOf("MSETNX"), 2],
+]);
+
+/** Commands that change one of their keys and only read the others, which need not be there if that one is not. */
+const WRITES_FIRST: ReadonlySet<number> = new Set(
+  "SINTERSTORE SUNIONSTORE SDIFFSTORE ZINTERSTORE ZUNIONSTORE ZDIFFSTORE ZRANGESTORE GEOSEARCHSTORE BITOP PFMERGE"
+    .split(" ")
+    .map((name) => commandTable.idOf(name)),
+);
+
+/**
+ * What of one command is in the scope of a writer group. The rule for all of them: behind what the destination gets it holds what
+ * the source holds, of the keys and databases in scope.
+ *
+ *     no key in scope                nothing           some: DEL UNLINK MSET …     these
+ *     all                            whole             some: writes only others    nothing
+ *     gone from the scope            DEL               some: anything else         unclear
+ *     (MOVE, RENAME)                                   come into the scope         unclear: its value is not known here
+ *
+ * Databases first: what runs in one that is not copied is nothing, unless it reaches into another. FLUSHALL becomes a FLUSHDB for
+ * each that is copied, where not all are. What belongs to no database (functions, scripts) is for every group.
+ */
+export class CommandScope {
+  readonly #databases: DatabaseMap;
+  readonly #keys: KeyScope | null;
+  #args = new Int32Array(256);
+
+  /** `keys`: null for all. */
+  constructor(databases: DatabaseMap, keys: KeyScope | null) {
+    this.#databases = databases;
+    this.#keys = keys;
+  }
+
+  /** `db`: that of the source in which it ran. */
+  of(command: FramedCommand, db: number): Scoped {
+    const id = commandTable.idOfCommand(command);
+    if (id === CommandId.FLUSHALL) return this.#flushAll(command);
+    if (id === CommandId.SWAPDB) return this.#swap(command);
+    if (id === MOVE) return this.#move(command, db);
+    if (id === COPY) return this.#copy(command, db);
+    if (id === CommandId.FUNCTION || id === CommandId.SCRIPT) return WHOLE;
+    const target = this.#databases.targetOf(db);
+    if (target === NOWHERE) return NOTHING;
+    if (id === CommandId.FLUSHDB) return this.#databases.isMerged(target) ? unclear(MERGED) : WHOLE;
+    return this.#keys === null ? WHOLE : this.#byKeys(this.#keys, id, command, target);
+  }
+
+  #byKeys(scope: KeyScope, id: number, command: FramedCommand, target: number): Scoped {
+    if (id >= 0 && commandTable.hasOneKey(id)) {
+      const at = commandTable.firstKeyArg(id, command);
+      if (at > 0) return has(scope, command, at) ? WHOLE : NOTHING;
+    }
+    if (this.#args.length < command.argc) this.#args = new Int32Array(command.argc * 2);
+    const count = id < 0 ? -1 : commandTable.keyArgs(id, command, this.#args);
+    if (count < 0) return unclear("its keys are not known");
+    if (count === 0) return isScript(id) ? unclear("a script that names no keys may change any") : WHOLE;
+    const args = this.#args.subarray(0, count);
+    const inside = args.filter((at) => has(scope, command, at));
+    if (inside.length === 0) return NOTHING;
+    if (id === SORT) return sorted(scope, command, args);
+    if (inside.length === count) return WHOLE;
+    const step = APART.get(id);
+    if (step !== undefined) return partOf(command, inside, step, target);
+    const isFirst = inside[0] === args[0];
+    if (WRITES_FIRST.has(id) && !isFirst) return NOTHING;
+    if ((id === RENAME || id === RENAMENX) && isFirst) return deleted(argument(command, 1), target);
+    return unclear(`${inside.length} of its ${count} keys are in the scope`);
+  }
+
+  #flushAll(command: FramedCommand): Scoped {
+    const { targets } = this.#databases;
+    if (targets === null) return WHOLE;
+    const options = command.argc > 1 ? [argument(command, 1)] : [];
+    return { kind: "other", commands: targets.map((db) => ({ db, args: ["FLUSHDB", ...options], key: null })) };
+  }
+
+  #swap(command: FramedCommand): Scoped {
+    const [one, two] = [this.#databases.targetOf(numberAt(command, 1)), this.#databases.targetOf(numberAt(command, 2))];
+    if (one === NOWHERE && two === NOWHERE) return NOTHING;
+    if (one === NOWHERE || two === NOWHERE)
+      return unclear("it brings a database that is not copied in the place of one that is");
+    if (one === two) return NOTHING;
+    if (this.#databases.isMerged(one) || this.#databases.isMerged(two)) return unclear(MERGED);
+    return { kind: "other", commands: [{ db: 0, args: ["SWAPDB", one, two], key: null }] };
+  }
+
+  #move(command: FramedCommand, db: number): Scoped {
+    if (this.#keys !== null && !has(this.#keys, command, 1)) return NOTHING;
+    const key = argument(command, 1);
+    const [from, to] = [this.#databases.targetOf(db), this.#databases.targetOf(numberAt(command, 2))];
+    if (to === NOWHERE) return from === NOWHERE ? NOTHING : deleted(key, from);
+    if (from === NOWHERE) return unclear("it moves a key out of a database that is not copied");
+    // In the destination it stays where it is.
+    if (from === to) return NOTHING;
+    return { kind: "other", commands: [{ db: from, args: [argument(command, 0), key, to], key: null }] };
+  }
+
+  #copy(command: FramedCommand, db: number): Scoped {
+    const args = Array.from({ length: command.argc }, (_, index): CommandArgument => argument(command, index));
+    const at = args.findIndex((arg, index) => index > 2 && index + 1 < args.length && String(arg).toUpperCase() === "DB");
+    const [from, to] = [this.#databases.targetOf(db), this.#databases.targetOf(at < 0 ? db : numberAt(command, at + 1))];
+    if (to === NOWHERE || (this.#keys !== null && !has(this.#keys, command, 2))) return NOTHING;
+    if (from === NOWHERE) return unclear("it copies a key out of a database that is not copied");
+    if (this.#keys !== null && !has(this.#keys, command, 1)) return unclear("it copies a key that is not in the scope");
+    if (from === to && argument(command, 1).equals(argument(command, 2))) return NOTHING;
+    if (at >= 0) args[at + 1] = to;
+    return { kind: "other", commands: [{ db: from, args, key: null }] };
+  }
+}
+
+const MERGED = "it speaks of a database that is one with others in the destination";
+
+function unclear(why: string): Scoped {
+  return { kind: "unclear", why };
+}
+
+function deleted(key: Buffer, db: number): Scoped {
+  return { kind: "other", commands: [{ db, args: ["DEL", key], key }] };
+}
+
+/** A command on some of its keys, whose arguments are `inside`. */
+function partOf(command: FramedCommand, inside: Int32Array, step: number, db: number): Scoped {
+  const args = [argument(command, 0)];
+  for (const at of inside) for (let part = 0; part < step; part++) args.push(argument(command, at + part));
+  return { kind: "other", commands: [{ db, args, key: argument(command, inside[0] as number) }] };
+}
+
+/** SORT … STORE, some of whose keys are in the scope: BY and GET read keys that only their patterns name. */
+function sorted(scope: KeyScope, command: FramedCommand, args: Int32Array): Scoped {
+  const stored = args[1];
+  if (stored === undefined || !has(scope, command, stored)) return NOTHING;
+  for (let index = 2; index + 1 < command.argc; index++) {
+    const isPattern = /^(by|get)$/i.test(argument(command, index).toString("latin1"));
+    if (isPattern && argument(command, index + 1).includes("*")) return unclear("it reads keys that BY and GET do not name");
+  }
+  return has(scope, command, args[0] as number) ? WHOLE : unclear("it sorts a key that is not in the scope");
+}
+
+function isScript(id: number): boolean {
+  return id === CommandId.EVAL || id === CommandId.EVALSHA || id === FCALL;
+}
+
+function has(scope: KeyScope, { buffer, argStarts, argLengths }: FramedCommand, at: number): boolean {
+  const start = argStarts[at] as number;
+  return scope.has(buffer, start, start + (argLengths[at] as number));
+}
+
+/** A view. */
+function argument({ buffer, argStarts, argLengths }: FramedCommand, at: number): Buffer {
+  const start = argStarts[at] as number;
+  return buffer.subarray(start, start + (argLengths[at] as number));
+}
+
+function numberAt(command: FramedCommand, at: number): number {
+  const text = argument(command, at).toString("latin1");
+  return /^\d{1,9}$/.test(text) ? Number(text) : NOWHERE;
+}
+
+/** Its bytes in RESP. */
+export function encodeScoped({ args }: ScopedCommand): Buffer {
+  return encodeCommand(args);
+}
