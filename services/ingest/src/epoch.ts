@@ -1,6 +1,6 @@
 import type { Records } from "@sluice/bus";
 import { Retryable } from "@sluice/runtime";
-import { epochRecord, recordKey, shardRecord, topologyRecord } from "@sluice/wire";
+import { epochRecord, recordKey, shardRecord, SlotSet, topologyRecord } from "@sluice/wire";
 
 const ATTEMPTS = 10;
 
@@ -19,6 +19,30 @@ export async function nextEpoch(records: Records, pipeline: string, above: numbe
     if (revision !== null) return epoch;
   }
   throw new Retryable("BUS-001", "bus", `the epoch of ${pipeline} was changed by others ${ATTEMPTS} times in a row`);
+}
+
+/** The shard for which an epoch is taken, by the topology that its intake was made from. */
+export interface EpochShard {
+  readonly pipeline: string;
+  readonly shard: string;
+  readonly slots: SlotSet;
+  readonly floor: number;
+}
+
+/**
+ * As `nextEpoch`, for a shard whose slots are still the ones that it is read by; throws `Retryable` SRC-003 where they are not.
+ *
+ * An epoch that was taken while the shard's slots changed hands would be a copy by the old slots that nobody asks to repeat:
+ * the router writes the topology, then raises the floors to the epoch counter until it stands still, and we look at the
+ * topology after taking the epoch; so one of the two sees the other.
+ */
+export async function beginEpoch(records: Records, of: EpochShard, above: number): Promise<number> {
+  const { pipeline, shard, slots, floor } = of;
+  const epoch = await nextEpoch(records, pipeline, Math.max(floor, above));
+  const topology = await records.get(recordKey.topology(pipeline), topologyRecord);
+  const own = topology?.value.shards.find(({ id }) => id === shard);
+  if (own?.floor === floor && epoch > floor && SlotSet.parse(own.slots).equals(slots)) return epoch;
+  throw new Retryable("SRC-003", `source ${shard}`, `the slots of ${shard} changed while its copy began`);
 }
 
 async function highestKnown(records: Records, pipeline: string): Promise<number> {

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { Leases, runAssignedWork, type Bus } from "@sluice/bus";
-import { openSecret, type ServiceContext } from "@sluice/runtime";
+import { openSecret, readCertificateFile, type ServiceContext } from "@sluice/runtime";
 import { endpointOf, recordKey, SlotSet, specRecord, topologyRecord } from "@sluice/wire";
+import { CopyGate } from "./copy-gate.ts";
 import { SourceIntake } from "./source/intake.ts";
 
 /** Runs an intake for every source shard that is assigned to this instance, until the process is asked to stop. */
@@ -23,7 +23,7 @@ export async function runIngest(context: ServiceContext, bus: Bus): Promise<void
       const endpoint = endpointOf(
         spec.value.pipeline.source,
         (sealed) => openSecret(sealed, config.secretKey),
-        (path) => readFileSync(path, "utf8"),
+        readCertificateFile,
       );
       return new SourceIntake({
         pipeline,
@@ -33,7 +33,9 @@ export async function runIngest(context: ServiceContext, bus: Bus): Promise<void
         floor: place.floor,
         endpoint: { ...endpoint, host: place.host, port: place.port },
         read: spec.value.pipeline.source.read,
+        gate: new CopyGate(spec.value.pipeline, clock),
         concurrentFullSyncs: spec.value.pipeline.limits.concurrentFullSyncs,
+        copyLimits: spec.value.pipeline.limits,
         instance: config.instance,
         bus,
         leases,

@@ -46,6 +46,22 @@ export async function fenceLane(
   return publishOne(encodeBatch(fence), { ...options, subject, sequence });
 }
 
+/** Publishes the end of a copy that holds nothing. `sequence`: of the last message of the lane's copies, 0 where there is none. */
+export async function storeEmptyCopy(lane: number, head: LaneHead, sequence: number, options: FeedOptions): Promise<void> {
+  const end: Batch = {
+    ...head,
+    kind: BatchKind.snapshotEnd,
+    previous: 0,
+    last: 0,
+    db: 0,
+    rows: null,
+    body: Buffer.alloc(0),
+    part: null,
+  };
+  const subject = snapSubject(options.pipeline, options.copy, options.shard, lane);
+  await publishOne(encodeBatch(end), { ...options, subject, sequence });
+}
+
 /** The changes of a lane, behind its fence. */
 export function changeFeed(
   lane: number,

@@ -64,7 +64,7 @@ test("case 63: a full stream: what waits has a bound, the source is let go, and 
   await intake.stop();
 });
 
-// Mutations: link-session.ts, `shutOut` without the fences of lanes that can't be continued: the source sends a copy to nowhere.
+// Mutations: lane-fences.ts, `shutOut` without the fences of lanes that can't be continued: the source sends a copy to nowhere.
 // intake.ts, `shutOut` behind `#takePermit`: nobody else copies from the host meanwhile.
 test("a full stream: no full copy is asked for before there is room, and no permit is held while it is waited for", async () => {
   await using nats = await NatsServer.start();

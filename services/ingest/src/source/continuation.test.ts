@@ -12,7 +12,10 @@ const source: SourceFacts = {
   formerReplid: "0000",
   secondReplOffset: -1,
   backlog: { first: 1, last: 2_000 },
+  backlogSizeBytes: 2_000,
   keys: 0,
+  databases: [],
+  isCluster: false,
 };
 const promoted: SourceFacts = { ...source, replid: "new", formerReplid: "old", secondReplOffset: 901 };
 const kindOf = (change: Partial<SourceFacts>, of: SourceFacts = source): string =>

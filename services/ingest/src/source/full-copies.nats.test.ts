@@ -71,6 +71,7 @@ test("case 60: the changes of a lane are stored behind the end of its copy", asy
   const stored: BatchKind[] = [];
   let letEndPass = (): void => undefined;
   const mayEnd = new Promise<void>((resolve) => (letEndPass = resolve));
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of whoever appends
   const actual = LaneStream.prototype.append;
   const append = vi.spyOn(LaneStream.prototype, "append");
   append.mockImplementation(async function held(this: LaneStream, subject, payload, expected) {

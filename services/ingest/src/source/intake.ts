@@ -2,11 +2,14 @@ import type { Bus, Leases } from "@sluice/bus";
 import { endpointName, type Endpoint } from "@sluice/redis";
 import { describeFault, persist, printable, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import { lanesOf, type SlotSet } from "@sluice/wire";
-import { readTails } from "../lanes/lane-tails.ts";
+import type { CopyGate } from "../copy-gate.ts";
+import { readTails, type StoredTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
 import { ShardReport } from "../shard-report.ts";
+import { findAttachment, whyNotFirst } from "./attachment.ts";
 import { continuation, type Continuation } from "./continuation.ts";
 import { CopyPermit } from "./copy-permit.ts";
+import type { CopyLimits } from "./copy-throttle.ts";
 import { CopyTries } from "./copy-tries.ts";
 import { LinkSession } from "./link-session.ts";
 import { ReplicaLink } from "./replica-link.ts";
@@ -30,8 +33,12 @@ export interface IntakeOptions {
   readonly endpoint: Endpoint;
   /** Whom `endpoint` is meant to be: a primary that has become a replica is not read as if it were still one. */
   readonly read: "primary" | "replica";
+  /** Whether and when a full copy may begin; at any time where absent. */
+  readonly gate?: CopyGate;
   /** Full copies that the endpoint's host may send at a time. */
   readonly concurrentFullSyncs: number;
+  /** How fast a full copy is read; as fast as it comes where absent. */
+  readonly copyLimits?: CopyLimits;
   readonly instance: string;
   readonly bus: Bus;
   readonly leases: Leases;
@@ -58,6 +65,8 @@ interface OpenLink {
  *     lease ▶ tails ▶ term ▶ INFO ▶ fences ─┬─────────────────▶ PSYNC ─┬─ +CONTINUE ───────────────────────────▶ changes
  *                      ▲                    └ copy: permit ▶ INFO ┘    └─ +FULLRESYNC ▶ epoch ▶ fences ▶ copy ▶ changes
  *                      └─ the source's first answer tells whether it can continue the lanes: see `continuation`
+ *
+ * A pipeline of changes alone begins without a copy: INFO ▶ epoch ▶ fences and empty copies at the source's offset ▶ PSYNC.
  *
  * The bus is waited for without limit at the first fences only, where nothing is held that others wait for: neither the permit,
  * which all pipelines share, nor a link for which the source keeps its stream.
@@ -119,7 +128,8 @@ export class SourceIntake implements Actor {
       progress,
       onCopied,
     });
-    const open = await this.#open(session, point, signal);
+    const isAttached = point === null && this.#options.gate?.isCopyless === true;
+    const open = isAttached ? await this.#attach(session, tails, signal) : await this.#open(session, point, signal);
     if (open === null) return;
     const { link } = open;
     permit = open.permit;
@@ -151,6 +161,7 @@ export class SourceIntake implements Actor {
       throw cause;
     }
     if (found.asked !== null) return { ...found, permit: null };
+    await this.#options.gate?.inWindow(this.#options.shard, signal, (retry) => this.#tell({ retry }));
     const permit = await this.#takePermit(signal);
     if (permit === null) return null;
     try {
@@ -160,6 +171,28 @@ export class SourceIntake implements Actor {
       return { ...again, permit: null };
     } catch (cause) {
       await permit.release();
+      throw cause;
+    }
+  }
+
+  /**
+   * As `#open`, for a pipeline of changes alone whose lanes hold nothing to continue: they begin where the source stands. Throws `Halt`
+   * SRC-018 where it can't be attached to, SRC-019 where that would pass over changes.
+   */
+  async #attach(session: LinkSession, tails: readonly StoredTails[], signal: AbortSignal): Promise<OpenLink> {
+    const { shard, endpoint, bus, pipeline, floor, clock, gate } = this.#options;
+    const epoch = this.#report?.record.epoch ?? 0;
+    const why = await whyNotFirst(bus.records, { pipeline, floor, epoch, tails });
+    if (why !== null) gate?.checkLost(shard, why);
+    await session.shutOut(null);
+    const link = await ReplicaLink.open(shard, endpoint, signal);
+    try {
+      const facts = await link.facts();
+      this.#checkRole(facts);
+      const at = await findAttachment(shard, endpoint, facts, clock, signal);
+      return { link, facts, asked: await session.attach(at), permit: null };
+    } catch (cause) {
+      link.close();
       throw cause;
     }
   }
@@ -175,6 +208,7 @@ export class SourceIntake implements Actor {
         point === null ? { kind: "copy", why: "the lanes hold nothing to continue" } : continuation(point, facts);
       if (next.kind === "wait") throw new Retryable("SRC-003", `source ${shard}`, next.why);
       if (next.kind === "copy") log.info({ shard, why: next.why }, "a full copy is needed");
+      if (next.kind === "copy" && point !== null) this.#options.gate?.checkLost(shard, next.why);
       return { link, facts, asked: next.kind === "ask" ? point : null };
     } catch (cause) {
       link.close();
@@ -192,6 +226,7 @@ export class SourceIntake implements Actor {
       { shard, term: this.#report?.term, asked: asked?.offset ?? "full copy", answer: reply.kind },
       "linked to the source",
     );
+    if (reply.kind === "full" && asked !== null) this.#options.gate?.checkLost(shard, "the source answered with a full copy");
     if (reply.kind === "continue") this.#tries.cameThrough();
     try {
       await session.run(link, facts, reply, asked);
@@ -248,7 +283,7 @@ export class SourceIntake implements Actor {
     await clock.sleep(TURN_UNTOLD_MS, signal);
     if (signal.aborted) return;
     const reason = `waits for its turn to copy from ${printable(endpoint.host)}`;
-    this.#tell({ retry: { endpoint: `source ${shard}`, since, reason } });
+    this.#tell({ retry: { endpoint: `source ${shard}`, since, reason, isTurn: true } });
   }
 
   #tell(changes: Parameters<ShardReport["update"]>[0]): void {

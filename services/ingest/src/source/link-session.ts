@@ -1,19 +1,21 @@
 import type { LaneStream } from "@sluice/bus";
 import { RdbError, RespError, ExpiryError } from "@sluice/redis";
-import { describeFault, Retryable, Stopped, type Logger } from "@sluice/runtime";
-import { recordKey, SlotSet, topologyRecord } from "@sluice/wire";
+import { describeFault, Retryable, type Logger } from "@sluice/runtime";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
-import { changeFeed, fenceLane, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import { changeFeed, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import { LaneFences, type FencedHistory } from "../lanes/lane-fences.ts";
 import type { StoredTails } from "../lanes/lane-tails.ts";
 import type { ResumePoint } from "../lanes/resume-point.ts";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { removeVoidCopies } from "../lanes/void-copies.ts";
 import { storedOffset } from "../lanes/stored-offset.ts";
-import { nextEpoch } from "../epoch.ts";
+import { beginEpoch } from "../epoch.ts";
 import { TermLost, type ShardReport } from "../shard-report.ts";
+import type { Attachment } from "./attachment.ts";
 import { ChangeReader } from "./change-reader.ts";
+import { CopyThrottle } from "./copy-throttle.ts";
 import { FullCopy } from "./full-copy.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { PsyncReply } from "./psync-reply.ts";
@@ -45,23 +47,17 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly onCopied: () => void;
 }
 
-/** Where a lane's tail stands: sequence to publish behind, end offset, database. */
-interface LaneEnd {
-  sequence: number;
-  last: number;
-  db: number;
-}
-
 /** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
 export class LinkSession {
   readonly #options: LinkSessionOptions;
   readonly #backlog = new BacklogBound();
   readonly #log: Logger;
   readonly #feedOptions: FeedOptions;
-  readonly #ends: LaneEnd[];
+  readonly #fences: LaneFences;
   #lanes: Feed<ChangeBatcher>[] = [];
   #snapshots: Feed<SnapshotBatcher>[] = [];
   #copy: FullCopy | null = null;
+  #throttle: CopyThrottle | null = null;
   #copiedAtMs: number | null = null;
   #reader: ChangeReader | null = null;
   #failure: unknown = null;
@@ -76,11 +72,6 @@ export class LinkSession {
   constructor(options: LinkSessionOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#ends = options.tails.map(({ live, liveSequence }) => ({
-      sequence: liveSequence,
-      last: live?.last ?? 0,
-      db: live?.db ?? 0,
-    }));
     this.#feedOptions = {
       log: options.stream,
       pipeline: options.pipeline,
@@ -94,6 +85,8 @@ export class LinkSession {
       onFailed: (fault) => this.#fail(fault),
       onWaiting: (fault) => this.#waitForBus(fault),
     };
+    const { lanes, tails, report } = options;
+    this.#fences = new LaneFences({ feed: this.#feedOptions, lanes, tails, term: report.term });
   }
 
   /** How long the full copy that this link began with has been complete; null while it is not, and where there is none. */
@@ -102,44 +95,27 @@ export class LinkSession {
   }
 
   /**
-   * Shuts out whoever published to the lanes before this term, before the source is asked for anything. Where the lanes can be
-   * continued from `point` their fences name its history, else each the one that it holds. As long as the bus takes nothing this
-   * does not return: no copy begins that could not be stored.
+   * Shuts out whoever published to the lanes before this term, before the source is asked for anything. As long as the bus takes
+   * nothing this does not return: no copy begins that could not be stored.
    */
   async shutOut(point: ResumePoint | null): Promise<void> {
-    for (const index of this.#ends.keys()) {
-      const history = point ?? this.#options.tails[index]?.live ?? null;
-      if (history !== null) await this.#fence(index, history, this.#options.signal);
-    }
+    await this.#fences.shutOut(point, this.#options.signal);
   }
 
   /**
-   * Puts a fence of this term into every lane, where its tail stands or at `offset`, while the source keeps its stream for us: as
-   * patient with each as with the backlog.
+   * Begins an epoch at `at` without a copy: every lane gets a fence there, and an empty copy that is closed. Returns what the source is to
+   * be asked for. The record speaks of the epoch only when all of that is stored: until then nothing was promised to anybody.
    */
-  async #fenceLinked(history: { epoch: number; replid: string; offset?: number }): Promise<void> {
-    const { clock, signal } = this.#options;
-    for (const [index, end] of this.#ends.entries()) {
-      if (history.offset !== undefined) {
-        end.last = history.offset;
-        end.db = 0;
-      }
-      const [done, givenUp] = [new AbortController(), new AbortController()];
-      void clock.sleep(BUS_PATIENCE_MS, AbortSignal.any([signal, done.signal])).then(() => givenUp.abort());
-      try {
-        await this.#fence(index, history, AbortSignal.any([signal, givenUp.signal]));
-      } catch (cause) {
-        throw cause instanceof Stopped && !signal.aborted ? this.#impatience() : cause;
-      } finally {
-        done.abort();
-      }
-    }
-  }
-
-  async #fence(index: number, { epoch, replid }: { epoch: number; replid: string }, signal: AbortSignal): Promise<void> {
-    const end = this.#ends[index] as LaneEnd;
-    const options = { ...this.#feedOptions, signal };
-    end.sequence = await fenceLane(this.#laneAt(index), this.#head(epoch, replid), end.last, end.db, end.sequence, options);
+  async attach(at: Attachment): Promise<ResumePoint> {
+    const { report, clock, copy, signal } = this.#options;
+    const { replid, offset, db } = at;
+    const history = { epoch: await this.#beginEpoch(), replid };
+    await this.#fences.put(history, at, signal);
+    await this.#fences.storeEmptyCopies(history, signal);
+    const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
+    await report.update({ ...history, copy, storedOffset: offset, db, copied, retry: null }, clock.nowMs());
+    this.#log.info({ ...history, offset, db }, "attached to the source's changes, without a copy");
+    return { ...history, offset, db, highest: offset };
   }
 
   /** Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it. */
@@ -167,21 +143,19 @@ export class LinkSession {
       this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
-      await Promise.all([ticking, this.#removing]);
+      await Promise.all([ticking, this.#removing, this.#throttle?.end()]);
     }
   }
 
   async #startCopy(facts: SourceFacts, replid: string, offset: number): Promise<void> {
-    const { bus, pipeline, report, tails, clock, copy, floor } = this.#options;
-    const above = Math.max(floor, ...tails.map(({ live }) => live?.epoch ?? 0));
-    const epoch = await nextEpoch(bus.records, pipeline, above);
-    await this.#checkTopology(epoch);
+    const { report, tails, clock, copy } = this.#options;
+    const epoch = await this.#beginEpoch();
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
     await report.update(
       { epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied, retry: null },
       clock.nowMs(),
     );
-    await this.#fenceLinked({ epoch, replid, offset });
+    await this.#fenceLinked({ epoch, replid }, { offset, db: 0 });
     // It may take the bus a while, and the source does not wait.
     this.#removing = removeVoidCopies({ ...this.#options, log: this.#log });
     this.#openLanes(epoch, replid, facts, offset, 0);
@@ -193,25 +167,23 @@ export class LinkSession {
       }),
     );
     this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
+    this.#throttle = new CopyThrottle({ ...this.#options, limits: this.#options.copyLimits ?? {} });
     this.#log.info({ epoch, offset, replid }, "full copy begins");
   }
 
-  /**
-   * An epoch that was taken while the shard's slots changed hands would be a copy by the old slots that nobody asks to repeat:
-   * the router writes the topology, then raises the floors to the epoch counter until it stands still, and we look at the
-   * topology after taking the epoch; so one of the two sees the other.
-   */
-  async #checkTopology(epoch: number): Promise<void> {
-    const { bus, pipeline, shard, slots, floor } = this.#options;
-    const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
-    const own = topology?.value.shards.find(({ id }) => id === shard);
-    if (own?.floor === floor && epoch > floor && SlotSet.parse(own.slots).equals(slots)) return;
-    throw new Retryable("SRC-003", `source ${shard}`, `the slots of ${shard} changed while its copy began`);
+  async #beginEpoch(): Promise<number> {
+    const { bus, tails } = this.#options;
+    return beginEpoch(bus.records, this.#options, Math.max(0, ...tails.map(({ live }) => live?.epoch ?? 0)));
+  }
+
+  /** While the source keeps its stream for us: as patient with each fence as with the backlog. */
+  async #fenceLinked(history: FencedHistory, at: { offset: number; db: number } | null): Promise<void> {
+    await this.#fences.putWithin(BUS_PATIENCE_MS, history, at, this.#options.signal, () => this.#impatience());
   }
 
   async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {
     const { report, clock } = this.#options;
-    if (replid !== point.replid) await this.#fenceLinked({ epoch: point.epoch, replid });
+    if (replid !== point.replid) await this.#fenceLinked({ epoch: point.epoch, replid }, null);
     await report.update(
       { epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" },
       clock.nowMs(),
@@ -222,7 +194,7 @@ export class LinkSession {
   #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
     const { shard, slots, clock } = this.#options;
     const head = this.#head(epoch, replid);
-    this.#lanes = this.#ends.map((end, index) =>
+    this.#lanes = this.#fences.ends.map((end, index) =>
       changeFeed(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions),
     );
     this.#reader = new ChangeReader({
@@ -255,6 +227,7 @@ export class LinkSession {
       if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
       for (const index of this.#lanes.keys()) this.#pokeLane(index);
       if (this.#backlog.isFull) await this.#room();
+      if (this.#copy !== null) await this.#throttle?.pass(at);
       if (this.#failure !== null) throw this.#failure as Error;
       if (this.#copy === null) this.#options.progress();
     }
@@ -284,6 +257,7 @@ export class LinkSession {
       copy.finish();
       this.#log.info({ keys: copy.keys, bytes: copy.transfer.passedBytes }, "full copy received and verified");
       this.#copy = null;
+      void this.#throttle?.end();
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
       // A diskless source sends its stream only after the first acknowledgement.
@@ -382,6 +356,7 @@ export class LinkSession {
   #fail(fault: unknown): void {
     this.#failure ??= fault;
     this.#backlog.open();
+    void this.#throttle?.end();
     this.#link?.close();
   }
 }

@@ -1,5 +1,5 @@
 import { ReplyError } from "@sluice/redis";
-import { Halt, printable, Retryable, type Fault } from "@sluice/runtime";
+import { Halt, printable, Retryable, trustFault, type Fault } from "@sluice/runtime";
 
 /** What a source answered to PSYNC. `replid` of a continuation is null where the server does not say it (before 4.0). */
 export type PsyncReply =
@@ -35,6 +35,8 @@ const NOT_READY = new Set(["LOADING", "NOMASTERLINK", "MASTERDOWN", "BUSY"]);
 /** The fault that an error reply of a source stands for; other failures are its connection's. */
 export function sourceFault(shard: string, cause: unknown): Fault {
   const endpoint = `source ${shard}`;
+  const untrusted = trustFault(cause);
+  if (untrusted !== null) return new Halt("SRC-017", `${endpoint}: ${printable(untrusted)}`, { cause });
   if (!(cause instanceof ReplyError)) return new Retryable("SRC-001", endpoint, `${endpoint}: the link broke`, { cause });
   const message = `${endpoint} answered ${printable(cause.message.slice(0, 200))}`;
   if (DENIED.has(cause.code)) return new Halt("SRC-002", message, { cause });

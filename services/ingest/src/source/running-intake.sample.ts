@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { Bus, Leases } from "@sluice/bus";
 import { encodeCommand } from "@sluice/redis";
-import { silentLog, supervise, systemClock, type Clock } from "@sluice/runtime";
+import { silentLog, supervise, systemClock, type Clock, type Logger } from "@sluice/runtime";
 import {
   BatchKind,
   decodeBatch,
@@ -15,9 +15,11 @@ import {
   type Batch,
   type ShardRecord,
 } from "@sluice/wire";
+import { CopyGate, type CopyRules } from "../copy-gate.ts";
+import type { CopyLimits } from "./copy-throttle.ts";
 import { SourceIntake, type IntakeOptions } from "./intake.ts";
 
-const log = silentLog();
+const silent = silentLog();
 
 export interface RunningIntake {
   readonly bus: Bus;
@@ -32,6 +34,10 @@ export interface RunningIntakeOptions {
   readonly cut?: number;
   readonly floor?: number;
   readonly clock?: Clock;
+  /** Default: a copy begins whenever there must be one. */
+  readonly rules?: CopyRules;
+  readonly copyLimits?: CopyLimits;
+  readonly log?: Logger;
 }
 
 /** What the router writes before an intake is assigned. */
@@ -46,8 +52,9 @@ export function intakeOf(
   leases: IntakeOptions["leases"],
   port: number,
   instance: string,
-  { shard = "s0", cut = 1, floor = 0, clock = systemClock }: RunningIntakeOptions = {},
+  options: RunningIntakeOptions = {},
 ): SourceIntake {
+  const { shard = "s0", cut = 1, floor = 0, clock = systemClock, rules, copyLimits = {}, log = silent } = options;
   return new SourceIntake({
     pipeline: "p",
     shard,
@@ -56,7 +63,9 @@ export function intakeOf(
     floor,
     endpoint: { host: "127.0.0.1", port },
     read: "primary",
+    ...(rules === undefined ? {} : { gate: new CopyGate(rules, clock) }),
     concurrentFullSyncs: 1,
+    copyLimits,
     instance,
     bus,
     leases,
@@ -73,11 +82,11 @@ export async function startIntake(
   options: RunningIntakeOptions = {},
 ): Promise<RunningIntake> {
   const { shard = "s0", cut, floor, clock = systemClock } = options;
-  const bus = await Bus.connect({ url, name: instance, log });
+  const bus = await Bus.connect({ url, name: instance, log: silent });
   await putTopology(bus, cut, floor, [...new Set(["s0", shard])]);
-  const leases = new Leases(bus.records, instance, clock, log);
+  const leases = new Leases(bus.records, instance, clock, silent);
   const stopping = new AbortController();
-  const ended = supervise(intakeOf(bus, leases, port, instance, options), stopping.signal, clock, log);
+  const ended = supervise(intakeOf(bus, leases, port, instance, options), stopping.signal, clock, silent);
   const stop = async (): Promise<void> => {
     stopping.abort();
     await ended;

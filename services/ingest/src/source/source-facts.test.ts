@@ -17,13 +17,18 @@ test("reads a version, the role, the histories and the number of keys from INFO"
     formerReplid: "def",
     secondReplOffset: 301,
     backlog: { first: 101, last: 900 },
+    backlogSizeBytes: 1_048_576,
     keys: 42,
+    databases: [0, 7],
+    isCluster: false,
   });
 });
 
 test("fields that a server does not have read as none", () => {
   const none = { role: "", replicaOf: "", replid: "", formerReplid: "", secondReplOffset: -1, backlog: null, keys: 0 };
-  expect(readFacts("redis_version:2.8.24\r\n")).toEqual({ version: 20_824, ...none });
+  const more = { backlogSizeBytes: 0, databases: [], isCluster: false };
+  expect(readFacts("redis_version:2.8.24\r\n")).toEqual({ version: 20_824, ...none, ...more });
+  expect(readFacts("redis_version:7.0.15\r\ncluster_enabled:1\r\n").isCluster).toBe(true);
   expect(readFacts("role:master\r\nrepl_backlog_active:0\r\nrepl_backlog_first_byte_offset:0\r\n")).toMatchObject({
     role: "master",
     replicaOf: "",

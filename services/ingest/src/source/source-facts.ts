@@ -14,7 +14,13 @@ export interface SourceFacts {
   readonly secondReplOffset: number;
   /** Offsets that it can still send; null where it does not say, and for a server that keeps none. */
   readonly backlog: { readonly first: number; readonly last: number } | null;
+  /** What its backlog may hold. */
+  readonly backlogSizeBytes: number;
   readonly keys: number;
+  /** Numbers of the databases that hold keys, in ascending order. */
+  readonly databases: readonly number[];
+  /** A node of a cluster, which has database 0 alone. */
+  readonly isCluster: boolean;
 }
 
 /** Reads the text of INFO. */
@@ -23,7 +29,12 @@ export function readFacts(info: string): SourceFacts {
   const numberOf = (name: string, otherwise: number): number => Number(fields.get(name) ?? otherwise);
   const [major = 0, minor = 0, patch = 0] = (fields.get("redis_version") ?? "").split(".").map(Number);
   let keys = 0;
-  for (const [name, value] of fields) if (/^db\d+$/.test(name)) keys += Number(/^keys=(\d+)/.exec(value)?.[1] ?? 0);
+  const databases: number[] = [];
+  for (const [name, value] of fields) {
+    if (!/^db\d+$/.test(name)) continue;
+    keys += Number(/^keys=(\d+)/.exec(value)?.[1] ?? 0);
+    databases.push(Number(name.slice(2)));
+  }
   const first = numberOf("repl_backlog_first_byte_offset", 0);
   const master = fields.get("master_host");
   return {
@@ -35,6 +46,9 @@ export function readFacts(info: string): SourceFacts {
     secondReplOffset: numberOf("second_repl_offset", -1),
     backlog:
       fields.get("repl_backlog_active") === "1" ? { first, last: first + numberOf("repl_backlog_histlen", 0) - 1 } : null,
+    backlogSizeBytes: numberOf("repl_backlog_size", 0),
     keys,
+    databases: databases.toSorted((a, b) => a - b),
+    isCluster: fields.get("cluster_enabled") === "1" || fields.get("redis_mode") === "cluster",
   };
 }

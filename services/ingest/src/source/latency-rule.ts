@@ -1,0 +1,72 @@
+/** Measurements that one verdict is made of; its median counts. */
+const SAMPLES = 5;
+/** However slow the source is, a copy is read at this pace, or at what the operator allows where that is less. */
+export const LEAST_BYTES_PER_SECOND = 1_000_000;
+/** Slower in halves, faster in smaller steps, so that the pace does not swing about the limit. */
+const RECOVERY = 1.5;
+
+/**
+ * At which pace a full copy is read while the source's latency is watched. Pure.
+ *
+ * Every `SAMPLES` measurements there is a verdict, by those since the last one, so that each step is judged by what came of it:
+ *
+ *     median above the limit   half of the pace, or of what was really read where that is less; not below `LEAST_BYTES_PER_SECOND`
+ *     otherwise                half as much again, up to what is allowed
+ *
+ * Where no pace is set the first step is half of what was read, and the copy is let go again once it may be read as fast as that. A source that
+ * is slow while nothing is read of it (it forks) is not slow by our reading: the pace stays.
+ */
+export class LatencyRule {
+  readonly #limitMs: number;
+  readonly #mostBytesPerSecond: number;
+  readonly #samples: number[] = [];
+  #bytesPerSecond: number;
+  /** What was read when the holding back began. */
+  #beganAt = 0;
+  #medianMs = 0;
+
+  /** `mostBytesPerSecond`: infinite where the operator sets no pace. */
+  constructor(limitMs: number, mostBytesPerSecond: number) {
+    this.#limitMs = limitMs;
+    this.#mostBytesPerSecond = mostBytesPerSecond;
+    this.#bytesPerSecond = mostBytesPerSecond;
+  }
+
+  get bytesPerSecond(): number {
+    return this.#bytesPerSecond;
+  }
+
+  /** The pace is below what is allowed, because of the source's latency. */
+  get isHolding(): boolean {
+    return this.#bytesPerSecond < this.#mostBytesPerSecond;
+  }
+
+  /** Of the last verdict; 0 before the first one. */
+  get medianMs(): number {
+    return this.#medianMs;
+  }
+
+  /** Adds a measurement. `readBytesPerSecond`: what was read since the last verdict. True where there is a verdict. */
+  measured(latencyMs: number, readBytesPerSecond: number): boolean {
+    this.#samples.push(latencyMs);
+    if (this.#samples.length < SAMPLES) return false;
+    this.#medianMs = this.#samples.toSorted((a, b) => a - b)[SAMPLES >> 1] as number;
+    this.#samples.length = 0;
+    if (this.#medianMs > this.#limitMs) this.#slower(readBytesPerSecond);
+    else if (this.isHolding) this.#faster();
+    return true;
+  }
+
+  #slower(readBytesPerSecond: number): void {
+    if (readBytesPerSecond <= 0) return;
+    if (!this.isHolding) this.#beganAt = Math.min(this.#mostBytesPerSecond, readBytesPerSecond);
+    const least = Math.min(LEAST_BYTES_PER_SECOND, this.#mostBytesPerSecond);
+    this.#bytesPerSecond = Math.max(least, Math.min(this.#bytesPerSecond, readBytesPerSecond) / 2);
+  }
+
+  #faster(): void {
+    const next = this.#bytesPerSecond * RECOVERY;
+    const isFree = Number.isFinite(this.#mostBytesPerSecond) ? next >= this.#mostBytesPerSecond : next >= this.#beganAt;
+    this.#bytesPerSecond = isFree ? this.#mostBytesPerSecond : next;
+  }
+}
