@@ -61,7 +61,14 @@ export async function startPipeline(name: string, deps: DeskDeps, { copy, ignore
       if (spec.desired === "cut-over") throw notNow(name, spec, "", "");
       await cancelCutover(name, deps.records);
       if (copy !== true && (await isUnderWay(name, spec, revision, deps))) return null;
-      if (copy === true || (await hasBeenIdle(name, spec, deps))) await requestCopies(name, deps);
+      if (copy === true || (await hasBeenIdle(name, spec, deps))) {
+        refuseCopyless(
+          name,
+          pipelineSchema.parse(spec.pipeline),
+          copy === true ? "a full copy was asked for" : "it applied nothing for too long",
+        );
+        await requestCopies(name, deps);
+      }
       return started(spec);
     },
   );
@@ -82,6 +89,7 @@ export async function resumePipeline(name: string, deps: DeskDeps, options: Resu
       : await outlookFor(name, pipeline, deps);
   if (spec.value.desired === "cut-over") throw notNow(name, spec.value, "", "");
   if (options.dryRun === true) return { name, desired: spec.value.desired, isChanged: false, ...outlook };
+  if (outlook.outcome === "copies") refuseCopyless(name, pipeline, outlook.why);
   if (outlook.outcome === "copies" && pipeline.onBacklogLost === "halt" && options.copy !== true) {
     throw new Refusal(409, "SRC-016", `pipeline ${name} can't continue: ${outlook.why}`);
   }
@@ -107,6 +115,12 @@ export async function outlookFor(name: string, pipeline: Pipeline, deps: DeskDep
     return { outcome: "unknown", why: describeFault(cause) };
   }
   return outlookOf({ topology, shards, histories, idleMs, graceMs: expiryGraceMs(pipeline) });
+}
+
+/** Throws `Refusal` 409 SRC-019 where the pipeline is one that never copies. */
+function refuseCopyless(name: string, { mode }: Pipeline, why: string): void {
+  if (mode !== "changes") return;
+  throw new Refusal(409, "SRC-019", `pipeline ${name} can't continue, and with \`mode: changes\` nothing is copied: ${why}`);
 }
 
 /** It runs and nothing of it has halted, or it is being checked. */

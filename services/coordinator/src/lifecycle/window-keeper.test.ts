@@ -108,6 +108,7 @@ describe("WindowKeeper", () => {
     const { lookFor } = takeOver();
     await lookFor(11, null);
     expect(counted().idleMs).toBe(25_000);
+    wish("stopped");
     const next = takeOver();
     await next.lookFor(6, null);
     expect(counted().idleMs).toBe(30_000);

@@ -27,12 +27,12 @@ export interface WindowKeeperDeps {
 
 /** Nothing of it is applied, and it may go on from where it is. */
 export function isIdle({ desired }: Pick<SpecRecord, "desired">): boolean {
-  return desired === "paused" || desired === "failed";
+  return desired === "paused" || desired === "failed" || desired === "stopped";
 }
 
 /**
- * Keeps the retry windows of a pipeline, and makes it fail when one closes. Beside them it counts for how long a pipeline that is paused
- * or has failed applies nothing: expiries in its destinations bear only so much.
+ * Keeps the retry windows of a pipeline, and makes it fail when one closes. Beside them it counts for how long a pipeline that is
+ * paused, stopped or has failed applies nothing: expiries in its destinations bear only so much.
  */
 export class WindowKeeper {
   readonly #known: KnownPipeline;
