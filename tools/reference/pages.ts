@@ -1,4 +1,6 @@
 import { apiPage } from "./api-page.ts";
+import { codesPage } from "./codes-page.ts";
+import { codesSource } from "./codes-source.ts";
 import { lifecyclePage } from "./lifecycle-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { pipelinePage } from "./pipeline-page.ts";
@@ -8,9 +10,15 @@ import { settingsPage } from "./settings-page.ts";
 /** Pages of docs/reference that are generated, by file name. */
 export const referencePages: Readonly<Record<string, () => string>> = {
   "api.md": apiPage,
+  "codes.md": codesPage,
   "lifecycle.md": lifecyclePage,
   "metrics.md": metricsPage,
   "pipeline-file.md": pipelinePage,
   "prechecks.md": prechecksPage,
   "settings.md": settingsPage,
+};
+
+/** Sources that are generated, by their path in the tree. */
+export const generatedSources: Readonly<Record<string, () => string>> = {
+  "apps/cli/src/codes/codes.generated.ts": codesSource,
 };

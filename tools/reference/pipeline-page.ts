@@ -31,7 +31,7 @@ path, with \`_\` between its parts and before each capital, in capitals: \`SLUIC
 \`SLUICE_SECRET_KEY\`), and shown nowhere. Where \`user\` is absent, \`user:password\` is split at the first colon.
 
 **Paths** in the file start at its own folder. Files of certificates are read by the services, at the same path on each of their machines; what is wrong
-with one is [PIP-014](../../libs/runtime/src/codes.ts).
+with one is [PIP-014](codes.md#pip-014).
 
 **Durations** are \`500ms\`, \`30s\`, \`720m\`, \`12h\` or \`7d\`; **sizes** \`64KiB\`, \`500MB\`, \`20GB\` or \`4GiB\`. A number without a unit is refused.
 

@@ -103,6 +103,13 @@ export const settings: readonly Setting[] = [
   setting("SLUICE_API_CERT", "coordinator", PATH, "plain HTTP", "File with the certificate of the API, PEM."),
   setting("SLUICE_API_KEY", "coordinator", PATH, "plain HTTP", "File with its key, PEM."),
   setting(
+    "SLUICE_API_CA",
+    "sluice",
+    PATH,
+    "the public authorities",
+    "File with the authority that signed the certificate of an API at https://, PEM.",
+  ),
+  setting(
     "SLUICE_API",
     "sluice",
     "`host:port`",
