@@ -1,30 +1,38 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import { DEFAULT_API_LISTEN, parseDuration } from "@sluice/wire";
-import { waitGoals, type WaitGoal } from "./api/wait-for.ts";
-import {
-  showStatus,
-  startPipeline,
-  stopPipeline,
-  waitForPipeline,
-  type ApiOptions,
-  type StatusOptions,
-} from "./commands/api-command.ts";
-import { cutOver, settleFile, type CutoverOptions } from "./commands/cutover-command.ts";
+import { Command, Option } from "commander";
+import { DEFAULT_API_LISTEN } from "@sluice/wire";
+import { addAsking } from "./asking-commands.ts";
 import { runDemo } from "./commands/demo-command.ts";
+import { explainCode } from "./commands/explain-command.ts";
 import { runPipelineFile, type RunOptions } from "./commands/run-command.ts";
+import { printSchema } from "./commands/schema-command.ts";
 import { runOneService, type ServiceOptions } from "./commands/service-command.ts";
+import { instances, waiver } from "./option-values.ts";
 import { services, type ServiceName } from "./processes/service-plan.ts";
+import { addSteering } from "./steering-commands.ts";
+import { VERSION } from "./version.ts";
 
+/** Where `sluice run` keeps everything unless told otherwise. */
 const DEFAULT_DATA = ".sluice";
-const MAX_INSTANCES = 64;
 
 /** The command line of Sluice. `resident` is called by commands that turn this process into a program that ends it itself. */
 export function createProgram(resident: () => void): Command {
   const program = new Command("sluice")
     .description("Keeps a Redis deployment in step with one or many others, exactly once, through NATS JetStream.")
+    .version(VERSION, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print what there is")
+    .helpCommand("help [command]", "how to call a command")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 refused or failed, 2 called wrongly. `sluice help COMMAND` says more of each.",
+    )
     .exitOverride();
+  program.commandsGroup("To run it:");
   addRunning(program, resident);
-  addAsking(program);
+  program.commandsGroup("To steer pipelines:");
+  addSteering(program, DEFAULT_DATA);
+  program.commandsGroup("To see:");
+  addAsking(program, DEFAULT_DATA);
+  addReference(program);
   return program;
 }
 
@@ -47,9 +55,11 @@ function addRunning(program: Command, resident: () => void): void {
     .option("--writers <n>", "writer processes", instances, 1)
     .option("--ingests <n>", "ingest processes", instances, 1)
     .option("--api <host:port>", "where the API listens; port 0 takes any free one", DEFAULT_API_LISTEN)
+    .option("--ignore <id=reason...>", "start although these checks warn", waiver)
     .addOption(
       new Option("--log-level <level>", "of the services").choices(["trace", "debug", "info", "warn", "error"]).default("info"),
     )
+    .addHelpText("after", "\n  $ sluice run pipeline.yaml\n  $ sluice run pipeline.yaml --data /var/lib/sluice --writers 2")
     .action(async (file: string, options: RunOptions) => runPipelineFile(file, options));
   program
     .command("service")
@@ -58,61 +68,23 @@ function addRunning(program: Command, resident: () => void): void {
     .option("--nats <url>", "one or several servers, separated by commas (SLUICE_NATS_URL)")
     .option("--instance <name>", "name of this instance, unique among its service's (SLUICE_INSTANCE)")
     .option("--listen <host:port>", "where the coordinator's API listens (SLUICE_API_LISTEN)")
+    .addHelpText("after", "\n  $ sluice service writer --nats nats://10.0.0.5:4222")
     .action(async (service: ServiceName, options: ServiceOptions) => {
       resident();
       await runOneService(service, options);
     });
 }
 
-function addAsking(program: Command): void {
-  const asking = (name: string, description: string): Command =>
-    program
-      .command(name)
-      .description(description)
-      .option("--api <host:port>", "where the API is (SLUICE_API); otherwise that of the run in the data directory")
-      .option("--data <dir>", "data directory of `sluice run`", DEFAULT_DATA);
-  asking("start", "start a pipeline where the services run already, or let it go on")
-    .argument("<file>", "pipeline file (YAML)")
-    .action(async (file: string, options: ApiOptions) => startPipeline(file, options));
-  asking("status", "show a pipeline, or the list of all")
-    .argument("[name]", "the pipeline")
-    .option("--json", "for programs: one object, or one a line with --watch")
-    .option("--watch", "again every second")
-    .option("--lanes", "with a line for every lane")
-    .action(async (name: string | undefined, options: StatusOptions) => showStatus(name, options));
-  asking("wait", "wait until a pipeline has reached a goal")
-    .argument("<name>", "the pipeline")
-    .addOption(
-      new Option("--for <goal>", "drained: it has applied all that the source has written until now")
-        .choices(waitGoals)
-        .makeOptionMandatory(),
-    )
-    .option("--timeout <duration>", "give up then", duration, 60_000)
-    .action(async (name: string, options: ApiOptions & { for: WaitGoal; timeout: number }) =>
-      waitForPipeline(name, options.for, options.timeout, options),
-    );
-  asking("stop", "stop a pipeline; what is stored is applied first")
-    .argument("<name>", "the pipeline")
-    .action(async (name: string, options: ApiOptions) => stopPipeline(name, options));
-  asking("cutover", "end a migration: wait for the source's clients to stop writing, drain, give expiries their true time")
-    .argument("<name>", "the pipeline")
-    .option("--force", "without asking the source: settle what the destinations hold, also of a stopped or failed pipeline")
-    .option("--no-wait", "only ask for it; `sluice status` shows it")
-    .action(async (name: string, options: CutoverOptions) => cutOver(name, options));
-  asking("settle", "give expiries their true time where Sluice's records of the pipeline are lost")
-    .argument("<file>", "the pipeline file that it was started with")
-    .option("--no-wait", "only ask for it; `sluice status` shows it")
-    .action(async (file: string, options: CutoverOptions) => settleFile(file, options));
-}
-
-function instances(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= MAX_INSTANCES) return count;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_INSTANCES}.`);
-}
-
-function duration(text: string): number {
-  const durationMs = parseDuration(text);
-  if (durationMs === null) throw new InvalidArgumentError("Expected a duration such as 30s or 5m.");
-  return durationMs;
+function addReference(program: Command): void {
+  program
+    .command("explain")
+    .description("say what a code means and what to do about it; without one: all codes")
+    .argument("[code]", "as errors and states name it, e.g. SRC-001")
+    .option("--json", "for programs")
+    .addHelpText("after", "\n  $ sluice explain DST-004")
+    .action((code: string | undefined, options: { json?: boolean }) => explainCode(code, options));
+  program
+    .command("schema")
+    .description("print the JSON Schema of pipeline files, for editors")
+    .action(() => printSchema());
 }

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { open, type FileHandle } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { parsePipelineFile, PipelineFileError, type Secret } from "@sluice/wire";
-import { parse } from "yaml";
+import { credentialsIn, PipelineFileError, readPipelineFile, type ReadPipelineFile, type Secret } from "@sluice/wire";
 import { OperatorError } from "./operator-error.ts";
 
 /** A pipeline file as the API takes it. */
@@ -11,38 +10,42 @@ export interface WrittenPipeline {
   readonly written: unknown;
 }
 
-/** An endpoint as it stands in a checked pipeline file. */
+/** Where a checked pipeline file names other files. */
 interface WrittenEndpoint {
   password?: Secret;
   tls?: { ca?: string; cert?: string; key?: string };
-  sentinel?: { password?: Secret };
 }
 
+/** The largest file that is read at all is a little larger than the largest that is taken, for it to be told. */
+const MAX_READ_BYTES = 2 ** 20 + 1;
+
 /**
- * Reads a pipeline file. `{ env }` and `{ file }` secrets are read here, by the operator's own process; relative paths start
- * at the folder of the pipeline file. Throws `OperatorError` with every fault and its line.
+ * Reads a pipeline file, and the variables `SLUICE_PIPELINE_…` that stand for fields of it. `{ env }` and `{ file }` secrets are read here, by the
+ * operator's own process; relative paths start at the folder of the pipeline file. Throws `OperatorError` with every fault and its line.
  */
 export async function readPipeline(path: string, environment: NodeJS.ProcessEnv): Promise<WrittenPipeline> {
   const text = await readText(path, "the pipeline file");
-  let name: string;
+  const { pipeline, written } = readChecked(text, path, environment);
+  const { source, destinations } = written as { source: WrittenEndpoint; destinations: WrittenEndpoint[] };
+  for (const { credentials } of credentialsIn({ source, destinations })) {
+    if (credentials.password === undefined) continue;
+    credentials.password = await resolveSecret(credentials.password, dirname(path), environment);
+  }
+  for (const { tls } of [source, ...destinations]) {
+    if (tls === undefined) continue;
+    for (const field of ["ca", "cert", "key"] as const) {
+      if (tls[field] !== undefined) tls[field] = resolve(dirname(path), tls[field]);
+    }
+  }
+  return { name: pipeline.name, written };
+}
+
+function readChecked(text: string, path: string, environment: NodeJS.ProcessEnv): ReadPipelineFile {
   try {
-    name = parsePipelineFile(text, path).name;
+    return readPipelineFile(text, path, environment);
   } catch (cause) {
     if (!(cause instanceof PipelineFileError)) throw cause;
     throw new OperatorError(cause.message, "", 1, { cause });
-  }
-  const written = parse(text) as { source: WrittenEndpoint; destinations: WrittenEndpoint[] };
-  for (const endpoint of [written.source, ...written.destinations]) await resolveEndpoint(endpoint, dirname(path), environment);
-  return { name, written };
-}
-
-async function resolveEndpoint(endpoint: WrittenEndpoint, folder: string, environment: NodeJS.ProcessEnv): Promise<void> {
-  if (endpoint.password !== undefined) endpoint.password = await resolveSecret(endpoint.password, folder, environment);
-  const { sentinel, tls } = endpoint;
-  if (sentinel?.password !== undefined) sentinel.password = await resolveSecret(sentinel.password, folder, environment);
-  if (tls === undefined) return;
-  for (const field of ["ca", "cert", "key"] as const) {
-    if (tls[field] !== undefined) tls[field] = resolve(folder, tls[field]);
   }
 }
 
@@ -61,7 +64,13 @@ async function resolveSecret(secret: Secret, folder: string, environment: NodeJS
 
 async function readText(path: string, what: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    const file = await open(path, "r");
+    try {
+      const { buffer, bytesRead } = await readUpTo(file);
+      return buffer.toString("utf8", 0, bytesRead);
+    } finally {
+      await file.close();
+    }
   } catch (cause) {
     throw new OperatorError(
       `${path}: ${what} can't be read: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`,
@@ -70,4 +79,16 @@ async function readText(path: string, what: string): Promise<string> {
       { cause },
     );
   }
+}
+
+/** A pipe gives what it has, so it is read until its end; a device has none. */
+async function readUpTo(file: FileHandle): Promise<{ buffer: Buffer; bytesRead: number }> {
+  const buffer = Buffer.alloc(MAX_READ_BYTES);
+  let bytesRead = 0;
+  while (bytesRead < buffer.length) {
+    const { bytesRead: more } = await file.read(buffer, bytesRead, buffer.length - bytesRead);
+    if (more === 0) break;
+    bytesRead += more;
+  }
+  return { buffer, bytesRead };
 }

@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { codeAnswer, codeList } from "@sluice/wire";
 import { startSampleApi, type SampleRequest } from "./api/api-server.sample.ts";
+import { createProgram } from "./program.ts";
 import { runProgram } from "./run-program.ts";
 import { samplePipeline } from "./view/pipeline-status.sample.ts";
 
@@ -43,6 +45,55 @@ test("help is done: 0", async () => {
   expect(printed).toContain("--writers");
 });
 
+test("a word that is nearly right is answered with the right one", async () => {
+  expect(await runProgram(["statsu"])).toBe(2);
+  expect(complained).toContain("(Did you mean status?)");
+  expect(await runProgram(["status", "--wach"])).toBe(2);
+  expect(complained).toContain("(Did you mean --watch?)");
+});
+
+test("every command says how it is called", async () => {
+  for (const { name } of createProgram(() => undefined).commands.map((command) => ({ name: command.name() }))) {
+    if (name === "demo") continue;
+    printed = "";
+    expect(await runProgram(["help", name])).toBe(0);
+    expect(printed).toContain(`Usage: sluice ${name} `);
+    expect(printed).toMatch(name === "schema" ? /^Usage/ : new RegExp(`\\n  \\$ sluice ${name}( |\\n|$)`));
+  }
+  expect(await runProgram(["--version"])).toBe(0);
+});
+
+test("explain needs no service", async () => {
+  expect(await runProgram(["explain", "pip-002"])).toBe(0);
+  expect(printed).toMatchInlineSnapshot(`
+    "PIP-002
+    There is no pipeline of this name.
+
+    What to do: \`sluice status\` without a name lists the pipelines.
+    "
+  `);
+  printed = "";
+  expect(await runProgram(["explain", "PIP-002", "--json"])).toBe(0);
+  expect(codeAnswer.parse(JSON.parse(printed)).code).toBe("PIP-002");
+  printed = "";
+  expect(await runProgram(["explain", "--json"])).toBe(0);
+  expect(codeList.parse(JSON.parse(printed)).codes.length).toBeGreaterThan(50);
+  expect(await runProgram(["explain", "PIP-999"])).toBe(1);
+  expect(await runProgram(["explain", "constructor"])).toBe(1);
+});
+
+test("schema is what editors take", async () => {
+  expect(await runProgram(["schema"])).toBe(0);
+  const schema = JSON.parse(printed) as Record<string, unknown>;
+  expect(schema).toMatchObject({
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    type: "object",
+    required: ["name", "source", "destinations"],
+    properties: { retryWindow: { default: "720m" }, lanes: { type: "integer", default: 16 } },
+    additionalProperties: false,
+  });
+});
+
 test("status in both forms", async () => {
   const status = samplePipeline();
   await using server = await startSampleApi(() => [200, status]);
@@ -54,27 +105,6 @@ test("status in both forms", async () => {
   expect(printed).not.toContain("main.s0.0");
   expect(await runProgram(["status", "orders", "--api", server.address, "--lanes"])).toBe(0);
   expect(printed).toContain("main.s0.0  writer-1");
-});
-
-test("start posts the pipeline of a file, its password read where the command runs", async () => {
-  const requests: SampleRequest[] = [];
-  await using server = await startSampleApi((request) => {
-    requests.push(request);
-    return [201, {}];
-  });
-  const folder = await mkdtemp(join(tmpdir(), "sluice-start-"));
-  try {
-    const file = join(folder, "orders.yaml");
-    const source = "{ url: redis://a:1, password: { file: password } }";
-    await writeFile(join(folder, "password"), "hunter2\n");
-    await writeFile(file, `name: orders\nsource: ${source}\ndestinations: [{ url: redis://b:2 }]\n`);
-    expect(await runProgram(["start", file, "--api", server.address])).toBe(0);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-  const body = { name: "orders", source: { url: "redis://a:1", password: "hunter2" }, destinations: [{ url: "redis://b:2" }] };
-  expect(requests).toEqual([{ method: "POST", path: "/api/v1/pipelines", body }]);
-  expect(printed).toBe("orders is started\n");
 });
 
 const settling = { isRemarked: false, slots: null, looked: 2_500, expected: 5_000, settled: 800, retry: null, halt: null };
@@ -159,5 +189,5 @@ test("a refusal: 1, with what to do and without a stack", async () => {
     { error: { code: "PIP-002", message: "no pipeline x", remedy: "List them." } },
   ]);
   expect(await runProgram(["stop", "x", "--api", server.address])).toBe(1);
-  expect(complained).toBe("sluice: PIP-002: no pipeline x\nList them.\n");
+  expect(complained).toBe("sluice: PIP-002: no pipeline x\nList them.\nMore: sluice explain PIP-002\n");
 });

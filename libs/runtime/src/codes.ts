@@ -214,7 +214,8 @@ export const codes = {
   },
   "PIP-003": {
     meaning: "A pipeline of this name exists with other endpoints, or with another grace on its expiries.",
-    remedy: "Give the new one another name, or delete the data directory of the old one.",
+    remedy:
+      "`sluice edit` changes what can be changed and says what that costs. Otherwise give the new one another name, or `sluice delete` the old one.",
   },
   "PIP-004": {
     meaning:

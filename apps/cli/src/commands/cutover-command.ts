@@ -5,10 +5,10 @@ import { ApiUnreachable } from "../api/api-client.ts";
 import { failure } from "../api/wait-for.ts";
 import { OperatorError } from "../operator-error.ts";
 import { readPipeline } from "../read-pipeline.ts";
+import { Interrupts } from "../run/interrupts.ts";
 import { printable } from "../view/printable.ts";
 import { formatCount } from "../view/quantity.ts";
-import { Screen } from "../view/screen.ts";
-import { clientOf, type ApiOptions } from "./api-command.ts";
+import { answer, clientOf, hint, screenFor, type ApiOptions } from "./asking.ts";
 
 const POLL_MS = 500;
 
@@ -21,8 +21,8 @@ export interface CutoverOptions extends ApiOptions {
 export async function cutOver(pipeline: string, { force = false, wait = true, ...options }: CutoverOptions): Promise<void> {
   const api = clientOf(options);
   const status = await api.cutover(pipeline, force);
-  if (wait) await untilCutOver(api, pipeline);
-  else process.stdout.write(`${pipeline}: ${printable(status.cutover?.reason ?? "asked for")}\n`);
+  if (wait) await followCutover(api, pipeline, options);
+  else answer(options, status, `${pipeline}: ${printable(status.cutover?.reason ?? "asked for")}`);
 }
 
 /** `sluice settle`: the destinations of a file whose pipeline nobody knows any more. */
@@ -30,19 +30,34 @@ export async function settleFile(file: string, { wait = true, ...options }: Cuto
   const { name, written } = await readPipeline(file, process.env);
   const api = clientOf(options);
   await api.settle(written);
-  if (wait) await untilCutOver(api, name);
-  else process.stdout.write(`${name}: asked for\n`);
+  if (wait) await followCutover(api, name, options);
+  else answer(options, { name }, `${name}: asked for`);
 }
 
-/** An API that does not answer for a while is waited for. Throws `OperatorError` when the pipeline fails, or is no longer to be cut over. */
-async function untilCutOver(api: ApiClient, pipeline: string): Promise<void> {
-  const screen = new Screen(process.stdout);
-  for (;;) {
+async function followCutover(api: ApiClient, pipeline: string, options: ApiOptions): Promise<void> {
+  const interrupts = new Interrupts(() => process.exit(1));
+  try {
+    const status = await untilCutOver(api, pipeline, options, interrupts.signal);
+    if (status !== null) answer(options, status, `${pipeline} is cut over: ${settledKeys(status)}`);
+    else hint(options, `the cut-over goes on where the services run; to see it again: sluice cutover ${pipeline}`);
+  } finally {
+    interrupts.close();
+  }
+}
+
+/** Null when `signal` aborts. An API that does not answer for a while is waited for. Throws `OperatorError` when the pipeline fails, or is no longer to be cut over. */
+async function untilCutOver(
+  api: ApiClient,
+  pipeline: string,
+  options: ApiOptions,
+  signal: AbortSignal,
+): Promise<PipelineStatus | null> {
+  const screen = screenFor(options);
+  while (!signal.aborted) {
     const status = await statusOrNull(api, pipeline);
     if (status?.state === "cut-over") {
       screen.clear();
-      screen.print(`${pipeline} is cut over: ${settledKeys(status)}`);
-      return;
+      return status;
     }
     // One that had failed before it was cut over is shown as failed until the coordinator has looked at it again.
     if (status?.state === "failed" && status.since > (status.cutover?.since ?? -1)) throw failure(status);
@@ -51,8 +66,10 @@ async function untilCutOver(api: ApiClient, pipeline: string): Promise<void> {
     }
     const line = status === null ? "the coordinator does not answer" : lineOf(status);
     screen.update(status?.cutover?.phase ?? "unreachable", line);
-    await delay(POLL_MS);
+    await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
   }
+  screen.clear();
+  return null;
 }
 
 async function statusOrNull(api: ApiClient, pipeline: string): Promise<PipelineStatus | null> {

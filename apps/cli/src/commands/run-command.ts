@@ -1,4 +1,4 @@
-import { ApiClient, ApiRefusal } from "../api/api-client.ts";
+import { ApiClient, ApiRefusal, type Waivers } from "../api/api-client.ts";
 import { DataDirectory } from "../processes/data-directory.ts";
 import { checkNatsServer } from "../processes/nats-plan.ts";
 import { readPipeline, type WrittenPipeline } from "../read-pipeline.ts";
@@ -9,6 +9,7 @@ import { Screen } from "../view/screen.ts";
 
 export interface RunOptions extends RunTreeOptions {
   readonly data: string;
+  readonly ignore?: Waivers;
 }
 
 /** `sluice run`: everything that a pipeline needs, in one process tree, until Ctrl-C. Throws `OperatorError`. */
@@ -26,7 +27,13 @@ export async function runPipelineFile(file: string, options: RunOptions): Promis
     process.exit(1);
   });
   try {
-    await keepRunning(pipeline, directory, tree, screen, interrupts.signal);
+    await keepRunning(
+      { pipeline, ...(options.ignore === undefined ? {} : { ignore: options.ignore }) },
+      directory,
+      tree,
+      screen,
+      interrupts.signal,
+    );
   } catch (cause) {
     if (!interrupts.signal.aborted) throw cause;
   } finally {
@@ -38,7 +45,7 @@ export async function runPipelineFile(file: string, options: RunOptions): Promis
 }
 
 async function keepRunning(
-  pipeline: WrittenPipeline,
+  { pipeline, ignore }: { pipeline: WrittenPipeline; ignore?: Waivers },
   directory: DataDirectory,
   tree: RunTree,
   screen: Screen,
@@ -47,9 +54,11 @@ async function keepRunning(
   screen.update("starting", "starting nats-server and the services");
   const { api: address, nats } = await tree.start(interrupted);
   screen.clear();
-  screen.print(`${pipeline.name} · API http://${address} · ${nats} · data and logs in ${directory.path}`);
+  screen.print(
+    `${pipeline.name} · API ${address.includes("://") ? address : `http://${address}`} · ${nats} · data and logs in ${directory.path}`,
+  );
   const api = new ApiClient(address);
-  await startUnlessCutOver(api, pipeline);
+  await startUnlessCutOver(api, pipeline, ignore);
   const end = await follow(api, pipeline.name, screen, interrupted);
   if (end === "interrupted") {
     screen.print("stopping: what is stored is applied first; Ctrl-C again quits at once");
@@ -63,9 +72,10 @@ async function keepRunning(
 }
 
 /** A cut-over that was under way goes on by itself. */
-async function startUnlessCutOver(api: ApiClient, { name, written }: WrittenPipeline): Promise<void> {
+async function startUnlessCutOver(api: ApiClient, { name, written }: WrittenPipeline, ignore?: Waivers): Promise<void> {
   try {
-    await api.start(written);
+    if (ignore === undefined) await api.start(written);
+    else await api.create(written, { start: true, ignore });
   } catch (cause) {
     if (!(cause instanceof ApiRefusal) || cause.code !== "PIP-009") throw cause;
     if ((await api.status(name)).state === "cut-over") throw cause;

@@ -36,7 +36,7 @@ describe("follow", () => {
       samplePipeline({ state: "stopped", desired: "stopped" }),
     ];
     expect(await through(way, async (api) => follow(api, "orders", screen, live))).toBe("stopped");
-    expect(lines[0]).toMatch(/^copying \[#+\] 100 % · 1 000 of 1 000 keys/);
+    expect(lines[0]).toMatch(/^copying 100 % · 1 000 of 1 000 keys/);
     expect(lines[1]).toMatch(/^copied 1 000 keys, 40 kB, in 0\.\d s$/);
     expect(lines[2]).toMatch(/^synchronizing · /);
     expect(lines.length).toBe(3);
@@ -50,6 +50,14 @@ describe("follow", () => {
       message: "orders failed: DST-004 in lane main.s0.0: WRONGTYPE",
       remedy: "Copy anew.",
     });
+  });
+
+  test("what the prechecks of this run forbid ends it, with the reason", async () => {
+    const { screen } = screenOf();
+    const blocked = (since: number) => samplePipeline({ state: "blocked", since, reason: "SRC-001 source: refused" });
+    const way = [blocked(Date.now() - 60_000), samplePipeline({ state: "prechecking" }), blocked(Date.now() + 60_000)];
+    const failing = through(way, async (api) => follow(api, "orders", screen, live));
+    await expect(failing).rejects.toMatchObject({ message: "orders may not start: SRC-001 source: refused" });
   });
 
   test("ends when it is interrupted", async () => {

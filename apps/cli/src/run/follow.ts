@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PipelineStatus } from "@sluice/wire";
 import { ApiUnreachable, type ApiClient } from "../api/api-client.ts";
+import { blockedFailure } from "../api/blocked-failure.ts";
 import { failure } from "../api/wait-for.ts";
+import { BAR_WIDTH } from "../view/bar.ts";
 import { LiveView } from "../view/live-view.ts";
 import { NewEvents } from "../view/new-events.ts";
 import { haltOf, pipelineFigures } from "../view/pipeline-figures.ts";
@@ -16,6 +18,7 @@ const STOP_LIMIT_MS = 20_000;
 
 /** `startedAt` and the time of a halt are read from this machine's clock, where every process of a run is. */
 function hasFailed(status: PipelineStatus, startedAt: number): boolean {
+  if (status.state === "blocked") return status.since >= startedAt || Date.now() - startedAt > OLD_FAILURE_MS;
   if (status.state !== "failed") return false;
   const halt = haltOf(status);
   return halt === null || halt.at >= startedAt || Date.now() - startedAt > OLD_FAILURE_MS;
@@ -41,7 +44,7 @@ export async function follow(
   screen: Screen,
   signal: AbortSignal,
 ): Promise<"stopped" | "interrupted"> {
-  const view = new LiveView();
+  const view = new LiveView(screen.isTerminal ? BAR_WIDTH : 0);
   const startedAt = Date.now();
   const news = new NewEvents(startedAt);
   let copyingSinceMs: number | null = null;
@@ -50,7 +53,7 @@ export async function follow(
     const atMs = performance.now();
     if (status === null) screen.update("unreachable", "the coordinator does not answer");
     else {
-      if (hasFailed(status, startedAt)) throw failure(status);
+      if (hasFailed(status, startedAt)) throw status.state === "blocked" ? await blockedFailure(api, status) : failure(status);
       if (status.state === "stopped" && status.desired === "stopped") return "stopped";
       if (status.state === "copying") copyingSinceMs ??= atMs;
       else if (copyingSinceMs !== null && (status.state === "catching-up" || status.state === "synchronizing")) {

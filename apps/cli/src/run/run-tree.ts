@@ -21,6 +21,7 @@ export interface RunTreeOptions {
 
 /** Where the parts of a run can be reached. */
 export interface RunAddresses {
+  /** `host:port`, or https://… where it has a certificate. */
   readonly api: string;
   readonly nats: string;
 }
@@ -50,7 +51,7 @@ export class RunTree {
         "Name another address with --api host:port; port 0 takes any free one.",
       );
     }
-    const api = formatListen(listen);
+    const api = apiAddress(formatListen(listen), process.env);
     const nats = await planNats(this.#directory);
     this.#addresses = { api, nats: nats.url };
     await this.#supervisor.start([nats.plan]);
@@ -60,7 +61,7 @@ export class RunTree {
       natsUrl: nats.url,
       secretKey: await this.#directory.secretKey(),
       logLevel: this.#options.logLevel,
-      api,
+      api: formatListen(listen),
     };
     await this.#supervisor.start([
       planService("router", "router-1", settings),
@@ -114,6 +115,11 @@ export class RunTree {
     const record = { pid: process.pid, ...this.#addresses, processes: this.#supervisor.pids };
     await writeRunRecord(this.#directory.path, record).catch(() => undefined); // a full disk must not end the run
   }
+}
+
+/** The coordinator of a run has the certificate of this process's environment, if any. */
+function apiAddress(listen: string, environment: NodeJS.ProcessEnv): string {
+  return environment["SLUICE_API_CERT"] === undefined ? listen : `https://${listen}`;
 }
 
 function numbered(service: string, count: number): string[] {

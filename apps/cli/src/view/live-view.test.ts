@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { LiveView } from "./live-view.ts";
-import { sampleLane, samplePipeline, sampleShard } from "./pipeline-status.sample.ts";
+import { sampleFeed, sampleGroup, sampleLane, samplePipeline, sampleShard } from "./pipeline-status.sample.ts";
 
 describe("the view", () => {
   test("while copying: a bar, keys of expected, bytes, rate", () => {
@@ -79,6 +79,20 @@ describe("the view", () => {
     });
     expect(new LiveView().render(status, 0, 25_000).lines).toEqual([
       "retrying · waits for destination main since 15 s: connection \\x1b[31mrefused",
+    ]);
+  });
+
+  test("a countdown for what is away, and the rates of what goes on meanwhile", () => {
+    const wait = { endpoint: "destination far", kind: "destination" as const, reason: "no route", since: 0, secondsLeft: 680 };
+    const status = samplePipeline({
+      state: "retrying",
+      waits: [wait],
+      groups: [sampleGroup(), sampleGroup({ group: "far", shards: [sampleFeed({ unitsPerSecond: 0, lagSeconds: 70 })] })],
+    });
+    expect(new LiveView().render(status, 0, 0).lines).toEqual([
+      "retrying · waits for destination far: 11 min 20 s left: no route",
+      "  main.s0  1 200 units/s · 34 kB/s · lag 200 B, 0.3 s",
+      "  far.s0   0 units/s · 34 kB/s · lag 200 B, 1 min 10 s",
     ]);
   });
 });

@@ -1,9 +1,12 @@
-import type { PipelineStatus, RetryRecord } from "@sluice/wire";
+import type { PipelineStatus } from "@sluice/wire";
+import { BAR_WIDTH } from "./bar.ts";
 import { copyBar, copyBars } from "./copy-bars.ts";
-import { fractionOf, pipelineFigures, rangeOf, retryOf, shardCopies, type PipelineFigures } from "./pipeline-figures.ts";
+import { fractionOf, pipelineFigures, rangeOf, shardCopies, type PipelineFigures } from "./pipeline-figures.ts";
 import { printable } from "./printable.ts";
+import { rateLines } from "./progress-table.ts";
 import { formatBytes, formatCount, formatSeconds } from "./quantity.ts";
 import { RateMeter } from "./rate-meter.ts";
+import { waitingLines } from "./waiting.ts";
 
 /** Where lines are printed one below the other, a copy is shown at every such part of it. */
 const COPY_PARTS = 4;
@@ -20,6 +23,12 @@ export class LiveView {
   readonly #commands = new RateMeter();
   readonly #keys = new RateMeter();
   readonly #shardKeys = new Map<string, RateMeter>();
+  readonly #barWidth: number;
+
+  /** `barWidth`: 0 for no bars. */
+  constructor(barWidth = BAR_WIDTH) {
+    this.#barWidth = barWidth;
+  }
 
   /** `atMs`: when the status was fetched, on a clock that never goes back. `nowMs`: wall clock, for how long it waits. */
   render(status: PipelineStatus, atMs: number, nowMs: number): LiveFrame {
@@ -28,21 +37,23 @@ export class LiveView {
     this.#commands.add(atMs, figures.commands);
     this.#keys.add(atMs, figures.keys);
     for (const { id, keys } of shardCopies(status)) this.#meterOf(id).add(atMs, keys);
-    const retry = retryOf(status);
-    if (retry !== null) {
+    const [first, ...others] = waitingLines(status, nowMs);
+    if (first !== undefined && state !== "failed") {
       const isSending = status.shards.some(({ phase }) => phase === "copying");
-      return {
-        heading: "waiting",
-        lines: [`${state} · ${waiting(retry, nowMs)}`, ...(isSending ? this.#bars(status) : [])],
-      };
+      const rest = isSending ? this.#bars(status) : rateLines(status.groups);
+      return { heading: "waiting", lines: [`${state} · ${first}`, ...others.map((line) => `  ${line}`), ...rest] };
     }
     switch (state) {
       case "copying":
         return this.#copying(status, figures);
       case "catching-up":
       case "synchronizing":
-        return { heading: state, lines: [this.#following(status, figures)] };
+        return { heading: state, lines: [this.#following(status, figures), ...rateLines(status.groups)] };
       case "created":
+      case "prechecking":
+      case "blocked":
+      case "ready":
+      case "paused":
       case "retrying":
       case "failed":
       case "stopped":
@@ -56,7 +67,7 @@ export class LiveView {
     const { keys, expectedKeys, copyBytes: bytes, expectedCopyBytes: expectedBytes } = figures;
     const fraction = fractionOf(keys, expectedKeys, bytes, expectedBytes);
     if (fraction === null) return { heading: "copying", lines: ["copying · the source has not begun to send"] };
-    const whole = copyBar({ keys, expectedKeys, bytes, expectedBytes, fraction, isDone: false });
+    const whole = copyBar({ keys, expectedKeys, bytes, expectedBytes, fraction, isDone: false }, this.#barWidth);
     const rate = `${formatCount(this.#keys.perSecond)} keys/s`;
     return {
       heading: `copying, part ${Math.floor(fraction * COPY_PARTS)}`,
@@ -66,7 +77,9 @@ export class LiveView {
 
   #bars(status: PipelineStatus): string[] {
     const copies = shardCopies(status);
-    return copies.length < 2 ? [] : copyBars(copies, (id) => ` · ${formatCount(this.#meterOf(id).perSecond)} keys/s`);
+    return copies.length < 2
+      ? []
+      : copyBars(copies, (id) => ` · ${formatCount(this.#meterOf(id).perSecond)} keys/s`, this.#barWidth);
   }
 
   #following(status: PipelineStatus, figures: PipelineFigures): string {
@@ -91,10 +104,4 @@ export class LiveView {
     this.#shardKeys.set(shard, known);
     return known;
   }
-}
-
-/** What is waited for, since when, and why. */
-export function waiting(retry: RetryRecord, nowMs: number): string {
-  const since = formatSeconds(Math.max(0, nowMs - retry.since) / 1000);
-  return `waits for ${printable(retry.endpoint)} since ${since}: ${printable(retry.reason)}`;
 }

@@ -1,4 +1,4 @@
-import type { LaneStatus, PipelineStatus, ShardStatus } from "@sluice/wire";
+import type { FeedStatus, GroupStatus, LaneStatus, PipelineStatus, ShardStatus } from "@sluice/wire";
 
 export function sampleShard(fields: Partial<ShardStatus> = {}): ShardStatus {
   return {
@@ -12,6 +12,8 @@ export function sampleShard(fields: Partial<ShardStatus> = {}): ShardStatus {
     copied: { keys: 1_000, expectedKeys: 1_000, bytes: 40_000, expectedBytes: 40_000 },
     commands: 700,
     bytes: 9_000,
+    keysPerSecond: 0,
+    bytesPerSecond: 1_000,
     retry: null,
     halt: null,
     ...fields,
@@ -43,6 +45,27 @@ export function sampleLane(fields: Partial<LaneStatus> = {}): LaneStatus {
   };
 }
 
+export function sampleFeed(fields: Partial<FeedStatus> = {}): FeedStatus {
+  return {
+    shard: "s0",
+    keys: 1_000,
+    expectedKeys: 1_000,
+    isCopied: true,
+    keysPerSecond: 0,
+    unitsPerSecond: 1_200,
+    bytesPerSecond: 34_000,
+    lagBytes: 200,
+    lagSeconds: 0.3,
+    etaSeconds: 0,
+    ...fields,
+  };
+}
+
+export function sampleGroup(fields: Partial<GroupStatus> = {}): GroupStatus {
+  const { shard, ...progress } = sampleFeed();
+  return { group: "main", ...progress, evictedKeys: null, shards: [sampleFeed({ shard })], ...fields };
+}
+
 /** A pipeline as the API shows it, for tests. */
 export function samplePipeline(fields: Partial<PipelineStatus> = {}): PipelineStatus {
   return {
@@ -58,6 +81,10 @@ export function samplePipeline(fields: Partial<PipelineStatus> = {}): PipelineSt
     events: [],
     shards: [sampleShard()],
     lanes: [sampleLane()],
+    groups: [],
+    waits: [],
+    alarms: [],
+    precheck: null,
     checkpoint: null,
     cutover: null,
     ...fields,

@@ -29,12 +29,12 @@ export class Screen {
 
   /** Writes a line that stays. */
   print(text: string): void {
-    this.#output.write(`${this.#isTerminal ? this.#eraser : ""}${text}\n${this.#lines.join("\n")}`);
+    this.#output.write(`${this.isTerminal ? this.#eraser : ""}${text}\n${this.#lines.join("\n")}`);
   }
 
   /** Replaces the lines at the bottom. `heading` says what they are about, such as the state of a pipeline. */
   update(heading: string, ...lines: readonly string[]): void {
-    if (this.#isTerminal) {
+    if (this.isTerminal) {
       const eraser = this.#eraser || ERASE_LINE;
       const { columns = 0, rows = 0 } = this.#output; // some terminals say 0
       const width = (columns > 0 ? columns : 80) - 1;
@@ -60,7 +60,8 @@ export class Screen {
     return this.#lines.length === 0 ? "" : ERASE_LINE + ERASE_LINE_ABOVE.repeat(this.#lines.length - 1);
   }
 
-  get #isTerminal(): boolean {
+  /** Whether a person looks at it, and not a file. */
+  get isTerminal(): boolean {
     return this.#output.isTTY === true;
   }
 }

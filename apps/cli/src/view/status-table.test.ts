@@ -33,13 +33,11 @@ test("on demand a line for every lane", () => {
 });
 
 test("while copying: a bar for each shard", () => {
-  const text = statusTable(
-    samplePipeline({ state: "copying", lanes: ofLanes.map((lane) => ({ ...lane, keys: 100 })) }),
-    61_000,
-  );
-  expect(text).toContain(
+  const copying = samplePipeline({ state: "copying", lanes: ofLanes.map((lane) => ({ ...lane, keys: 100 })) });
+  expect(statusTable(copying, 61_000, { bars: true })).toContain(
     "\n\nCOPY\n  s0  [#######-----------------]  30 % · 300 of 1 000 keys · 40 kB of about 40 kB read\n\n",
   );
+  expect(statusTable(copying, 61_000)).toContain("\n\nCOPY\n  s0  30 % · 300 of 1 000 keys · ");
 });
 
 test("the last events, with their age", () => {
@@ -68,6 +66,21 @@ test("a failed pipeline says the code, the place, what happened and what to do",
 });
 
 test("the list", () => {
-  expect(listTable({ pipelines: [] })).toBe("no pipelines");
-  expect(listTable({ pipelines: [{ name: "orders", state: "stopped" }] })).toBe("PIPELINE  STATE\norders    stopped");
+  expect(listTable({ pipelines: [] }, 0)).toBe("no pipelines");
+  const orders = { name: "orders", state: "stopped", desired: "stopped", since: 0, reason: "" } as const;
+  const away = { name: "b", state: "retrying", desired: "stopped", since: 60_000, reason: "no\u0007route" } as const;
+  expect(listTable({ pipelines: [orders, away] }, 90_000)).toMatchInlineSnapshot(`
+    "PIPELINE  STATE                  SINCE       REASON
+    orders    stopped                1 min 30 s
+    b         retrying (is to stop)  30 s        no\\x07route"
+  `);
+});
+
+test("what is waited for, alarms and prechecks stand out", () => {
+  const wait = { endpoint: "bus", kind: "bus" as const, reason: "no route", since: 0, secondsLeft: 59 };
+  const alarm = { id: "evictions" as const, group: "main", server: "b:2", since: 0, lost: 7, text: "b:2 has evicted 7 keys" };
+  const precheck = { at: 1_000, verdict: "warn" as const };
+  const text = statusTable(samplePipeline({ state: "retrying", waits: [wait], alarms: [alarm], precheck }), 61_000);
+  expect(text).toContain("\n\nprechecks passed with warnings, 1 min 0 s ago: `sluice precheck orders --last` shows them\n\n");
+  expect(text).toContain("\n\nwaits for bus: 59 s left: no route\n\nALARM b:2 has evicted 7 keys");
 });

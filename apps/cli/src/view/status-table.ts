@@ -1,10 +1,12 @@
-import type { LaneStatus, PipelineList, PipelineStatus } from "@sluice/wire";
+import type { DesiredState, LaneStatus, PipelineList, PipelineState, PipelineStatus } from "@sluice/wire";
+import { BAR_WIDTH } from "./bar.ts";
 import { copyBars } from "./copy-bars.ts";
-import { waiting } from "./live-view.ts";
-import { haltOf, laneName, rangeOf, retryOf, shardCopies, sum } from "./pipeline-figures.ts";
+import { haltOf, laneName, rangeOf, shardCopies, sum } from "./pipeline-figures.ts";
 import { printable } from "./printable.ts";
+import { progressTable } from "./progress-table.ts";
 import { formatBytes, formatCount, formatSeconds } from "./quantity.ts";
 import { table } from "./table.ts";
+import { waitingLines } from "./waiting.ts";
 
 const SHOWN_WRITERS = 3;
 const SHOWN_EVENTS = 5;
@@ -12,36 +14,58 @@ const SHOWN_EVENTS = 5;
 export interface StatusTableOptions {
   /** A line for every lane too, and not only their summary. */
   readonly lanes?: boolean;
+  /** Bars, for a terminal; without it percentages alone. */
+  readonly bars?: boolean;
 }
 
-/** The pipelines and their states. */
-export function listTable({ pipelines }: PipelineList): string {
+/** The pipelines, their states, for how long, and why. */
+export function listTable({ pipelines }: PipelineList, nowMs: number): string {
   if (pipelines.length === 0) return "no pipelines";
-  return table([["PIPELINE", "STATE"], ...pipelines.map(({ name, state }) => [name, state])]);
+  const rows = pipelines.map(({ name, state, desired, since, reason }) => [
+    name,
+    `${state}${isToStop(desired, state) ? " (is to stop)" : ""}`,
+    formatSeconds(Math.max(0, nowMs - since) / 1000),
+    printable(reason),
+  ]);
+  return table([["PIPELINE", "STATE", "SINCE", "REASON"], ...rows]);
 }
 
 /** Everything of one pipeline that an operator looks for, in lines of at most about 110 characters. */
 export function statusTable(status: PipelineStatus, nowMs: number, options: StatusTableOptions = {}): string {
   const { name, state, desired, since, reason, stream } = status;
-  const wanted = desired === "stopped" && state !== "stopped" ? " (is to stop)" : "";
+  const wanted = isToStop(desired, state) ? " (is to stop)" : "";
   const why = reason === "" ? "" : `: ${printable(reason)}`;
   const limit = stream.limitBytes === null ? "" : ` of ${formatBytes(stream.limitBytes)}`;
   const parts = [
     `${name}  ${state}${wanted} since ${formatSeconds(Math.max(0, nowMs - since) / 1000)}${why}`,
     `stream ${formatCount(stream.messages)} messages, ${formatBytes(stream.bytes)}${limit}`,
+    prechecked(status, nowMs),
     settlingTable(status),
     shardTable(status),
-    copying(status),
+    copying(status, options.bars ?? false),
+    progressTable(status),
     summaryTable(status),
     options.lanes === true ? laneTable(status) : "",
     recentEvents(status, nowMs),
   ];
-  const retry = retryOf(status);
-  if (retry !== null) parts.push(waiting(retry, nowMs));
+  parts.push(waitingLines(status, nowMs).join("\n"));
+  parts.push(status.alarms.map(({ text }) => `ALARM ${printable(text)}`).join("\n"));
   const halt = haltOf(status);
   if (halt !== null)
     parts.push(`${halt.where} stopped with ${halt.code}: ${printable(halt.message)}\n${printable(halt.remedy)}`);
   return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function isToStop(desired: DesiredState, state: PipelineState): boolean {
+  return desired === "stopped" && state !== "stopped";
+}
+
+/** Prechecks are worth a line as long as they are what there is to tell. */
+function prechecked({ name, state, precheck }: PipelineStatus, nowMs: number): string {
+  if (precheck === null || (precheck.verdict === "pass" && state !== "blocked")) return "";
+  const ago = formatSeconds(Math.max(0, nowMs - precheck.at) / 1000);
+  const verdict = precheck.verdict === "fail" ? "fail" : "passed with warnings";
+  return `prechecks ${verdict}, ${ago} ago: \`sluice precheck ${name} --last\` shows them`;
 }
 
 function shardTable({ shards }: PipelineStatus): string {
@@ -61,9 +85,9 @@ function shardTable({ shards }: PipelineStatus): string {
   return table([head, ...rows], [3, 4, 5, 6, 7, 8]);
 }
 
-function copying(status: PipelineStatus): string {
+function copying(status: PipelineStatus, hasBars: boolean): string {
   if (status.state !== "copying" || status.shards.length === 0) return "";
-  return ["COPY", ...copyBars(shardCopies(status))].join("\n");
+  return ["COPY", ...copyBars(shardCopies(status), undefined, hasBars ? BAR_WIDTH : 0)].join("\n");
 }
 
 function settlingTable({ cutover }: PipelineStatus): string {
