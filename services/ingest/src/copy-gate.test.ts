@@ -32,7 +32,7 @@ test("a copy waits for its window, says so once, and that nothing is wrong", asy
   let isOpen = false;
   const waiting = gate.inWindow("s0", signal, (retry) => told.push(retry)).then(() => (isOpen = true));
   await clock.advance(2 * HOUR_MS - 1_000);
-  expect(isOpen).toBe(false);
+  expect([isOpen, gate.isInWindow]).toEqual([false, false]);
   expect(told).toEqual([
     {
       endpoint: "source s0",
@@ -43,7 +43,7 @@ test("a copy waits for its window, says so once, and that nothing is wrong", asy
   ]);
   await clock.advance(61_000);
   await waiting;
-  expect(isOpen).toBe(true);
+  expect([isOpen, gate.isInWindow]).toEqual([true, true]);
   await gate.inWindow("s0", signal, (retry) => told.push(retry));
   await new CopyGate({ onBacklogLost: "resync" }, clock).inWindow("s0", signal, (retry) => told.push(retry));
   expect(told).toHaveLength(1);

@@ -35,6 +35,12 @@ export class CopyGate {
     if (this.#rules.onBacklogLost === "halt") throw new Halt("SRC-016", `shard ${shard} can't be continued: ${why}`);
   }
 
+  /** Whether a full copy may start now. */
+  get isInWindow(): boolean {
+    const { startWindow } = this.#rules;
+    return startWindow === undefined || untilWindowMs(startWindow, this.#clock.nowMs()) === 0;
+  }
+
   /** Resolves inside the window, or when `signal` aborts. `tell` is called with what is waited for, before it waits. */
   async inWindow(shard: string, signal: AbortSignal, tell: (retry: RetryRecord) => void): Promise<void> {
     const { startWindow } = this.#rules;

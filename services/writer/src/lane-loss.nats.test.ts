@@ -1,9 +1,9 @@
-import { Bus } from "@sluice/bus";
+import { Bus, LaneStream } from "@sluice/bus";
 import { keySlot } from "@sluice/redis";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
 import { BatchKind, liveSubject, snapSubject, SnapshotRows } from "@sluice/wire";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { WatchedLane } from "./watched-lane.sample.ts";
 
 const DETECTED_WITHIN_MS = 5_000;
@@ -171,18 +171,24 @@ test("case 60: where another history filled it, the lane asks for a copy", async
   expect([await redis.client().get("n"), await redis.client().exists("m")]).toEqual(["3", 0]);
 });
 
-// Mutation: snapshot-phase.ts, without `#requireEnd`: the lane waits for an end that never comes.
+// Mutations: snapshot-phase.ts, without `#requireEnd`: the lane waits for an end that never comes. A fence taken for a change: the copy of
+// an ingest that begins anew is void before it begins.
 test("case 60: where the stream lost the end of a copy, which changes follow, the lane asks for another copy", async () => {
   await redis.client().flushall();
   await using lane = await WatchedLane.open(bus, async (fresh) => {
     await fresh.fence(1, 1, 100);
     await fresh.copied(0, { "0:n": "7" });
   });
+  const tails = vi.spyOn(LaneStream.prototype, "tail");
   lane.write("standalone", redis.port);
   await waitUntil("it has what there is of the copy", async () => (await redis.client().get("n")) === "7");
+  // An ingest that begins anew sets it before it asks the source for anything.
+  await lane.fence(1, 2, 100);
+  await waitUntil("the lane has looked", () => tails.mock.calls.filter(([subject]) => subject.includes(".live.")).length > 2);
   expect(await lane.floorAsked()).toBe(0);
   await lane.changes(100, unit(110, "INCR n"));
   await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
+  tails.mockRestore();
 });
 
 const LIST_TYPE = 1;

@@ -11,6 +11,13 @@ import { PartAssembly } from "./progress/part-assembly.ts";
 const GROUP_BYTES = 1024 * 1024;
 const GROUP_COMMANDS = 16_384;
 
+/** `fence`: of the next epoch. `history`: in which a fence of this one lets the lane go on behind the group. */
+interface Collected {
+  readonly group: OpenGroup | null;
+  readonly fence: LoggedBatch | null;
+  readonly history: Batch | null;
+}
+
 /** A group that is being collected. */
 interface OpenGroup extends ChangeGroup {
   readonly slices: { slice: ChangeSlice; batch: Batch; sequence: number }[];
@@ -46,35 +53,46 @@ export class LivePhase {
       await this.#session.confirmIfDue();
       const first = this.#log.nextIfReady() ?? (await this.#session.confirming(this.#log.next()));
       if (first === null) return null;
-      const { group, fence, history } = this.#collect(first);
+      const { group, fence, history, failure } = this.#collected(first);
       if (group !== null) await this.#session.applyChanges(group, group.units);
+      if (failure !== null) throw failure;
       if (history !== null) await this.#session.destination.follow(history);
       if (fence !== null) return fence;
     }
   }
 
-  /** `fence`: of the next epoch. `history`: in which a fence of this one lets the lane go on behind the group. */
-  #collect(first: LoggedBatch): { group: OpenGroup | null; fence: LoggedBatch | null; history: Batch | null } {
-    let group: OpenGroup | null = null;
+  /** As `#collect`; what is wrong with a batch is told with the group before it, which is applied all the same. */
+  #collected(first: LoggedBatch): Collected & { readonly failure: Error | null } {
+    const open: { group: OpenGroup | null } = { group: null };
+    try {
+      return { ...this.#collect(first, open), failure: null };
+    } catch (cause) {
+      if (open.group === null || !(cause instanceof Error)) throw cause;
+      return { group: open.group, fence: null, history: null, failure: cause };
+    }
+  }
+
+  #collect(first: LoggedBatch, open: { group: OpenGroup | null }): Collected {
     for (let next: LoggedBatch | undefined = first; next !== undefined; next = this.#log.nextIfReady()) {
       const { batch, sequence } = next;
       if (batch.kind === BatchKind.fence) this.#parts.clear();
       const step = this.#chain.next(batch);
       this.#session.options.report.judged(step.kind);
-      if (step.kind === "newEpoch") return { group, fence: next, history: null };
+      if (step.kind === "newEpoch") return { group: open.group, fence: next, history: null };
       if (step.kind === "regress") throw this.#regress(batch, step.term, sequence);
       if (step.kind === "otherHistory") throw this.#otherHistory(batch, step.upTo, sequence);
       if (step.kind === "gap") throw this.#gap(batch, step.expected, sequence);
       // A later term's, where the lane stands.
       if (batch.kind === BatchKind.fence && batch.epoch === this.#session.position?.epoch && batch.last === this.#chain.offset)
-        return { group, fence: null, history: batch };
+        return { group: open.group, fence: null, history: batch };
       if (step.kind === "skip") continue;
       const slice = this.#wantedOf(batch);
       if (slice === null) continue;
-      group = this.#join(group, slice, batch, sequence);
+      const group = this.#join(open.group, slice, batch, sequence);
+      open.group = group;
       if (group.bytes >= GROUP_BYTES || group.commands >= GROUP_COMMANDS) break;
     }
-    return { group, fence: null, history: null };
+    return { group: open.group, fence: null, history: null };
   }
 
   #join(open: OpenGroup | null, slice: ChangeSlice, batch: Batch, sequence: number): OpenGroup {

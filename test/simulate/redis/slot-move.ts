@@ -42,7 +42,7 @@ export class SlotMove {
   /** Moves these keys, or up to so many, and returns how many are left. Nothing moves while one of the nodes is down. */
   migrate(keys: number | readonly string[]): number {
     this.#followEnds();
-    if (this.#isPossible) {
+    if (this.isPossible) {
       const held = this.#from.keysInSlot(this.slot);
       const some = typeof keys === "number" ? held.slice(0, keys) : held.filter((key) => keys.includes(key));
       for (const key of some) takeOver(this.#from, this.#to, key);
@@ -54,7 +54,7 @@ export class SlotMove {
   /** Moves what is left; the new owner takes the slot, and the others learn of it. Throws when one of the nodes is down. */
   finish(): void {
     const left = this.migrate(Infinity);
-    if (left > 0 || !this.#isPossible) {
+    if (left > 0 || !this.isPossible) {
       throw new Error(`slot ${this.slot} can't go over: it still has ${left} keys at ${this.#from.name}, or a node is down`);
     }
     this.#cluster.setSlot(this.#to, this.slot, "NODE", this.#to);
@@ -67,7 +67,8 @@ export class SlotMove {
     this.#cluster.setSlot(this.#to, this.slot, "STABLE");
   }
 
-  get #isPossible(): boolean {
+  /** Both ends are up. */
+  get isPossible(): boolean {
     return this.#from.isUp && this.#to.isUp;
   }
 

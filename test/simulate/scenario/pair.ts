@@ -176,7 +176,7 @@ export class Pair {
     for (const slot of own) {
       const move = cluster.moveSlot(slot, to);
       const step = (): void => {
-        const isDone = this.#unwatched(side, () => move.migrate(dice.between(1, 2)) === 0 && from.isUp && to.isUp);
+        const isDone = this.#unwatched(side, () => move.migrate(dice.between(1, 2)) === 0 && move.isPossible);
         if (isDone && scheduler.nowMs >= endMs) this.#unwatched(side, () => move.finish());
         else scheduler.after(dice.between(5, 60), null, step);
       };

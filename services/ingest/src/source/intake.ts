@@ -161,8 +161,7 @@ export class SourceIntake implements Actor {
       throw cause;
     }
     if (found.asked !== null) return { ...found, permit: null };
-    await this.#options.gate?.inWindow(this.#options.shard, signal, (retry) => this.#tell({ retry }));
-    const permit = await this.#takePermit(signal);
+    const permit = await this.#takeTurn(signal);
     if (permit === null) return null;
     try {
       const again = await this.#look(point, signal);
@@ -256,6 +255,17 @@ export class SourceIntake implements Actor {
       `source ${shard}`,
       `${broken} full copies in a row broke off, the last one because: ${why}. The source is left alone for a while before the next one`,
     );
+  }
+
+  /** The permit for a full copy, in the window that copies may start in: others may have copied beyond it. Null when `signal` aborts first. */
+  async #takeTurn(signal: AbortSignal): Promise<CopyPermit | null> {
+    const { gate, shard } = this.#options;
+    for (;;) {
+      await gate?.inWindow(shard, signal, (retry) => this.#tell({ retry }));
+      const permit = await this.#takePermit(signal);
+      if (permit === null || signal.aborted || gate?.isInWindow !== false) return permit;
+      await permit.release();
+    }
   }
 
   async #takePermit(signal: AbortSignal): Promise<CopyPermit | null> {

@@ -12,8 +12,8 @@ import { isLoose } from "./value-commands.ts";
 /** Bounds of one step; see `LivePhase`. */
 const GROUP_BYTES = 1024 * 1024;
 const GROUP_ENTRIES = 8_192;
-/** A value was refused by the destination, or can't be taken apart. */
-const MAYBE_DAMAGE: ReadonlySet<string> = new Set(["DST-004", "DST-007", "SRC-004"]);
+/** How a server refuses the value of a RESTORE that it can't read (cluster.c, `restoreCommand`). */
+const UNREADABLE = "Bad data format";
 /** So often a lane that waits for more of a copy looks whether it can still come. */
 const LOOK_MS = 2_000;
 /** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
@@ -81,7 +81,7 @@ export class SnapshotPhase {
       return false;
     } catch (cause) {
       if (cause instanceof CopyNeeded && (await this.#isOver())) return false;
-      if (cause instanceof Halt && MAYBE_DAMAGE.has(cause.code)) {
+      if (cause instanceof Halt && mayBeDamage(cause)) {
         const isVerified = await this.#isVerified(cause);
         this.#session.options.report.tell({ retry: null });
         if (!isVerified) return false;
@@ -108,6 +108,7 @@ export class SnapshotPhase {
       if (last?.epoch === this.#target.epoch && last.kind === BatchKind.snapshotEnd) return true;
       const reason = `the copy's checksum, to tell whether a value is damaged: ${refusal.message}`;
       report.tell({ retry: { endpoint: `source ${shard}`, since, reason, isTurn: true } });
+      await this.#requireEnd();
       await clock.sleep(LOOK_MS, signal);
     }
     return false;
@@ -199,7 +200,9 @@ export class SnapshotPhase {
     const { stream, pipeline, shard, lane } = this.#session.options;
     const { epoch } = this.#target;
     const changes = await stream.tail(liveSubject(pipeline, shard, lane));
-    if (changes === null || decodeBatch(changes.payload).epoch !== epoch || changes.sequence <= this.#fence.sequence) return;
+    const tail = changes === null ? null : decodeBatch(changes.payload);
+    // A fence is set before the source is asked for anything, by an ingest that begins anew, too.
+    if (tail?.epoch !== epoch || tail.kind === BatchKind.fence) return;
     const end = await stream.tail(snapSubject(pipeline, FIRST_COPY, shard, lane));
     const found = end === null ? null : decodeBatch(end.payload);
     if (found !== null && (found.epoch > epoch || (found.epoch === epoch && found.kind === BatchKind.snapshotEnd))) return;
@@ -233,6 +236,10 @@ export class SnapshotPhase {
   #incomplete(what: string): CopyNeeded {
     return new CopyNeeded(`the copy of lane ${this.#session.label} is incomplete: ${what}`, this.#target.epoch);
   }
+}
+
+function mayBeDamage({ code, message }: Halt): boolean {
+  return code === "SRC-004" || message.includes(UNREADABLE);
 }
 
 /** Puts the entry into the database that it has in the destination; false where the group does not get it. */
