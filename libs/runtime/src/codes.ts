@@ -290,9 +290,9 @@ export const codes = {
   },
   "SRC-018": {
     meaning:
-      "The pipeline says `mode: changes`, and the source can't be attached to without a copy: it has no history that could be continued.",
+      "The pipeline says `mode: changes`, and the source can't be attached to without a copy: it has no history that could be continued, or nobody can tell which database its stream is in.",
     remedy:
-      "What the message names. A source that keeps no backlog begins one with its first replica: attach any to it, set `repl-backlog-ttl 0`, and start the pipeline again. A source before Redis 4.0, or one whose stream can't be told apart by database, is copied with `mode: full+changes`.",
+      "What the message names. A source that keeps no backlog begins one with its first replica: attach any to it, set `repl-backlog-ttl 0`, and start the pipeline again. Where the database can't be told, write once in each of two databases (`redis-cli -n 1 SET sluice-hint 1 EX 60`, then the same with `-n 0`): a source says which database it is in when that changes. Start again soon after. A user who may not ask gets `+info +client|list`. A source before Redis 4.0 is copied with `mode: full+changes`.",
   },
   "SRC-019": {
     meaning:
@@ -326,6 +326,16 @@ export const codes = {
       "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command.",
     remedy:
       "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
+  },
+  "DST-021": {
+    meaning:
+      "The destination does not hold any more what the pipeline left in it: it was emptied, replaced or set back to before the start. The pipeline says `mode: changes`, so that nothing brings back the rest of the data; going on with the changes alone would make a destination that looks whole and is not.",
+    remedy:
+      "Start a pipeline with `mode: full+changes`, which copies. Or put the data back in another way, delete this pipeline and start it again: it attaches anew where the source stands by then.",
+  },
+  "PIP-016": {
+    meaning: "The pipeline was being deleted by force, and the deletion broke off.",
+    remedy: "`sluice delete NAME` ends it. `sluice resume NAME` keeps the pipeline instead.",
   },
   "API-001": {
     meaning: "The API has no such path, or can't read the request.",

@@ -20,6 +20,7 @@ export * from "./precheck.ts";
 export * from "./records.ts";
 export * from "./redis-url.ts";
 export * from "./rows.ts";
+export * from "./same-source.ts";
 export * from "./size.ts";
 export * from "./slots.ts";
 export { untilWindowMs, type StartWindow } from "./start-window.ts";

@@ -47,7 +47,7 @@ const destinationShape = z.strictObject({
     .record(z.string().regex(/^(0|[1-9]\d{0,4})$/, `expected the number of a database, 0 to ${LAST_DATABASE}`), databaseSchema)
     .optional()
     .describe(
-      "databases that have another number in the destination, `{ from: to }`; all others keep theirs. Several may become one: keys of one name are one key there, what is written last counts, and FLUSHDB of one of them halts (PIP-015)",
+      "databases that have another number in the destination, `{ from: to }`; all others keep theirs. Several may become one: keys of one name are one key there, what is written last counts, and what can not be told apart then halts (PIP-015): FLUSHDB and SWAPDB of one of them, MOVE, COPY without REPLACE, SETNX, SET with NX, HSETNX, MSETNX, RENAMENX",
     ),
   keys: keysSchema,
 });
@@ -75,7 +75,9 @@ const limitsSchema = z
     sourceLatency: durationSchema
       .refine((durationMs) => durationMs >= 1, "expected at least 1ms")
       .optional()
-      .describe("a full copy slows down while the source answers slower than this"),
+      .describe(
+        "a full copy slows down while the source answers slower than this, and than twice what it took before the copy",
+      ),
   })
   .prefault({})
   .describe("what the pipeline may cost the source and the bus");

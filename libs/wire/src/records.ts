@@ -27,6 +27,14 @@ export type DesiredState = z.output<typeof desiredState>;
 export const haltRecord = z.object({ code: z.string(), message: z.string(), remedy: z.string(), at });
 export type HaltRecord = z.output<typeof haltRecord>;
 
+/** The mark is behind the unit at fault when these are found: it alone does not tell that something is missing there. */
+const BEHIND_MARK: ReadonlySet<string> = new Set(["DST-004", "DST-007", "DST-014"]);
+
+/** Whether a lane that halted so would go on behind the unit at fault if it were only run again. */
+export function isBehindMark(halt: Pick<HaltRecord, "code"> | null): boolean {
+  return halt !== null && BEHIND_MARK.has(halt.code);
+}
+
 /** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
 export const specRecord = z.object({
   pipeline: pipelineSchema,
@@ -34,12 +42,16 @@ export const specRecord = z.object({
   createdAt: at,
   /** It has never run: all prechecks come before its first start. */
   isNew: z.boolean().optional(),
-  /** Its endpoints were edited since it ran: all prechecks but `empty` come before the next start. */
+  /** Its endpoints were edited since it ran: all prechecks come before the next start. */
   isEdited: z.boolean().optional(),
   /** Present where it is `failed`. */
   failure: haltRecord.optional(),
   /** It is `stopped` by itself: a full copy is all that it was for. */
   isCopied: z.boolean().optional(),
+  /** How often the operator has started or resumed it. */
+  starts: count.optional(),
+  /** Revision of the spec that the last of these wrote; 0 or absent: this one. Only a start lifts a halt behind the mark. */
+  startRevision: count.optional(),
 });
 export type SpecRecord = z.output<typeof specRecord>;
 /** The spec as it stands in its record, so that it can be written again: durations are text, defaults are not filled in. */
@@ -48,6 +60,30 @@ export const writtenSpec = z.custom<WrittenSpec>(
   (value) => specRecord.safeParse(value).success,
   "expected the spec of a pipeline",
 );
+
+/** Revision of the spec with which the operator last started the pipeline. */
+export function lastStart({
+  value,
+  revision,
+}: {
+  readonly value: Pick<WrittenSpec, "startRevision">;
+  readonly revision: number;
+}): number {
+  const { startRevision = 0 } = value;
+  return startRevision === 0 ? revision : startRevision;
+}
+
+/**
+ * `next` with the start that it belongs to, to be written over `existing`: itself where it counts another start, else the one before. Every
+ * writer of a spec that exists writes what this answers.
+ */
+export function withLastStart(
+  next: WrittenSpec,
+  existing: { readonly value: WrittenSpec; readonly revision: number },
+): WrittenSpec {
+  const isStart = (next.starts ?? 0) !== (existing.value.starts ?? 0);
+  return { ...next, startRevision: isStart ? 0 : lastStart(existing) };
+}
 
 /** Why something waits, and since when. */
 export const retryRecord = z.object({
@@ -176,6 +212,8 @@ export const topologyRecord = z.object({
   /** Lanes over the whole slot space; a shard has one for each range that it owns slots in. */
   lanes: z.number().int().positive(),
   shards: z.array(shardTopology).min(1),
+  /** URL of the source as the spec had it when the router last saw that the shards are so; nothing is read from them for another one. */
+  source: z.string().optional(),
   /** What happened to the source since the pipeline was created, newest last, for people. */
   events: z.array(z.object({ at, text: z.string() })),
 });
@@ -314,6 +352,9 @@ export type MemberRecord = z.output<typeof memberRecord>;
 /** Who holds a lease. It is held while this record's revision grows. */
 export const leaseRecord = z.object({ holder: z.string() });
 export type LeaseRecord = z.output<typeof leaseRecord>;
+
+/** Any record, for who asks only whether it is there, and at which revision. */
+export const unreadRecord = z.unknown();
 
 /** Keys of the records. */
 export const recordKey = {

@@ -6,6 +6,7 @@ import type { ActiveCoordinator } from "./api/api-server.ts";
 import type { SourceView } from "./checkpoint/lane-lag.ts";
 import { PipelineBook, type KnownPipeline } from "./lifecycle/pipeline-book.ts";
 import { PipelineLife } from "./lifecycle/pipeline-life.ts";
+import { RestingLife } from "./lifecycle/resting-life.ts";
 
 const LOOK_EVERY_MS = 250;
 /** Who takes the lease later than this after the bus came back leaves it to those before to have counted. */
@@ -85,13 +86,19 @@ export class CoordinatorService implements Actor {
   }
 }
 
-/** Nothing is left to do for it, and nothing to be told of it. */
+function isStopped({ spec }: KnownPipeline): boolean {
+  return spec?.value.desired === "stopped";
+}
+
+/** Nothing is left to do for it but to count how long it rests, and nothing to be told of it. */
 function isOver({ spec, state, cutover }: KnownPipeline): boolean {
   const phase = cutover?.value.phase ?? "cancelled";
   if (spec?.value.desired === "created") return state?.value.state === "created" && phase === "cancelled";
   if (spec?.value.desired === "cut-over") return state?.value.state === "cut-over" && phase === "done";
   return spec?.value.desired === "stopped" && state?.value.state === "stopped" && phase === "cancelled";
 }
+
+type Life = [name: string, create: () => Actor];
 
 /** The time from taking the lease to losing it or giving it back. */
 class CoordinatorTerm implements ActiveCoordinator {
@@ -138,7 +145,12 @@ class CoordinatorTerm implements ActiveCoordinator {
       await this.#read(told, signal);
       while (!signal.aborted) {
         const wanted = this.book.all.filter((known) => !isOver(known)).map(({ name }) => name);
-        this.#crew.keep(new Set(wanted), (name) => this.#createLife(name, clock.monotonicMs() - beganAtMs));
+        const resting = this.book.all.filter((known) => isOver(known) && isStopped(known));
+        const lives = new Map<string, () => Actor>([
+          ...wanted.map((name): Life => [name, () => this.#createLife(name, clock.monotonicMs() - beganAtMs)]),
+          ...resting.map((known): Life => [`${known.name} at rest`, () => new RestingLife(known, this.#deps)]),
+        ]);
+        this.#crew.keep(new Set(lives.keys()), (life) => lives.get(life)!());
         for (const name of this.#lives.keys()) if (!wanted.includes(name)) this.#lives.delete(name);
         progress();
         await clock.sleep(LOOK_EVERY_MS, signal);

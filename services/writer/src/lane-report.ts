@@ -1,9 +1,8 @@
 import type { Records } from "@sluice/bus";
 import { persist, type Clock, type Retryable } from "@sluice/runtime";
-import { laneRecord, recordKey, type HaltRecord, type LaneRecord } from "@sluice/wire";
+import { isBehindMark, laneRecord, recordKey, type HaltRecord, type LaneRecord } from "@sluice/wire";
 import type { LaneDestination } from "./lane-destination.ts";
 import type { Step } from "./progress/lane-chain.ts";
-import { isBehindMark } from "./standing-halt.ts";
 import { WriterTally } from "./writer-tally.ts";
 
 const WRITE_MS = 1_000;
@@ -13,7 +12,8 @@ const ATTEMPTS = 3;
 /**
  * What a lane's writer tells of itself, once a second and when something changes. Two things are decided by it: what may be
  * trimmed, and that only from positions that were read back from the destination; and whether the lane has to stay halted. So
- * nothing is written before `begin`, and no halt behind the mark that this writer did not know of is ever written over.
+ * nothing is written before `begin`, no halt behind the mark that this writer did not know of is ever written over, and nothing is
+ * written any more once the record is removed.
  */
 export class LaneReport {
   readonly #records: Records;
@@ -156,7 +156,8 @@ export class LaneReport {
       const current = await this.#records.get(this.#key, laneRecord);
       // A writer that had the lane before halted behind its mark, and could not say so until now.
       if (!isBehindMark(record.halt) && isBehindMark(current?.value.halt ?? null)) return;
-      this.#revision = current?.revision ?? 0;
+      // What was there and is gone was removed with its pipeline: nobody wants to hear of the lane any more.
+      this.#revision = current?.revision ?? (this.#revision === 0 ? 0 : null);
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   decodeBatch,
   epochRecord,
   groupLaneLabel,
+  isBehindMark,
   laneMarkKey,
   laneRecord,
   liveSubject,
@@ -39,7 +40,7 @@ import type { Projection } from "./project/projection.ts";
 import { judgeSpan } from "./repair/judge-span.ts";
 import { KeyRepair, type DivergencePolicy } from "./repair/key-repair.ts";
 import { SnapshotPhase } from "./snapshot/snapshot-phase.ts";
-import { isBehindMark, standingHalt } from "./standing-halt.ts";
+import { standingHalt } from "./standing-halt.ts";
 import type { WriterTally } from "./writer-tally.ts";
 
 export interface LaneWriterOptions {
@@ -52,6 +53,8 @@ export interface LaneWriterOptions {
   readonly destination: DestinationRecord;
   readonly topology: TopologyRecord;
   readonly existing: DestinationSpec["existing"];
+  /** The pipeline is of changes alone: what a destination loses is never copied anew. Default false. */
+  readonly isCopyless?: boolean;
   /** What the group gets of the source; everything where absent. */
   readonly projection?: Projection;
   readonly shift: (expireAtMs: number) => number;
@@ -143,8 +146,15 @@ export class LaneWriter implements Actor {
       );
       this.#isLifted = true;
     }
-    this.#isFirst = (lane?.value.epoch ?? 0) === 0;
+    const { epoch = 0, copy = 1 } = lane?.value ?? {};
     this.#report.begin(lane?.revision ?? 0, lane?.value);
+    // A start that finds the destination away must not forget that the lane ever stood: it may be empty when it is back.
+    if (this.#options.isCopyless === true && epoch > 0 && this.#isFirst)
+      this.#report.standsAt({
+        position: { epoch, copy, phase: "snap", shard: this.#options.shard, offset: 0, sequence: 0 },
+        safeSequence: 0,
+      });
+    this.#isFirst = epoch === 0;
   }
 
   async #tellHalt(fault: Fault): Promise<void> {
@@ -213,10 +223,15 @@ export class LaneWriter implements Actor {
     }
   }
 
-  #tellLoss({ position, lost }: LaneDestination): void {
-    const { log, group } = this.#options;
-    const what = position === null && !this.#isFirst ? "the mark of the lane" : lost;
-    if (what === null) return;
+  /** What of the lane was in the destination before, and is gone. */
+  #lossOf({ position, lost }: LaneDestination): string | null {
+    return position === null && !this.#isFirst ? "the mark of the lane" : lost;
+  }
+
+  #tellLoss(destination: LaneDestination): void {
+    const { log, group, isCopyless = false } = this.#options;
+    const what = this.#lossOf(destination);
+    if (what === null || isCopyless) return;
     log.warn({ code: "DST-008" }, `${group} does not hold ${what} any more: what it lost is copied anew`);
   }
 
@@ -287,9 +302,18 @@ export class LaneWriter implements Actor {
     }
   }
 
-  /** Where the log is to be read from. Throws `CopyNeeded` where it can't lead on, `Halt` DST-005 at a mark that nobody here set. */
+  /**
+   * Where the log is to be read from. Throws `CopyNeeded` where it can't lead on, `Halt` DST-005 at a mark that nobody here set, DST-021 where
+   * only a copy would bring back what is lost, and there is none.
+   */
   async #place(destination: LaneDestination, stream: LaneStream): Promise<LogPlace> {
     const { position, reached } = destination;
+    const loss = this.#options.isCopyless === true ? this.#lossOf(destination) : null;
+    if (loss !== null)
+      throw new Halt(
+        "DST-021",
+        `${this.#options.group} does not hold ${loss} any more, and the pipeline never copies what it lost`,
+      );
     if (position === null) return this.#voidEpoch < 0 ? { kind: "read", from: 1, history: null, isBehind: false } : VOID;
     if (position.epoch <= this.#voidEpoch) return VOID;
     const { pipeline, shard, lane, log } = this.#options;

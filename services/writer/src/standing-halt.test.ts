@@ -9,9 +9,9 @@ function lane(code: string | null, revision: number) {
   return { value: laneRecord.parse({ ...stands, ...counts, retry: null, halt, at: 1 }), revision };
 }
 
-function spec(desired: "running" | "stopped", revision: number) {
+function spec(desired: "running" | "stopped", revision: number, startRevision?: number) {
   const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
-  return { value: specRecord.parse({ pipeline, desired, createdAt: 1 }), revision };
+  return { value: specRecord.parse({ pipeline, desired, createdAt: 1, startRevision }), revision };
 }
 
 test("loud: a halt behind the mark stands until the pipeline is started after it", () => {
@@ -23,6 +23,14 @@ test("loud: a halt behind the mark stands until the pipeline is started after it
     expect(standingHalt(lane(code, 7), spec("stopped", 8))).toMatchObject(halt);
     expect(standingHalt(lane(code, 7), null)).toMatchObject(halt);
   }
+});
+
+// Mutation: standing-halt.ts, the revision of the spec in place of its last start.
+test("an edit, or a cut-over that goes back to draining, is no start", () => {
+  expect(standingHalt(lane("DST-004", 7), spec("running", 8, 6))).toMatchObject({ code: "DST-004" });
+  expect(standingHalt(lane("DST-004", 7), spec("running", 12, 9))).toBeNull();
+  // Begun by this very revision.
+  expect(standingHalt(lane("DST-004", 7), spec("running", 8, 0))).toBeNull();
 });
 
 test("a halt in front of the mark stops nobody: the unit is met again", () => {

@@ -15,6 +15,8 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
   readonly markKey = laneMarkKey(slotTag(0), this.pipeline, "main", "s0", 0);
   /** What writers that begin from now on give their group; everything while undefined. */
   projection: Projection | undefined;
+  /** Whether writers that begin from now on are those of a pipeline of changes alone. */
+  isCopyless = false;
   /** What was logged as a warning. */
   readonly warnings: string[] = [];
   #stop = new AbortController();
@@ -54,6 +56,7 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
       lane: 0,
       endpoint,
       existing: "refuse",
+      isCopyless: this.isCopyless,
       ...(this.projection === undefined ? {} : { projection: this.projection }),
       shift: (ms) => ms,
       destination: { mode, nodes: [{ host: "127.0.0.1", port, slots }], at: 0 },

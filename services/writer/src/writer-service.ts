@@ -49,6 +49,7 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
         destination: servers.value,
         topology: topology.value,
         existing: destination.existing,
+        isCopyless: spec.value.pipeline.mode === "changes",
         ...(projection === null ? {} : { projection }),
         shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),
         divergence: {

@@ -145,6 +145,10 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     meaning: "The destination and Sluice do not trust each other's certificates. Trying again would change nothing.",
     remedy: "Under `tls` of the destination: `ca` names a file with the authority that signed the server's certificate, `serverName` the name that it bears where it is not the host, `cert` and `key` what the server asks of its clients. A certificate that has expired is renewed at the server. Then start the pipeline again.",
   },
+  "DST-021": {
+    meaning: "The destination does not hold any more what the pipeline left in it: it was emptied, replaced or set back to before the start. The pipeline says `mode: changes`, so that nothing brings back the rest of the data; going on with the changes alone would make a destination that looks whole and is not.",
+    remedy: "Start a pipeline with `mode: full+changes`, which copies. Or put the data back in another way, delete this pipeline and start it again: it attaches anew where the source stands by then.",
+  },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
     remedy: "Each fault is printed with its line; mend them and run it again.",
@@ -204,6 +208,10 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
   "PIP-015": {
     meaning: "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command.",
     remedy: "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
+  },
+  "PIP-016": {
+    meaning: "The pipeline was being deleted by force, and the deletion broke off.",
+    remedy: "`sluice delete NAME` ends it. `sluice resume NAME` keeps the pipeline instead.",
   },
   "SLU-001": {
     meaning: "Something failed in a way that Sluice did not foresee.",
@@ -286,8 +294,8 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "Under `tls` of the source: `ca` names a file with the authority that signed the server's certificate, `serverName` the name that it bears where it is not the host, `cert` and `key` what the server asks of its clients. A certificate that has expired is renewed at the server. Then start the pipeline again.",
   },
   "SRC-018": {
-    meaning: "The pipeline says `mode: changes`, and the source can't be attached to without a copy: it has no history that could be continued.",
-    remedy: "What the message names. A source that keeps no backlog begins one with its first replica: attach any to it, set `repl-backlog-ttl 0`, and start the pipeline again. A source before Redis 4.0, or one whose stream can't be told apart by database, is copied with `mode: full+changes`.",
+    meaning: "The pipeline says `mode: changes`, and the source can't be attached to without a copy: it has no history that could be continued, or nobody can tell which database its stream is in.",
+    remedy: "What the message names. A source that keeps no backlog begins one with its first replica: attach any to it, set `repl-backlog-ttl 0`, and start the pipeline again. Where the database can't be told, write once in each of two databases (`redis-cli -n 1 SET sluice-hint 1 EX 60`, then the same with `-n 0`): a source says which database it is in when that changes. Start again soon after. A user who may not ask gets `+info +client|list`. A source before Redis 4.0 is copied with `mode: full+changes`.",
   },
   "SRC-019": {
     meaning: "Changes are missing that the source, or the bus, no longer holds, and the pipeline says `mode: changes`, which never copies in their place.",

@@ -1,4 +1,5 @@
 import { Meters, silentLog, systemClock, type Clock } from "@sluice/runtime";
+import { recordKey } from "@sluice/wire";
 import type { SourceView } from "../checkpoint/lane-lag.ts";
 import { PipelineBook } from "../lifecycle/pipeline-book.ts";
 import { createApi, type ApiDeps } from "./api-server.ts";
@@ -35,13 +36,17 @@ export class ApiDesk {
       compareAndSet: async (key: string, _: unknown, value: unknown, revision: number) =>
         (this.#stored.get(key)?.revision ?? 0) === revision ? this.put(key, value) : null,
       remove: async (key: string) => void this.#stored.delete(key),
-      keys: async () => [...this.#stored.keys()],
+      removeIf: async (key: string) => void this.#stored.delete(key),
+      keys: async (filter: string) => [...this.#stored.keys()].filter((key) => key.startsWith(filter.replace(/>$/, ""))),
     };
     const meters = new Meters();
     meters.add({ collect: (page) => page.set("sluice_bus_up", { service: "coordinator" }, 1) });
     return {
       records: records as never,
-      streamOf: () => ({ size: async () => ({ messages: 3, bytes: 400, limitBytes: 1_000 }) }) as never,
+      streamOf: (name) => {
+        const size = { messages: 3, bytes: 400, limitBytes: 1_000 };
+        return { size: async () => (this.#stored.has(recordKey.spec(name)) ? size : null) } as never;
+      },
       busFacts: async () => Promise.reject(new Error("not asked")),
       secretKey: Buffer.alloc(32, 7),
       clock,

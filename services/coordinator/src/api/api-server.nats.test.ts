@@ -158,12 +158,14 @@ async function work(source: RedisServer) {
     shards: [{ id: "s0", host: "127.0.0.1", port: source.port, slots: "0-16383", floor: 0 }],
     events: [],
   };
-  await bus.records.put(recordKey.topology("p"), topologyRecord, topology);
+  const place = async () => bus.records.put(recordKey.topology("p"), topologyRecord, topology);
+  await place();
   await assign({ s0: "i0" }, { "main.s0.0": "w0" });
   return {
     shard: (change: Partial<ShardRecord>) => bus.records.put(recordKey.shard("p", "s0"), shardRecord, { ...shard, ...change }),
     lane: (change: Partial<LaneRecord>) =>
       bus.records.put(recordKey.lane("p", "main.s0.0"), laneRecord, { ...lane, ...change }),
+    place,
     offset,
   };
 }
@@ -336,7 +338,7 @@ describe("what the API refuses", () => {
 
   test("wrong credentials, without telling them", async () => {
     const [source, destination] = [await redis(), await redis()];
-    const { shard } = await work(source);
+    const { place, shard } = await work(source);
     await source.client().config("SET", "requirepass", "open-sesame");
     const wrong = await failures(bodyOf({ url: source.url, password: "default:not-the-secret" }, { url: destination.url }));
     expect(wrong).toEqual([expect.stringMatching(/^SRC-002 .*WRONGPASS/)]);
@@ -349,6 +351,8 @@ describe("what the API refuses", () => {
     expect(spec.pipeline.source.user).toBe("default");
     const { password } = spec.pipeline.source;
     expect(typeof password === "string" && openSecret(password, secretKey)).toBe("open-sesame");
+    // What stood there before the pipeline was created is gone.
+    await place();
     await shard({});
     await statusWhere("the source is sampled with the password", ({ shards }) => shards[0]?.sourceOffset === 0);
   });

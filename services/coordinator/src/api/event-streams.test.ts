@@ -137,6 +137,29 @@ test("a client that does not read is cut off, and costs no more than what waits 
   expect(response.writableLength).toBeLessThan(1.5 * 1024 * 1024);
 });
 
+// Mutation: event-streams.ts, `follow` for whoever asks.
+test("a client that left before its stream began takes no place, nor does one whose leaving nobody told of", async () => {
+  const desk = deskWith(0);
+  const clock = new ManualClock();
+  const streams = new EventStreams({ book: () => desk.book, clock, log: silentLog() });
+  const response = Object.assign(new EventEmitter(), {
+    writableLength: 0,
+    destroyed: true,
+    writeHead: () => undefined,
+    write: () => true,
+    end: () => undefined,
+    destroy: () => undefined,
+  });
+  streams.follow(response as unknown as ServerResponse, "p", undefined);
+  expect(streams.count).toBe(0);
+  response.destroyed = false;
+  streams.follow(response as unknown as ServerResponse, "p", undefined);
+  expect(streams.count).toBe(1);
+  response.destroyed = true;
+  await clock.advance(250);
+  expect(streams.count).toBe(0);
+});
+
 test("with a certificate it is HTTPS, and plain HTTP is answered by nobody", async () => {
   const authority = new Authority();
   const url = await served(deskWith(1), { token: TOKEN, tls: authority.issue() });

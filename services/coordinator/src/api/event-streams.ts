@@ -56,6 +56,8 @@ export class EventStreams {
   /** Answers with a stream of events of the pipeline `name` (null: of all) behind the event `after`, until the client leaves. */
   follow(response: ServerResponse, name: string | null, after: string | undefined): void {
     const cursor = openCursor(name === null, after);
+    // It left while its request was looked at: no `close` follows.
+    if (response.destroyed || response.closed) return;
     const follower = { response, name, cursor, states: new Map<string, string>(), heardAtMs: this.#deps.clock.monotonicMs() };
     this.#followers.add(follower);
     response.on("close", () => this.#followers.delete(follower));
@@ -92,6 +94,10 @@ export class EventStreams {
     const book = this.#deps.book();
     const all = book?.all ?? [];
     for (const follower of this.#followers) {
+      if (follower.response.destroyed) {
+        this.#followers.delete(follower);
+        continue;
+      }
       const pipelines = follower.name === null ? all : all.filter(({ name }) => name === follower.name);
       const isGone = book === null || (follower.name !== null && pipelines.length === 0);
       try {

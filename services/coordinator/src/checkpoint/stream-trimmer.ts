@@ -17,7 +17,7 @@ export interface TrimmedLane {
 export class StreamTrimmer {
   readonly #pipeline: string;
   readonly #stream: LaneStream;
-  readonly #keepAppliedMs: number;
+  #keepAppliedMs: number;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #lanes = new Map<string, LaneTrim>();
@@ -31,6 +31,14 @@ export class StreamTrimmer {
     this.#keepAppliedMs = keepAppliedMs;
     this.#clock = clock;
     this.#log = log;
+  }
+
+  /** What is applied is kept for so long from now on. Where that is another time than before, it is noted anew what was applied when. */
+  keep(keepAppliedMs: number): void {
+    if (keepAppliedMs === this.#keepAppliedMs) return;
+    this.#keepAppliedMs = keepAppliedMs;
+    this.#lanes.clear();
+    this.#copies.clear();
   }
 
   /**

@@ -1,8 +1,7 @@
 import type { Endpoint } from "@sluice/redis";
-import { Halt, openSecret } from "@sluice/runtime";
+import { describeFault, Halt, openSecret, Retryable } from "@sluice/runtime";
 import {
   pipelineSchema,
-  precheckVerdict,
   recordKey,
   writtenSpec,
   type EndpointSpec,
@@ -17,8 +16,6 @@ import type { DeskDeps } from "./desk-deps.ts";
 
 /** More pipelines are not looked at for what they do to each other. */
 const MOST_OTHERS = 200;
-/** The only check that makes no sense for a pipeline that has written there itself. */
-const EMPTY_CHECK = /-empty$/;
 
 export interface Checked {
   readonly report: PrecheckReport;
@@ -29,8 +26,6 @@ export interface Checked {
 export interface CheckOptions {
   /** Its passwords are as they stand in its record. */
   readonly isSealed: boolean;
-  /** Its destinations hold what it wrote itself. */
-  readonly hasRun: boolean;
 }
 
 export type CheckDeps = Pick<DeskDeps, "records" | "busFacts" | "secretKey" | "clock" | "log">;
@@ -39,7 +34,7 @@ export type CheckDeps = Pick<DeskDeps, "records" | "busFacts" | "secretKey" | "c
 export async function checkPipeline(
   pipeline: Pipeline,
   request: PrecheckRequest,
-  { isSealed, hasRun }: CheckOptions,
+  { isSealed }: CheckOptions,
   deps: CheckDeps,
 ): Promise<Checked> {
   const { clock, log, secretKey, busFacts } = deps;
@@ -51,7 +46,7 @@ export async function checkPipeline(
       await otherPipelines(pipeline.name, deps),
     );
     const { report, facts } = await runPrechecks(subject, request, { clock, log, bus: () => busFacts(pipeline.name) });
-    return { report: hasRun ? withoutEmpty(report) : report, highestEpoch: facts.highestEpoch };
+    return { report, highestEpoch: facts.highestEpoch };
   } catch (cause) {
     // A password that can't be opened, a certificate that can't be read: nothing could be asked.
     if (!(cause instanceof Halt)) throw cause;
@@ -63,34 +58,37 @@ function opener(secretKey: Buffer | null): (spec: EndpointSpec) => Endpoint {
   return (spec) => openEndpoint(spec, (sealed) => openSecret(sealed, secretKey));
 }
 
-async function otherPipelines(name: string, { records, secretKey }: CheckDeps): Promise<OtherPipeline[]> {
+/** One whose record can't be read, or used, is its own trouble, and keeps no other from being checked. */
+async function otherPipelines(name: string, { records, secretKey, log }: CheckDeps): Promise<OtherPipeline[]> {
   const open = opener(secretKey);
   const own = recordKey.spec(name);
   const keys = (await records.keys(recordKey.spec("*"))).filter((key) => key !== own);
   const others = await Promise.all(
     keys.slice(0, MOST_OTHERS).map(async (key): Promise<OtherPipeline[]> => {
-      const spec = await records.get(key, writtenSpec);
-      // What is cut over writes no more: the way back may be the next pipeline.
-      if (spec === null || spec.value.desired === "cut-over") return [];
-      const { name: other, source, destinations } = pipelineSchema.parse(spec.value.pipeline);
       try {
+        const spec = await records.get(key, writtenSpec);
+        // What is cut over writes no more: the way back may be the next pipeline.
+        if (spec === null || spec.value.desired === "cut-over") return [];
+        const { name: other, source, destinations } = pipelineSchema.parse(spec.value.pipeline);
         const opened = destinations.map((destination) => ({ group: destination.group, endpoint: open(destination) }));
         return [{ name: other, source: open(source), destinations: opened }];
       } catch (cause) {
-        if (cause instanceof Halt) return [];
-        throw cause;
+        if (cause instanceof Retryable) throw cause;
+        if (!(cause instanceof Halt)) {
+          log.warn(
+            { pipeline: name, record: key },
+            `checked without regard to a pipeline that can't be read: ${describeFault(cause)}`,
+          );
+        }
+        return [];
       }
     }),
   );
   return others.flat();
 }
 
-function withoutEmpty(report: PrecheckReport): PrecheckReport {
-  const results = report.results.filter(({ id }) => !EMPTY_CHECK.test(id));
-  return { ...report, results, verdict: precheckVerdict(results) };
-}
-
-function refusedBy({ code, message, remedy }: Halt, at: number): PrecheckReport {
+/** The report of checks that could not be made, for a reason that is not any server's. */
+export function refusedBy({ code, message, remedy }: Pick<Halt, "code" | "message" | "remedy">, at: number): PrecheckReport {
   const result = {
     id: "sluice-settings",
     title: "The coordinator can use what the pipeline names",

@@ -13,10 +13,12 @@ const body = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: 
 let records: SampleRecords;
 let deps: DeskDeps;
 let removed: string[];
+let streams: Set<string>;
 beforeEach(() => {
   records = new SampleRecords();
   removed = [];
-  deps = sampleDesk(records, removed);
+  streams = new Set();
+  deps = sampleDesk(records, removed, streams);
 });
 
 /** Pipeline `p` as it is after it has run. */
@@ -60,6 +62,59 @@ describe("createPipeline", () => {
       spec: 0,
       ignore: [{ id: "source-backlog", reason: "known" }],
     });
+    expect(records.spec.desired).toBe("checking");
+  });
+
+  test("a waiver of a check that there is not is refused before anything is kept", async () => {
+    const ignore = [{ id: "source-nonsense", reason: "" }];
+    await expect(createPipeline(body, { start: true, ignore }, deps)).rejects.toMatchObject({ status: 422, code: "API-001" });
+    expect(records.stored.size).toBe(0);
+    hasRun("stopped", "stopped");
+    await expect(startPipeline("p", deps, { ignore })).rejects.toMatchObject({ status: 422, code: "API-001" });
+  });
+
+  test("nor does what a deletion left that broke off: stream, positions, a cut-over that had begun to settle", async () => {
+    streams.add("p");
+    const cutover = { phase: "settling", isForced: false, reason: "r", since: 1, drainedAt: {}, groups: {} };
+    records.write(recordKey.cutover("p"), cutover);
+    for (const key of [recordKey.topology("p"), recordKey.lane("p", "main.s0.0"), recordKey.epoch("p")]) records.write(key, {});
+    expect(await createPipeline(body, { start: true }, deps)).toEqual({ name: "p", outcome: "created" });
+    expect([...records.stored.keys()].toSorted()).toEqual([recordKey.events("p"), recordKey.spec("p")]);
+    expect(removed).toEqual(["p"]);
+  });
+
+  test("who comes second takes nothing from who was first", async () => {
+    records.write(recordKey.topology("p"), {});
+    records.listing = () => {
+      records.listing = () => undefined;
+      // Between the two looks of the second one.
+      records.write(recordKey.spec("p"), { pipeline: body, desired: "checking", createdAt: 1, isNew: true });
+      for (const key of [recordKey.state("p"), recordKey.windows("p"), recordKey.precheck("p")]) records.write(key, undefined);
+      streams.add("p");
+    };
+    await createPipeline(body, { start: false }, deps).catch(() => undefined);
+    expect(records.stored.has(recordKey.precheck("p"))).toBe(true);
+    expect(records.stored.has(recordKey.state("p"))).toBe(true);
+    expect(removed).toEqual([]);
+  });
+
+  test("a start with the file of one that runs changes nothing; with another password it does", async () => {
+    const withPassword = (password: string) => ({ ...body, source: { ...body.source, user: "u", password } });
+    await createPipeline(withPassword("x"), { start: true }, deps);
+    const checking = records.stored.get(recordKey.spec("p"))!.revision;
+    await createPipeline(withPassword("x"), { start: true }, deps);
+    expect(records.stored.get(recordKey.spec("p"))!.revision).toBe(checking);
+    records.write(recordKey.spec("p"), { pipeline: records.spec.pipeline, desired: "running", createdAt: 1 });
+    records.state = "copying";
+    const { revision } = records.stored.get(recordKey.spec("p"))!;
+    expect(await createPipeline(withPassword("x"), { start: true }, deps)).toEqual({ name: "p", outcome: "resumed" });
+    expect(records.stored.get(recordKey.spec("p"))!.revision).toBe(revision);
+    await createPipeline(withPassword("y"), { start: true }, deps);
+    expect(openSecret((records.spec.pipeline["source"] as { password: string }).password, deps.secretKey)).toBe("y");
+    records.state = "failed";
+    const failed = records.stored.get(recordKey.spec("p"))!.revision;
+    await createPipeline(withPassword("y"), { start: true }, deps);
+    expect(records.stored.get(recordKey.spec("p"))!.revision).toBeGreaterThan(failed);
   });
 });
 
@@ -98,7 +153,7 @@ describe("what a pipeline shall do", () => {
     const failure = { code: "SRC-015", message: "m", remedy: "r", at: 1 };
     records.write(recordKey.spec("p"), { ...records.spec, failure, isCopied: true });
     await startPipeline("p", deps);
-    expect(records.spec).toEqual({ pipeline: body, desired: "running", createdAt: 1 });
+    expect(records.spec).toEqual({ pipeline: body, desired: "running", createdAt: 1, starts: 1, startRevision: 0 });
   });
 
   test("a pause is for one that runs; it may be asked for twice", async () => {
@@ -139,6 +194,19 @@ describe("what a pipeline shall do", () => {
     records.write(recordKey.windows("p"), { spec: 1, windows: [], idleMs: 24 * 3_600_000 });
     await startPipeline("p", deps);
     expect(floor()).toBe(4);
+  });
+
+  test("so it is with a start by the file, and one that never copies is refused", async () => {
+    const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+    records.write(recordKey.topology("p"), { mode: "standalone", lanes: 1, shards, events: [] });
+    records.write(recordKey.epoch("p"), { epoch: 4 });
+    hasRun("paused", "paused");
+    records.write(recordKey.windows("p"), { spec: 1, windows: [], idleMs: 24 * 3_600_000 });
+    await createPipeline(body, { start: true }, deps);
+    expect(topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor).toBe(4);
+    const copyless = { ...body, mode: "changes", destinations: [{ url: "redis://b:1", existing: "overwrite" }] };
+    hasRun("paused", "paused", copyless);
+    await expect(createPipeline(copyless, { start: true }, deps)).rejects.toMatchObject({ code: "SRC-019" });
   });
 });
 
@@ -200,6 +268,7 @@ describe("editPipeline", () => {
 describe("deletePipeline", () => {
   test("removes the stream and every record of one at rest", async () => {
     await createPipeline(body, { start: false }, deps);
+    streams.add("p");
     records.write(recordKey.lane("p", "main.s0.0"), {});
     records.write(recordKey.spec("pq"), { pipeline: { ...body, name: "pq" }, desired: "created", createdAt: 1 });
     expect(await deletePipeline("p", { force: false }, deps)).toEqual({ name: "p", marksStay: true });
@@ -222,5 +291,51 @@ describe("deletePipeline", () => {
     hasRun("stopped", "stopped");
     records.write(recordKey.assignment("p"), { shards: {}, lanes: { "main.s0.0": "w0" } });
     await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ code: "PIP-013" });
+  });
+
+  test("a deletion that broke off is ended by another; only where nothing is left there was no pipeline", async () => {
+    streams.add("p");
+    records.write(recordKey.lane("p", "main.s0.0"), {});
+    expect(await deletePipeline("p", { force: false }, deps)).toEqual({ name: "p", marksStay: true });
+    expect([[...records.stored.keys()], removed]).toEqual([[], ["p"]]);
+    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 404, code: "PIP-002" });
+  });
+
+  test("the last word of who has let go goes, too", async () => {
+    hasRun("stopped", "stopped");
+    const lane = recordKey.lane("p", "main.s0.0");
+    records.write(lane, {});
+    const removeIf = records.removeIf.bind(records);
+    let words = 0;
+    records.removeIf = async (key, revision) => {
+      if (key === lane && words++ < 2) records.write(lane, {});
+      return removeIf(key, revision);
+    };
+    await deletePipeline("p", { force: false }, deps);
+    expect([...records.stored.keys()]).toEqual([]);
+  });
+
+  test("what is created anew behind the spec's end is left alone", async () => {
+    hasRun("stopped", "stopped");
+    records.listing = () => {
+      records.listing = () => undefined;
+      records.write(recordKey.spec("p"), { pipeline: body, desired: "checking", createdAt: 2, isNew: true });
+    };
+    await deletePipeline("p", { force: false }, deps);
+    expect(records.spec.createdAt).toBe(2);
+  });
+
+  test("by force one goes that is settling: its cut-over is taken back before its spec, which can be told of", async () => {
+    const clock = { ...deps.clock, monotonicMs: () => 0, nowMs: () => 1, sleep: async () => Promise.resolve() } as never;
+    hasRun("cut-over", "cutting-over");
+    const cutover = { phase: "settling", isForced: false, reason: "r", since: 1, drainedAt: {}, groups: {} };
+    records.write(recordKey.cutover("p"), cutover);
+    const told: unknown[] = [];
+    records.removeIf = async () => {
+      told.push(records.stored.get(recordKey.cutover("p"))?.value, records.spec);
+      return Promise.reject(new Error("the bus is away"));
+    };
+    await expect(deletePipeline("p", { force: true }, { ...deps, clock })).rejects.toThrow("the bus is away");
+    expect(told).toMatchObject([{ phase: "cancelled" }, { desired: "failed", failure: { code: "PIP-016" } }]);
   });
 });

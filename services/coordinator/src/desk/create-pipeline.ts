@@ -1,20 +1,23 @@
 import {
   pipelineSchema,
-  precheckRecord,
   recordKey,
   specRecord,
+  withLastStart,
   writtenSpec,
   type PrecheckRequest,
   type WrittenSpec,
 } from "@sluice/wire";
 import { addEvents } from "../lifecycle/event-log.ts";
-import { cancelCutover } from "../settle/request-cutover.ts";
+import { refuseUnknownChecks } from "../precheck/run-prechecks.ts";
+import { clearLeft } from "./clear-left.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { readPostedPipeline, type PostedPipeline } from "./posted-pipeline.ts";
 import { Refusal } from "./refusal.ts";
 import { refuseOther } from "./same-pipeline.ts";
 import { sealed } from "./seal-pipeline.ts";
-import { ATTEMPTS, changedInBetween, changeSpec, started } from "./spec-change.ts";
+import { ATTEMPTS, changedInBetween, changeSpec } from "./spec-change.ts";
+import { specToStart } from "./start-pipeline.ts";
+import { keepWaivers } from "./waivers.ts";
 
 export interface CreateOptions {
   /** False: it is kept, and waits for its start. */
@@ -32,11 +35,12 @@ export interface Created {
 /**
  * Creates the pipeline of a request. Its prechecks and its start follow by themselves: see the state. Where one of the name exists with the
  * same endpoints, `start` makes it run again with what the request says otherwise (credentials included); one that never ran is
- * replaced. Throws `Refusal` 422 PIP-001, 409 PIP-003, PIP-009 when it is cut over; `Retryable` BUS-001.
+ * replaced. Throws `Refusal` 422 PIP-001, API-001, 409 PIP-003, PIP-009 when it is cut over; `Retryable` BUS-001.
  */
 export async function createPipeline(body: unknown, options: CreateOptions, deps: DeskDeps): Promise<Created> {
   const posted = readPostedPipeline(body);
   const { name } = posted.pipeline;
+  refuseUnknownChecks(options);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const existing = await deps.records.get(recordKey.spec(name), writtenSpec);
     if (existing !== null) {
@@ -53,43 +57,28 @@ async function create(posted: PostedPipeline, { start, ignore }: CreateOptions, 
   const { name } = posted.pipeline;
   const { records, clock, log } = deps;
   const pipeline = sealed(posted.written, deps.secretKey);
-  // What a request to settle its destinations left that broke off.
-  await cancelCutover(name, records);
-  // What an earlier pipeline of the name left whose deletion broke off.
-  for (const key of [recordKey.state(name), recordKey.windows(name), recordKey.precheck(name)]) await records.remove(key);
-  if (ignore !== undefined) await keepWaivers(name, ignore, deps);
+  if ((await clearLeft(name, deps)) === "taken") return false;
   const desired = start ? ("checking" as const) : ("created" as const);
-  const spec: WrittenSpec = { pipeline, desired, createdAt: clock.nowMs(), isNew: true };
-  if ((await records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) === null) return false;
+  const createdAt = clock.nowMs();
+  // Who is first may say what is waived; its checks begin behind that.
+  const first: WrittenSpec = { pipeline, desired: ignore === undefined ? desired : "created", createdAt, isNew: true };
+  const revision = await records.compareAndSet(recordKey.spec(name), specRecord, first, 0);
+  if (revision === null) return false;
+  if (ignore !== undefined) await keepWaivers(name, ignore, deps);
+  if (first.desired !== desired) {
+    const next = withLastStart({ ...first, desired }, { value: first, revision });
+    if ((await records.compareAndSet(recordKey.spec(name), specRecord, next, revision)) === null) throw changedInBetween(name);
+  }
   log.info({ pipeline: name, desired }, "created");
   const text = start ? "created, to be started" : "created";
   await addEvents(records, name, [{ kind: "command", text }], clock.nowMs()).catch(() => undefined);
   return true;
 }
 
-/** The prechecks take them from the record, whoever runs them. */
-export async function keepWaivers(
-  name: string,
-  ignore: NonNullable<PrecheckRequest["ignore"]>,
-  { records, clock }: Pick<DeskDeps, "records" | "clock">,
-): Promise<void> {
-  const key = recordKey.precheck(name);
-  const current = await records.get(key, precheckRecord);
-  const report = current?.value.report ?? { at: clock.nowMs(), results: [], verdict: "fail" as const };
-  const kept = (current?.value.ignore ?? []).filter(({ id }) => !ignore.some((waiver) => waiver.id === id));
-  const value = {
-    spec: current?.value.spec ?? 0,
-    report,
-    ignore: [...kept, ...ignore.map(({ id, reason }) => ({ id, reason }))],
-    highestEpoch: current?.value.highestEpoch ?? 0,
-  };
-  if ((await records.compareAndSet(key, precheckRecord, value, current?.revision ?? 0)) === null) throw changedInBetween(name);
-}
-
 async function again(posted: PostedPipeline, { start, ignore }: CreateOptions, deps: DeskDeps): Promise<void> {
   const { name } = posted.pipeline;
-  const pipeline = sealed(posted.written, deps.secretKey);
-  await changeSpec(name, deps, start ? "start asked for, with its file" : "replaced before its first start", async (spec) => {
+  const what = start ? "start asked for, with its file" : "replaced before its first start";
+  await changeSpec(name, deps, what, async (spec, revision) => {
     const isNew = spec.isNew === true && spec.desired !== "cut-over";
     if (!start && !(isNew && spec.desired === "created")) {
       throw new Refusal(
@@ -100,9 +89,8 @@ async function again(posted: PostedPipeline, { start, ignore }: CreateOptions, d
       );
     }
     if (!isNew) refuseOther(posted.pipeline, pipelineSchema.parse(spec.pipeline));
-    await cancelCutover(name, deps.records);
     if (ignore !== undefined) await keepWaivers(name, ignore, deps);
-    // Every instance makes its actors anew when it sees this record, those that halted among them.
-    return start ? started({ ...spec, pipeline }) : { ...spec, pipeline };
+    if (start) return specToStart(name, spec, revision, deps, { copy: false, posted });
+    return { ...spec, pipeline: sealed(posted.written, deps.secretKey) };
   });
 }

@@ -1,16 +1,19 @@
 import type { Stored } from "@sluice/bus";
+import { codes } from "@sluice/runtime";
 import {
   assignmentRecord,
-  recordFilter,
   recordKey,
   specRecord,
   stateRecord,
+  withLastStart,
   writtenSpec,
   type WrittenSpec,
 } from "@sluice/wire";
+import { abandonCutover } from "../settle/request-cutover.ts";
+import { clearLeft } from "./clear-left.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { Refusal } from "./refusal.ts";
-import { changedInBetween, isPipelineName, noSuchPipeline, wished } from "./spec-change.ts";
+import { ATTEMPTS, changedInBetween, isPipelineName, noSuchPipeline, wished } from "./spec-change.ts";
 
 export interface DeleteOptions {
   /** One that runs is stopped first, at once: what is stored and not applied is lost. */
@@ -31,7 +34,7 @@ const POLL_MS = 100;
 
 /**
  * Removes a pipeline: its stream and all its records. Only one of which nothing runs, unless by force. The spec goes first, so that a
- * deletion that broke off leaves no pipeline, and the next one of the name begins without what was left.
+ * deletion that broke off leaves no pipeline: another deletion removes what was left, and so does who creates the next one of the name.
  * Throws `Refusal` 404 PIP-002, 409 PIP-013, PIP-003; `Retryable` BUS-001.
  */
 export async function deletePipeline(name: string, { force }: DeleteOptions, deps: DeskDeps): Promise<Deleted> {
@@ -39,7 +42,11 @@ export async function deletePipeline(name: string, { force }: DeleteOptions, dep
   const { records, log } = deps;
   const key = recordKey.spec(name);
   let spec = await records.get(key, writtenSpec);
-  if (spec === null) throw noSuchPipeline(name);
+  if (spec === null) {
+    if ((await clearLeft(name, deps)) !== "cleared") throw noSuchPipeline(name);
+    log.info({ pipeline: name }, "removed what an earlier deletion left");
+    return { name, marksStay: true };
+  }
   if (!(await isAtRest(name, spec.value, deps))) {
     if (!force) {
       throw new Refusal(
@@ -49,7 +56,7 @@ export async function deletePipeline(name: string, { force }: DeleteOptions, dep
         `Stop it first: \`sluice stop ${name}\`. With force it is deleted as it is, and what is not applied is lost.`,
       );
     }
-    spec = await halt(name, spec, deps);
+    spec = await halt(name, deps);
     await released(name, deps);
   }
   try {
@@ -58,8 +65,7 @@ export async function deletePipeline(name: string, { force }: DeleteOptions, dep
     if ((await records.get(key, writtenSpec))?.revision !== spec.revision) throw changedInBetween(name);
     throw cause;
   }
-  await deps.streamOf(name).remove();
-  for (const left of await records.keys(recordFilter.ofPipeline(name))) await records.remove(left);
+  await clearLeft(name, deps);
   log.info({ pipeline: name, force }, "deleted");
   return { name, marksStay: true };
 }
@@ -72,12 +78,22 @@ async function isAtRest(name: string, { desired }: WrittenSpec, deps: DeskDeps):
   return desired === "stopped" && state === "stopped" && isReleased(name, deps);
 }
 
-/** Nothing of it shall run, from now on. */
-async function halt(name: string, spec: Stored<WrittenSpec>, { records }: DeskDeps): Promise<Stored<WrittenSpec>> {
-  const value = wished(spec.value, "created");
-  const revision = await records.compareAndSet(recordKey.spec(name), specRecord, value, spec.revision);
-  if (revision === null) throw changedInBetween(name);
-  return { value, revision };
+/**
+ * Nothing of it shall run, from now on. Not `stopped`: its lanes would first apply what is stored, and wait for a destination that is away.
+ * A cut-over goes first, or it would write what it wants of the pipeline over this.
+ */
+async function halt(name: string, { records, clock }: DeskDeps): Promise<Stored<WrittenSpec>> {
+  await abandonCutover(name, records);
+  const { meaning: message, remedy } = codes["PIP-016"];
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const existing = await records.get(recordKey.spec(name), writtenSpec);
+    if (existing === null) throw noSuchPipeline(name);
+    const failure = { code: "PIP-016", message, remedy, at: clock.nowMs() };
+    const value = withLastStart({ ...wished(existing.value, "failed"), failure }, existing);
+    const revision = await records.compareAndSet(recordKey.spec(name), specRecord, value, existing.revision);
+    if (revision !== null) return { value, revision };
+  }
+  throw changedInBetween(name);
 }
 
 async function isReleased(name: string, { records }: DeskDeps): Promise<boolean> {

@@ -2,26 +2,26 @@ import type { Stored } from "@sluice/bus";
 import {
   pipelineSchema,
   precheckRecord,
-  precheckVerdict,
   recordKey,
   writtenSpec,
   type PrecheckRecord,
   type PrecheckReport,
   type PrecheckRequest,
+  type PrecheckResult,
   type WrittenSpec,
 } from "@sluice/wire";
 import { addEvents } from "../lifecycle/event-log.ts";
+import { gateIds } from "../precheck/run-prechecks.ts";
 import { checkPipeline, type CheckDeps, type Checked } from "./check-pipeline.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { readPostedPipeline } from "./posted-pipeline.ts";
 import { ATTEMPTS, changedInBetween, isPipelineName, noSuchPipeline } from "./spec-change.ts";
+import { waivedReport, withWaivers, type Waivers } from "./waivers.ts";
 
 /** Checks the pipeline of a request, which need not exist. Nothing is kept. Throws `Refusal` 422 PIP-001; `Retryable` BUS-001. */
 export async function precheckPosted(body: unknown, request: PrecheckRequest, deps: DeskDeps): Promise<PrecheckReport> {
   const { pipeline } = readPostedPipeline(body);
-  const existing = await deps.records.get(recordKey.spec(pipeline.name), writtenSpec);
-  const hasRun = existing !== null && existing.value.isNew !== true;
-  return (await checkPipeline(pipeline, request, { isSealed: false, hasRun }, deps)).report;
+  return (await checkPipeline(pipeline, request, { isSealed: false }, deps)).report;
 }
 
 /**
@@ -50,25 +50,22 @@ export async function checkStored(
   const key = recordKey.precheck(name);
   const kept = (await deps.records.get(key, precheckRecord))?.value.ignore ?? [];
   const ignore = withWaivers(kept, request.ignore ?? []);
-  const hasRun = spec.value.isNew !== true;
   const pipeline = pipelineSchema.parse(spec.value.pipeline);
-  const checked = await checkPipeline(pipeline, { ...request, ignore }, { isSealed: true, hasRun }, deps);
+  const checked = await checkPipeline(pipeline, { ...request, ignore }, { isSealed: true }, deps);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const current = await deps.records.get(key, precheckRecord);
-    const next = merged(current?.value ?? null, checked, spec.revision, request.only !== undefined, ignore);
+    // The operator may have waived more while they ran.
+    const waivers = withWaivers(current?.value.ignore ?? [], request.ignore ?? []);
+    const next = merged(current?.value ?? null, checked, spec.revision, request.only !== undefined, waivers);
     if ((await deps.records.compareAndSet(key, precheckRecord, next, current?.revision ?? 0)) !== null) return next;
   }
   throw changedInBetween(name);
 }
 
-type Waivers = PrecheckRecord["ignore"];
-
-function withWaivers(kept: Waivers, added: NonNullable<PrecheckRequest["ignore"]>): Waivers {
-  const others = kept.filter(({ id }) => !added.some((waiver) => waiver.id === id));
-  return [...others, ...added.map(({ id, reason }) => ({ id, reason }))];
-}
-
-/** What a run of some checks says takes the place of what these said before; of the same spec the others stay. */
+/**
+ * What a run of some checks says takes the place of what these said before; of the same spec the others stay. Where it opens a gate the
+ * record allows no start any more: what the gate had kept from being asked is to be asked by a run of all.
+ */
 export function merged(
   before: PrecheckRecord | null,
   { report, highestEpoch }: Checked,
@@ -78,7 +75,7 @@ export function merged(
 ): PrecheckRecord {
   if (!isPartial || before === null || before.spec !== spec) {
     // A few checks alone allow no start.
-    return { spec: isPartial ? 0 : spec, report, ignore, highestEpoch };
+    return { spec: isPartial ? 0 : spec, report: waivedReport(report, ignore), ignore, highestEpoch };
   }
   const asked = new Map(report.results.map((result) => [result.id, report.results.filter(({ id }) => id === result.id)]));
   const told = new Set<string>();
@@ -92,9 +89,16 @@ export function merged(
   const added = [...asked].filter(([id]) => !told.has(id)).flatMap(([, found]) => found);
   const all = [...results, ...added];
   return {
-    spec,
-    report: { at: report.at, results: all, verdict: precheckVerdict(all) },
+    spec: hasOpenedGate(before.report.results, all) ? 0 : spec,
+    report: waivedReport({ at: report.at, results: all, verdict: "pass" }, ignore),
     ignore,
     highestEpoch: Math.max(before.highestEpoch, highestEpoch),
   };
+}
+
+function hasOpenedGate(before: readonly PrecheckResult[], now: readonly PrecheckResult[]): boolean {
+  const shut = (results: readonly PrecheckResult[]): string[] =>
+    results.filter(({ id, level }) => gateIds.has(id) && level !== "pass").map(({ id, endpoint }) => `${id} ${endpoint}`);
+  const stillShut = new Set(shut(now));
+  return shut(before).some((gate) => !stillShut.has(gate));
 }

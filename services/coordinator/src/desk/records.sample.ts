@@ -37,7 +37,11 @@ export class SampleRecords {
     return this.remove(key);
   }
 
+  /** Called before every list of keys. */
+  listing: () => void = () => undefined;
+
   async keys(filter: string): Promise<string[]> {
+    this.listing();
     const prefix = filter.replace(/>$/, "");
     return Promise.resolve([...this.stored.keys()].filter((key) => key.startsWith(prefix)));
   }
@@ -62,9 +66,16 @@ export class SampleRecords {
   }
 }
 
-/** A desk over records in memory. `removed` gets the names of streams that are removed. */
-export function sampleDesk(records: SampleRecords, removed: string[] = []): DeskDeps {
-  const streamOf = (name: string) => ({ remove: async () => Promise.resolve(void removed.push(name)) }) as never;
+/** A desk over records in memory. `removed` gets the names of streams that are removed; `streams` are there. */
+export function sampleDesk(records: SampleRecords, removed: string[] = [], streams = new Set<string>()): DeskDeps {
+  const streamOf = (name: string) =>
+    ({
+      size: async () => Promise.resolve(streams.has(name) ? { messages: 1, bytes: 1, limitBytes: null } : null),
+      remove: async () => {
+        if (streams.delete(name)) removed.push(name);
+        return Promise.resolve();
+      },
+    }) as never;
   return {
     records: records as never,
     streamOf,

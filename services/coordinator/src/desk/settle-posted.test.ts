@@ -36,3 +36,31 @@ test("a request to settle that broke off between its two records is made again",
   expect(stored.get("pipeline.p.cutover")?.value).toMatchObject({ phase: "settling" });
   await expect(settlePosted(body, deskWith(stored, null))).rejects.toMatchObject({ code: "PIP-003" });
 });
+
+// Mutation: settle-posted.ts, the cut-over stays as it was written: who cleared the name in this moment has taken it, and nothing settles.
+test("who clears what is left of the name between the two records takes nothing away", async () => {
+  for (const isEarly of [true, false]) {
+    const stored = new Map<string, { value: unknown; revision: number }>();
+    const deps = deskWith(stored, null);
+    const { records } = deps;
+    let seen = 0;
+    const clear = (): void => {
+      if (stored.get("pipeline.p.cutover")?.revision === seen) stored.delete("pipeline.p.cutover");
+    };
+    const watched = new Proxy(records, {
+      get: (target, method: keyof typeof records) => {
+        if (method !== "compareAndSet") return target[method];
+        return async (...args: Parameters<typeof records.compareAndSet>) => {
+          if (args[0] === "pipeline.p.spec") {
+            seen = stored.get("pipeline.p.cutover")?.revision ?? 0;
+            if (isEarly) clear();
+          }
+          return target.compareAndSet(...args);
+        };
+      },
+    });
+    expect(await settlePosted(body, { ...deps, records: watched })).toBe("p");
+    if (!isEarly) clear();
+    expect(stored.get("pipeline.p.cutover")?.value).toMatchObject({ phase: "settling" });
+  }
+});

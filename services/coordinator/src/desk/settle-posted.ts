@@ -1,4 +1,4 @@
-import { cutoverRecord, recordKey, specRecord, writtenSpec } from "@sluice/wire";
+import { cutoverRecord, recordKey, specRecord, writtenSpec, type CutoverRecord } from "@sluice/wire";
 import type { DeskDeps } from "./desk-deps.ts";
 import { readPostedPipeline } from "./posted-pipeline.ts";
 import { Refusal } from "./refusal.ts";
@@ -22,9 +22,22 @@ export async function settlePosted(body: unknown, deps: DeskDeps): Promise<strin
   const current = await records.get(recordKey.cutover(name), cutoverRecord);
   const revision = await records.compareAndSet(recordKey.cutover(name), cutoverRecord, cutover, current?.revision ?? 0);
   if (revision === null) throw changedInBetween(name);
-  if ((await records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) !== null) return name;
+  if ((await records.compareAndSet(recordKey.spec(name), specRecord, spec, 0)) !== null) {
+    await keepCutover(name, cutover, revision, deps);
+    return name;
+  }
   await records.compareAndSet(recordKey.cutover(name), cutoverRecord, { ...cutover, phase: "cancelled" }, revision);
   throw existsAlready(name);
+}
+
+/**
+ * Who clears what was left of the name while there was no spec removes the cut-over, too, as it was then: it is written again, as another.
+ * Where it is neither gone nor as it was, the pipeline's life has gone on with it.
+ */
+async function keepCutover(name: string, cutover: CutoverRecord, revision: number, { records }: DeskDeps): Promise<void> {
+  const key = recordKey.cutover(name);
+  if ((await records.compareAndSet(key, cutoverRecord, cutover, revision)) !== null) return;
+  await records.compareAndSet(key, cutoverRecord, cutover, 0);
 }
 
 function existsAlready(name: string): Refusal {

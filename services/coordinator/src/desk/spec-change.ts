@@ -1,5 +1,5 @@
 import { codes } from "@sluice/runtime";
-import { recordKey, specRecord, writtenSpec, type WrittenSpec } from "@sluice/wire";
+import { recordKey, specRecord, withLastStart, writtenSpec, type WrittenSpec } from "@sluice/wire";
 import { addEvents } from "../lifecycle/event-log.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { Refusal } from "./refusal.ts";
@@ -55,7 +55,7 @@ export async function changeSpec(
     if (existing === null) throw noSuchPipeline(name);
     const next = await change(existing.value, existing.revision);
     if (next === null) return { name, desired: existing.value.desired, isChanged: false };
-    if ((await records.compareAndSet(key, specRecord, next, existing.revision)) === null) continue;
+    if ((await records.compareAndSet(key, specRecord, withLastStart(next, existing), existing.revision)) === null) continue;
     log.info({ pipeline: name, desired: next.desired }, what);
     await addEvents(records, name, [{ kind: "command", text: what }], clock.nowMs()).catch(() => undefined);
     return { name, desired: next.desired, isChanged: true };
@@ -69,7 +69,8 @@ export function wished(spec: WrittenSpec, desired: WrittenSpec["desired"]): Writ
   return { ...rest, desired };
 }
 
-/** The spec of a pipeline that is to run: its prechecks come first where it never did, or was edited since. */
+/** The spec of a pipeline that the operator starts: its prechecks come first where it never ran, or was edited since. */
 export function started(spec: WrittenSpec): WrittenSpec {
-  return wished(spec, spec.isNew === true || spec.isEdited === true ? "checking" : "running");
+  const next = wished(spec, spec.isNew === true || spec.isEdited === true ? "checking" : "running");
+  return { ...next, starts: (spec.starts ?? 0) + 1 };
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Halt, openSecret, describeFault } from "@sluice/runtime";
 import {
   epochRecord,
@@ -11,16 +12,18 @@ import {
   windowsRecord,
   writtenSpec,
   type Pipeline,
+  type PrecheckRequest,
   type ShardRecord,
   type WrittenSpec,
 } from "@sluice/wire";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { isIdle } from "../lifecycle/window-keeper.ts";
 import { cancelCutover } from "../settle/request-cutover.ts";
-import { keepWaivers, type CreateOptions } from "./create-pipeline.ts";
 import type { DeskDeps } from "./desk-deps.ts";
+import type { PostedPipeline } from "./posted-pipeline.ts";
 import { Refusal } from "./refusal.ts";
 import { isTooLong, outlookOf, type Outlook } from "./resume-outcome.ts";
+import { sealed, unsealed } from "./seal-pipeline.ts";
 import { sourceHistories, type SourceHistory } from "./source-histories.ts";
 import {
   ATTEMPTS,
@@ -32,13 +35,14 @@ import {
   started,
   type Commanded,
 } from "./spec-change.ts";
+import { keepWaivers } from "./waivers.ts";
 
 export interface ResumeOptions {
   /** Only says what would happen. */
   readonly dryRun?: boolean;
   /** Everything is copied anew, whatever could be continued. */
   readonly copy?: boolean;
-  readonly ignore?: CreateOptions["ignore"];
+  readonly ignore?: NonNullable<PrecheckRequest["ignore"]>;
 }
 
 /** A pipeline that shall run again, and what it will do then. */
@@ -57,21 +61,49 @@ export async function startPipeline(name: string, deps: DeskDeps, { copy, ignore
     name,
     deps,
     copy === true ? "start asked for, with a full copy" : "start asked for",
-    async (spec, revision) => {
-      if (spec.desired === "cut-over") throw notNow(name, spec, "", "");
-      await cancelCutover(name, deps.records);
-      if (copy !== true && (await isUnderWay(name, spec, revision, deps))) return null;
-      if (copy === true || (await hasBeenIdle(name, spec, deps))) {
-        refuseCopyless(
-          name,
-          pipelineSchema.parse(spec.pipeline),
-          copy === true ? "a full copy was asked for" : "it applied nothing for too long",
-        );
-        await requestCopies(name, deps);
-      }
-      return started(spec);
-    },
+    async (spec, revision) => specToStart(name, spec, revision, deps, { copy: copy === true, posted: null }),
   );
+}
+
+interface StartedAs {
+  readonly copy: boolean;
+  /** Takes the place of the pipeline as it was written; null: it stays. */
+  readonly posted: PostedPipeline | null;
+}
+
+/**
+ * The spec with which a pipeline begins to run, however its start was asked for; null where it is under way as it is. Takes a cut-over back, and
+ * asks for copies where it has been idle for longer than expiries bear. Throws `Refusal` 409 PIP-009, SRC-019; `Retryable` BUS-001.
+ */
+export async function specToStart(
+  name: string,
+  spec: WrittenSpec,
+  revision: number,
+  deps: DeskDeps,
+  { copy, posted }: StartedAs,
+): Promise<WrittenSpec | null> {
+  if (spec.desired === "cut-over") throw notNow(name, spec, "", "");
+  await cancelCutover(name, deps.records);
+  const isSame = posted === null || isWrittenSo(posted, spec, deps);
+  if (!copy && isSame && (await isUnderWay(name, spec, revision, deps))) return null;
+  const pipeline = posted === null ? spec.pipeline : sealed(posted.written, deps.secretKey);
+  if (copy || (await hasBeenIdle(name, spec, deps))) {
+    const why = copy ? "a full copy was asked for" : "it applied nothing for too long";
+    refuseCopyless(name, pipelineSchema.parse(pipeline), why);
+    await requestCopies(name, deps);
+  }
+  return started({ ...spec, pipeline });
+}
+
+/** Whether it says the same, secrets included. Each sealing of a secret is another text. */
+function isWrittenSo({ pipeline }: PostedPipeline, spec: WrittenSpec, { secretKey }: DeskDeps): boolean {
+  try {
+    return isDeepStrictEqual(pipelineSchema.parse(unsealed(spec.pipeline, secretKey)), pipeline);
+  } catch (cause) {
+    // Sealed with a key that is no more: what was posted can be used.
+    if (cause instanceof Halt || cause instanceof Refusal) return false;
+    throw cause;
+  }
 }
 
 /**

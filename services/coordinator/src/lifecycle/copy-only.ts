@@ -1,6 +1,6 @@
 import type { Records, Stored } from "@sluice/bus";
 import type { Logger } from "@sluice/runtime";
-import { recordKey, specRecord, writtenSpec, type SpecRecord } from "@sluice/wire";
+import { recordKey, specRecord, withLastStart, writtenSpec, type SpecRecord } from "@sluice/wire";
 import { wished } from "../desk/spec-change.ts";
 import type { KnownPipeline } from "./pipeline-book.ts";
 import type { StateFacts } from "./state.ts";
@@ -26,7 +26,7 @@ export class CopyOnly {
     const key = recordKey.spec(this.#known.name);
     const current = await records.get(key, writtenSpec);
     if (current?.revision !== revision) return;
-    const next = { ...wished(current.value, "stopped"), isCopied: true };
+    const next = withLastStart({ ...wished(current.value, "stopped"), isCopied: true }, current);
     if ((await records.compareAndSet(key, specRecord, next, revision)) === null) return;
     log.info({ pipeline: this.#known.name }, "the copy is applied; stopping, as that is all it was for");
   }

@@ -9,18 +9,20 @@ const spec = { pipeline: { name: "p", source: { url: "redis://a:1" }, destinatio
 const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
 const topology = { mode: "standalone", lanes: 1, shards, events: [] };
 
-function bookWith(laneRevision: number, specRevision: number): PipelineBook {
+function bookWith(laneRevision: number, specRevision: number, startRevision?: number): PipelineBook {
   const book = new PipelineBook();
   book.take({ key: "pipeline.p.lane.main.s0.0", value: lane, revision: laneRevision });
   book.take({ key: "pipeline.p.topology", value: topology, revision: 2 });
-  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: specRevision });
+  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running", startRevision }, revision: specRevision });
   return book;
 }
 
-test("a halt counts until the spec is written again, which every start does", () => {
+test("a halt behind the mark counts until the pipeline is started again, whatever else is written", () => {
   const haltOf = (book: PipelineBook) => factsOf(book.get("p")!, new Map()).lanes[0]?.seen?.halt?.code ?? null;
   expect(haltOf(bookWith(6, 5))).toBe("DST-004");
   expect(haltOf(bookWith(4, 5))).toBeNull();
+  expect(haltOf(bookWith(4, 5, 3))).toBe("DST-004");
+  expect(haltOf(bookWith(4, 9, 5))).toBeNull();
 });
 
 test("what the router says counts for the start that it speaks of, however late it was written", () => {

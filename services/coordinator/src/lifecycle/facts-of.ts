@@ -1,30 +1,34 @@
-import type { LaneRecord, ShardRecord } from "@sluice/wire";
+import { isBehindMark, lastStart, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import type { Stored } from "@sluice/bus";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
 import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
-import type { CutoverView, LaneFacts, PrecheckView, ShardFacts, StateFacts, WatchFacts } from "./state.ts";
+import type { CutoverView, LaneFacts, PrecheckView, ShardFacts, StateFacts, WatchFacts, Written } from "./state.ts";
 
 /**
  * What the records of a pipeline say, as `observeState` wants it.
  *
- * A halt or a retry that was written before the spec is what an earlier start ended with, and counts no more: every start and
- * stop writes the spec, and revisions grow over all records of the bucket. What the router says names the spec that it speaks of.
+ * A halt or a retry that was written before the spec counts no more: revisions grow over all records of the bucket, and every instance
+ * makes its actors anew when it sees another spec. A halt behind the mark they stay with until the operator starts the pipeline again. What
+ * the router says names the spec that it speaks of.
  */
 export function factsOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
 ): Omit<StateFacts, "stop" | "previous" | "fullStream"> {
   const since = known.spec?.revision ?? 0;
+  const start = known.spec === null ? 0 : lastStart(known.spec);
+  const seen = <T extends ShardRecord | LaneRecord>(stored: Stored<T> | undefined) =>
+    stored === undefined ? null : { ...stored.value, ...heard(stored, since, start) };
   const shards: ShardFacts[] = (known.topology?.value.shards ?? []).map(({ id, floor }) => ({
     id,
     floor,
     owner: known.assignment?.value.shards[id] ?? null,
-    seen: sinceStart(known.shards.get(id), since),
+    seen: seen(known.shards.get(id)),
   }));
   const lanes: LaneFacts[] = laneLabels(known).map(({ label, shardId }) => ({
     label,
     owner: known.assignment?.value.lanes[label] ?? null,
-    seen: sinceStart(known.lanes.get(label), since),
+    seen: seen(known.lanes.get(label)),
     lagSeconds: laneLag(
       known.lanes.get(label)?.value ?? null,
       known.shards.get(shardId)?.value ?? null,
@@ -69,7 +73,12 @@ function cutoverOf({ cutover }: KnownPipeline): CutoverView | null {
   return { phase, reason, halt, retry };
 }
 
-function sinceStart<T extends ShardRecord | LaneRecord>(record: Stored<T> | undefined, since: number): T | null {
-  if (record === undefined) return null;
-  return record.revision > since ? record.value : { ...record.value, retry: null, halt: null };
+type Trouble = Pick<LaneRecord, "retry" | "halt"> & { readonly written: Written };
+
+/** What of its trouble still counts. */
+function heard({ value, revision }: Stored<ShardRecord | LaneRecord>, since: number, start: number): Trouble {
+  const { instance, retry, halt } = value;
+  const written = { by: instance, revision };
+  if (revision > since) return { retry, halt, written };
+  return { retry: null, halt: revision > start && isBehindMark(halt) ? halt : null, written };
 }

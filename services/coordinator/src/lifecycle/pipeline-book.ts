@@ -56,9 +56,14 @@ export interface KnownPipeline {
   readonly lanes: Map<string, Stored<LaneRecord>>;
 }
 
+/** Some pipelines of a thousand records each. */
+const MOST_REMOVALS = 10_000;
+
 /** The records of all pipelines, kept by a watch. Nothing is decided by it alone: every write that follows is a compare-and-set. */
 export class PipelineBook {
   readonly #pipelines = new Map<string, KnownPipeline>();
+  /** By key, the revision at which a record was removed: a request may have read it before, and tell of it later. */
+  readonly #removals = new Map<string, number>();
 
   /** Pipelines that have a spec. */
   get all(): KnownPipeline[] {
@@ -72,6 +77,9 @@ export class PipelineBook {
 
   /** Takes a change in; one that is older than what is known (a watch that starts anew) changes nothing. Throws when it breaks its schema. */
   take(change: RecordChange): void {
+    if ((this.#removals.get(change.key) ?? 0) > change.revision) return;
+    if (change.value === null) this.#removed(change);
+    else this.#removals.delete(change.key);
     const [, name = "", kind = "", ...tail] = change.key.split(".");
     const known = this.#pipelines.get(name) ?? emptyPipeline(name);
     this.#pipelines.set(name, known);
@@ -90,6 +98,16 @@ export class PipelineBook {
     else if (kind === "router") takeInto(known.watches, label, change, routerRecord);
     else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
     else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
+  }
+
+  /** The oldest are forgotten: no request takes so long. */
+  #removed({ key, revision }: RecordChange): void {
+    this.#removals.delete(key);
+    this.#removals.set(key, revision);
+    for (const oldest of this.#removals.keys()) {
+      if (this.#removals.size <= MOST_REMOVALS) break;
+      this.#removals.delete(oldest);
+    }
   }
 }
 

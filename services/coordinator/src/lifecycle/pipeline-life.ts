@@ -110,6 +110,7 @@ export class PipelineLife implements Actor {
         const spec = this.#known.spec?.value;
         if (spec !== undefined && this.#isObservable(spec)) {
           trimmer ??= new StreamTrimmer(this.#known.name, stream, spec.pipeline.keepApplied, clock, log);
+          trimmer.keep(spec.pipeline.keepApplied);
           this.#keepSampling(spec);
           await this.#writeState(spec);
           this.#memory.step(spec);

@@ -1,9 +1,22 @@
 import type { Records, LaneStream, Stored } from "@sluice/bus";
-import { describeFault, Retryable, type Clock, type Logger } from "@sluice/runtime";
-import { epochRecord, recordKey, specRecord, writtenSpec, type PrecheckRecord, type SpecRecord } from "@sluice/wire";
+import { codes, describeFault, Halt, Retryable, type Clock, type Logger } from "@sluice/runtime";
+import {
+  epochRecord,
+  recordKey,
+  specRecord,
+  withLastStart,
+  writtenSpec,
+  precheckRecord,
+  type PrecheckRecord,
+  type SpecRecord,
+} from "@sluice/wire";
+import { clearLeft } from "../desk/clear-left.ts";
 import type { DeskDeps } from "../desk/desk-deps.ts";
+import { refusedBy } from "../desk/check-pipeline.ts";
 import { checkStored } from "../desk/precheck-pipeline.ts";
+import { Refusal } from "../desk/refusal.ts";
 import { wished } from "../desk/spec-change.ts";
+import { copyAfterRest } from "./copy-after-rest.ts";
 import { addEvents } from "./event-log.ts";
 import { precheckOf } from "./facts-of.ts";
 import type { KnownPipeline } from "./pipeline-book.ts";
@@ -18,6 +31,8 @@ export interface PrecheckingDeps {
 }
 
 const RAISE_ATTEMPTS = 10;
+/** What goes wrong so often in a row, and is not the bus, is the operator's to know. */
+const CHECK_TRIES = 3;
 
 /**
  * Takes a pipeline whose start was asked for through its prechecks, one look at a time. What they said stands in a record that names the
@@ -29,6 +44,8 @@ export class Prechecking {
   readonly #deps: PrecheckingDeps;
   #running: { readonly spec: number; readonly ended: Promise<void> } | null = null;
   #failure: Error | null = null;
+  /** Tries of one spec that came to nothing. */
+  #missed = { spec: 0, tries: 0 };
 
   /** `known` is kept up to date by the caller. */
   constructor(known: KnownPipeline, deps: PrecheckingDeps) {
@@ -56,11 +73,39 @@ export class Prechecking {
 
   #run(revision: number): void {
     const ended = this.#check(revision)
+      .catch(async (cause: unknown) => this.#miss(revision, cause))
       .catch((cause: unknown) => {
         this.#failure = cause instanceof Retryable ? cause : new Error(`prechecks failed: ${describeFault(cause)}`, { cause });
       })
       .finally(() => (this.#running = null));
     this.#running = { spec: revision, ended };
+  }
+
+  /** The report of what kept them from being made forbids the start, and says why; a start asked for anew tries again. */
+  async #miss(revision: number, cause: unknown): Promise<void> {
+    if (cause instanceof Retryable) throw cause;
+    const { records, clock, log } = this.#deps;
+    const { name } = this.#known;
+    const tries = this.#missed.spec === revision ? this.#missed.tries + 1 : 1;
+    this.#missed = { spec: revision, tries };
+    const told = `prechecks could not be made: ${describeFault(cause)}`;
+    log.warn({ pipeline: name, tries }, told);
+    if (tries < CHECK_TRIES) return;
+    const fault = cause instanceof Refusal || cause instanceof Halt ? cause : { ...codes["SLU-001"], code: "SLU-001" as const };
+    const report = refusedBy({ code: fault.code, message: told, remedy: fault.remedy }, clock.nowMs());
+    const key = recordKey.precheck(name);
+    const current = await records.get(key, precheckRecord).catch(async (unread: unknown) => {
+      if (unread instanceof Retryable) throw unread;
+      await records.remove(key);
+      return null;
+    });
+    const value = {
+      spec: revision,
+      report,
+      ignore: current?.value.ignore ?? [],
+      highestEpoch: current?.value.highestEpoch ?? 0,
+    };
+    await records.compareAndSet(key, precheckRecord, value, current?.revision ?? 0);
   }
 
   async #check(revision: number): Promise<void> {
@@ -78,7 +123,7 @@ export class Prechecking {
 
   /** Everything before the last write may be done again. */
   async #begin(revision: number, checked: PrecheckRecord | null): Promise<void> {
-    const { records, stream } = this.#deps;
+    const { records, stream, clock } = this.#deps;
     const { name } = this.#known;
     const spec = await records.get(recordKey.spec(name), writtenSpec);
     if (spec?.revision !== revision) return;
@@ -90,8 +135,15 @@ export class Prechecking {
       const { destinations } = specRecord.parse(spec.value).pipeline;
       for (const { group } of destinations) await records.remove(recordKey.destination(name, group));
     }
-    const { isNew: _, isEdited: __, ...value } = wished(spec.value, "running");
-    await records.compareAndSet(recordKey.spec(name), specRecord, value, revision);
+    const failure =
+      spec.value.isNew === true
+        ? null
+        : await copyAfterRest(name, specRecord.parse(spec.value).pipeline, records, clock.nowMs());
+    const { isNew: _, isEdited: __, ...running } = wished(spec.value, "running");
+    const next = failure === null ? running : { ...wished(spec.value, "failed"), failure };
+    const written = await records.compareAndSet(recordKey.spec(name), specRecord, withLastStart(next, spec), revision);
+    // Whoever deleted it in this moment did not see what was made for it here.
+    if (written === null) await clearLeft(name, { records, streamOf: () => stream });
   }
 }
 

@@ -57,6 +57,46 @@ describe("RetryWindows", () => {
   });
 });
 
+describe("waits that nobody tries", () => {
+  const tried = (revision: number | null): Wait => ({ ...source, revision });
+
+  // Mutation: retry-windows.ts, #isTried always true.
+  test("count no more a minute after what told of them was last written, and go on when it is written again", async () => {
+    const clock = new ManualClock();
+    const windows = new RetryWindows(clock, []);
+    const patient = { ...windowsOf, source: 600_000 };
+    const lookAfter = async (ms: number, wait: Wait): Promise<number> => {
+      await clock.advance(ms);
+      expect(windows.look([wait], patient).recovered).toEqual([]);
+      return windows.open[0]!.elapsedMs;
+    };
+    expect(await lookAfter(0, tried(5))).toBe(0);
+    expect(await lookAfter(50_000, tried(6))).toBe(50_000);
+    expect(await lookAfter(60_000, tried(6))).toBe(110_000);
+    expect(await lookAfter(1_000, tried(6))).toBe(110_000);
+    expect(await lookAfter(3_600_000, tried(6))).toBe(110_000);
+    expect(await lookAfter(1_000, tried(7))).toBe(110_000);
+    expect(await lookAfter(1_000, tried(7))).toBe(111_000);
+    expect(await lookAfter(1_000, tried(null))).toBe(111_000);
+  });
+
+  test("are told apart by who shall run the part, and who wrote of it", () => {
+    const revisionOf = (owner: string | null, by: string): unknown => {
+      const seen = {
+        phase: "connecting" as const,
+        epoch: 1,
+        halt: null,
+        retry: { endpoint: "source s0", since: 1, reason: "" },
+      };
+      const shard = { id: "s0", owner, floor: 0, seen: { ...seen, written: { by, revision: 9 } } };
+      return waitsOf({ shards: [shard], lanes: [], watches: [] })[0]?.revision;
+    };
+    expect(revisionOf("i0", "i0")).toBe(9);
+    expect(revisionOf(null, "i0")).toBeNull();
+    expect(revisionOf("i1", "i0")).toBeNull();
+  });
+});
+
 describe("waitsOf", () => {
   const shardWith = (retry: RetryRecord | null) => ({
     id: "s0",

@@ -1,6 +1,12 @@
 import { codes } from "@sluice/runtime";
 import { parseGroupLaneLabel, type DesiredState, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
 
+/** By which instance a record was written, and at which revision. */
+export interface Written {
+  readonly by: string;
+  readonly revision: number;
+}
+
 /** A lane as it counts for the state of its pipeline. */
 export interface LaneFacts {
   /** `main.s0.0` */
@@ -13,6 +19,7 @@ export interface LaneFacts {
     readonly epoch: number;
     readonly retry: RetryRecord | null;
     readonly halt: HaltRecord | null;
+    readonly written?: Written;
   } | null;
   readonly lagSeconds: number | null;
 }
@@ -28,6 +35,7 @@ export interface ShardFacts {
     readonly epoch: number;
     readonly retry: RetryRecord | null;
     readonly halt: HaltRecord | null;
+    readonly written?: Written;
   } | null;
 }
 

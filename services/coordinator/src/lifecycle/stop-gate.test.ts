@@ -47,6 +47,15 @@ describe("stopGate", () => {
     expect(isDone({ lanes: [halted, { ...lane, isLive: false }] })).toBe(false);
   });
 
+  // Mutation: stop-gate.ts, isDrained without isHalted: a cut-over would settle what lacks a unit.
+  test("a lane that halted behind its mark has not applied everything, wherever its offset is", () => {
+    expect(stopGate({ ...facts, lanes: [{ ...lane, isHalted: true }] })).toMatchObject({
+      isDone: true,
+      reason: expect.stringContaining("not applied yet") as string,
+      unapplied: { "main.s0.0": 0 },
+    });
+  });
+
   test("ends after 15 s in any case, and says that something is left", () => {
     const late = { ...facts, sinceMs: 15_000, areShardsAssigned: true, lanes: [{ ...lane, offset: 1, sequence: 1 }] };
     expect(stopGate({ ...late, sinceMs: 14_999 }).isDone).toBe(false);

@@ -32,7 +32,7 @@ export interface StoppingFacts {
 export interface StopState {
   readonly isDone: boolean;
   readonly reason: string;
-  /** By lane, bytes of the source's stream up to what is stored that are not applied; null where not even a copy is. */
+  /** By lane, bytes of the source's stream up to what is stored that are not applied; null where not even a copy is, 0 where only a unit behind its mark failed. */
   readonly unapplied: Readonly<Record<string, number | null>>;
 }
 
@@ -44,7 +44,7 @@ export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient
   const undrained = lanes.filter((lane) => !isDrained(lane));
   const behind = undrained.filter((lane) => !lane.isHalted && !lane.isCopyCut);
   const unapplied = Object.fromEntries(
-    undrained.map(({ label, storedOffset, offset, isLive }) => [label, isLive ? storedOffset - offset : null]),
+    undrained.map(({ label, storedOffset, offset, isLive }) => [label, isLive ? Math.max(0, storedOffset - offset) : null]),
   );
   if (!areShardsAssigned && quietMs >= QUIET_MS && undrained.length === 0) {
     return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied", unapplied };
@@ -72,6 +72,7 @@ function namesOf(lanes: readonly StoppingLane[]): string {
 }
 
 function isDrained(lane: StoppingLane): boolean {
-  if (!lane.isLive) return false;
+  // Some halts leave the mark behind the unit that failed.
+  if (lane.isHalted || !lane.isLive) return false;
   return lane.offset >= lane.storedOffset || (lane.tailSequence !== null && lane.sequence >= lane.tailSequence);
 }

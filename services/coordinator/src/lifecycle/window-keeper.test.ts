@@ -16,8 +16,8 @@ beforeEach(() => {
   wish("running");
 });
 
-function wish(desired: string): void {
-  records.write(recordKey.spec("p"), { pipeline, desired, createdAt: 1 });
+function wish(desired: string, isNew = false): void {
+  records.write(recordKey.spec("p"), { pipeline, desired, createdAt: 1, isNew });
 }
 
 /** A coordinator that has just read all records, and looks once a second. */
@@ -102,6 +102,19 @@ describe("WindowKeeper", () => {
     expect(records.spec.desired).toBe("stopped");
   });
 
+  // Mutation: window-keeper.ts, what the bus was away for forgotten before the failure is written.
+  test("a bus that goes away again before that could be written is not forgotten", async () => {
+    const { look } = takeOver(20_000);
+    records.meddle = () => {
+      records.meddle = () => undefined;
+      throw new Error("away again");
+    };
+    await expect(look(null)).rejects.toThrow("away again");
+    expect(records.spec.desired).toBe("running");
+    await look(null);
+    expect(records.spec).toMatchObject({ desired: "failed", failure: { code: "BUS-010" } });
+  });
+
   test("how long nothing is applied is counted from the first failure on, whoever counts", async () => {
     await takeOver().lookFor(16, retry);
     wish("paused");
@@ -114,6 +127,32 @@ describe("WindowKeeper", () => {
     expect(counted().idleMs).toBe(30_000);
     wish("running");
     await next.lookFor(7, retry);
+    expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, isCounted without `checking`.
+  test("prechecks that forbid the start do not make it forgotten; before the first start there is nothing to forget", async () => {
+    wish("paused");
+    const { lookFor } = takeOver();
+    await lookFor(11, null);
+    wish("checking");
+    await lookFor(11, null);
+    expect(counted().idleMs).toBeGreaterThanOrEqual(20_000);
+    wish("checking", true);
+    await lookFor(6, null);
+    expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, #restedMs always 0.
+  test("what passed while no coordinator counted is taken from the state, by the wall clock", async () => {
+    wish("stopped");
+    await takeOver().lookFor(6, null);
+    records.write(recordKey.state("p"), { state: "stopped", since: clock.nowMs() - 5_000, reason: "" });
+    await clock.advance(3_600_000);
+    await takeOver().look(null);
+    expect(counted().idleMs).toBe(3_605_000);
+    wish("running");
+    await takeOver().look(null);
     expect(counted().idleMs).toBe(0);
   });
 });

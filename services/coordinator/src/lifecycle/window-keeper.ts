@@ -4,9 +4,11 @@ import {
   recordKey,
   specRecord,
   windowsRecord,
+  withLastStart,
   writtenSpec,
   type HaltRecord,
   type OpenWindow,
+  type PipelineState,
   type SpecRecord,
 } from "@sluice/wire";
 import { wished } from "../desk/spec-change.ts";
@@ -16,13 +18,14 @@ import type { KnownPipeline } from "./pipeline-book.ts";
 import { failureOf, RetryWindows, waitsOf } from "./retry-windows.ts";
 import type { StateFacts } from "./state.ts";
 
-/** So often what has been counted is written while something is counted. */
 const WRITE_EVERY_MS = 5_000;
 
 export interface WindowKeeperDeps {
   readonly records: Records;
   readonly clock: Clock;
   readonly log: Logger;
+  /** So often what has been counted is written while something is counted; 5 s where absent. */
+  readonly writeEveryMs?: number;
 }
 
 /** Nothing of it is applied, and it may go on from where it is. */
@@ -30,9 +33,19 @@ export function isIdle({ desired }: Pick<SpecRecord, "desired">): boolean {
   return desired === "paused" || desired === "failed" || desired === "stopped";
 }
 
+/** The expiries in its destinations go on meanwhile: also while the prechecks of its next start run, or forbid it. */
+function isResting({ desired, isNew }: Pick<SpecRecord, "desired" | "isNew">): boolean {
+  return isNew !== true && (isIdle({ desired }) || desired === "checking");
+}
+
+/** States in which nothing is applied, and which nothing but a start ends. */
+const RESTING: ReadonlySet<PipelineState> = new Set(["paused", "stopped", "failed", "blocked", "prechecking"]);
+
 /**
  * Keeps the retry windows of a pipeline, and makes it fail when one closes. Beside them it counts for how long a pipeline that is
- * paused, stopped or has failed applies nothing: expiries in its destinations bear only so much.
+ * paused, stopped, checked again or has failed applies nothing: expiries in its destinations bear only so much. Those run out while no
+ * coordinator is active, too, so that one that takes over counts from when the state began, by the wall clocks of the two: wrong by as much
+ * as these differ, which the grace has to bear.
  */
 export class WindowKeeper {
   readonly #known: KnownPipeline;
@@ -64,7 +77,7 @@ export class WindowKeeper {
     this.#lookedAtMs = clock.monotonicMs();
     const { desired, pipeline } = spec;
     const isRunning = desired === "running";
-    this.#idleMs = isIdle(spec) ? this.#idleMs + passedMs : 0;
+    this.#idleMs = isResting(spec) ? this.#idleMs + passedMs : 0;
     // Lanes that are being taken back wait for nothing.
     const waits = isRunning || desired === "paused" ? waitsOf(isRunning ? facts : { ...facts, lanes: [] }) : [];
     const { opened, recovered, closed } = this.#windows!.look(waits, pipeline.retryWindow);
@@ -78,12 +91,14 @@ export class WindowKeeper {
         text: `${endpoint} is there again after ${formatSpan(elapsedMs)}`,
       })),
     ];
-    const missed = isRunning || desired === "paused" ? this.#missedBus(pipeline.retryWindow.bus) : null;
-    const failure = closed === null ? missed : failureOf(closed, clock.nowMs());
+    const missed = isRunning || desired === "paused" ? this.#missedBus(pipeline.retryWindow.bus) : undefined;
+    const failure = closed === null ? (missed ?? null) : failureOf(closed, clock.nowMs());
     const isOver = this.#idleMs === 0 && (this.#known.windows?.value.idleMs ?? 0) > 0;
     const isChange = opened.length > 0 || recovered.length > 0 || isOver;
     await this.#write(revision, isChange || failure !== null);
     if (failure !== null) await this.#fail(revision, failure);
+    // Not before: the bus may have gone away again.
+    if (missed !== undefined) this.#busAwayMs = 0;
     return news;
   }
 
@@ -94,15 +109,20 @@ export class WindowKeeper {
     const isSame = carried?.spec === revision;
     // What was waited for before the pipeline failed, or was paused, counts as well; so does what came before an edit.
     const waited = carried === undefined || isSame ? [] : carried.windows.map(({ elapsedMs }) => elapsedMs);
-    this.#idleMs = Math.max(carried?.idleMs ?? 0, ...waited);
+    this.#idleMs = Math.max(this.#idleMs, carried?.idleMs ?? 0, this.#restedMs(), ...waited);
     this.#windows = new RetryWindows(this.#deps.clock, isSame ? carried.windows : []);
     this.#spec = revision;
     this.#writtenAtMs = Number.NEGATIVE_INFINITY;
   }
 
+  #restedMs(): number {
+    const state = this.#known.state?.value;
+    if (state === undefined || !RESTING.has(state.state)) return 0;
+    return Math.max(0, this.#deps.clock.nowMs() - state.since);
+  }
+
   #missedBus(windowMs: number): HaltRecord | null {
     const elapsedMs = this.#busAwayMs;
-    this.#busAwayMs = 0;
     if (elapsedMs < windowMs) return null;
     return failureOf({ endpoint: "bus", kind: "bus", elapsedMs, reason: "NATS did not answer" }, this.#deps.clock.nowMs());
   }
@@ -111,7 +131,8 @@ export class WindowKeeper {
     const { records, clock } = this.#deps;
     const known = this.#known.windows;
     const isCounting = this.open.length > 0 || this.#idleMs > 0;
-    if (!isDue && !(isCounting && clock.monotonicMs() - this.#writtenAtMs >= WRITE_EVERY_MS)) return;
+    if (!isDue && !(isCounting && clock.monotonicMs() - this.#writtenAtMs >= (this.#deps.writeEveryMs ?? WRITE_EVERY_MS)))
+      return;
     this.#writtenAtMs = clock.monotonicMs();
     const value = { spec: revision, windows: [...this.open], idleMs: Math.round(this.#idleMs) };
     const key = recordKey.windows(this.#known.name);
@@ -125,7 +146,7 @@ export class WindowKeeper {
     const key = recordKey.spec(this.#known.name);
     const current = await records.get(key, writtenSpec);
     if (current?.revision !== revision) return;
-    const value = { ...wished(current.value, "failed"), failure };
+    const value = withLastStart({ ...wished(current.value, "failed"), failure }, current);
     if ((await records.compareAndSet(key, specRecord, value, revision)) === null) return;
     log.error({ pipeline: this.#known.name, code: failure.code, remedy: failure.remedy }, failure.message);
   }

@@ -48,7 +48,7 @@ export async function runPrechecks(
   deps: PrecheckDeps,
 ): Promise<Prechecked> {
   const { clock, log } = deps;
-  refuseUnknown(request);
+  refuseUnknownChecks(request);
   const ending = new AbortController();
   // As many listeners as there are questions under way.
   setMaxListeners(0, ending.signal);
@@ -84,8 +84,11 @@ export async function runPrechecks(
 
 /** Every check's id, in the order of the report. */
 export const precheckIds: readonly string[] = prechecks.map(({ id }) => id);
+/** Ids of those behind which others are left out, see `PrecheckText.isGate`. */
+export const gateIds: ReadonlySet<string> = new Set(prechecks.filter(({ isGate }) => isGate === true).map(({ id }) => id));
 
-function refuseUnknown({ only = [], ignore = [] }: PrecheckRequest): void {
+/** Throws `Refusal` 422 API-001 where one is named that there is not. */
+export function refuseUnknownChecks({ only = [], ignore = [] }: PrecheckRequest): void {
   const named = [...only, ...ignore.map(({ id }) => id)].filter((id) => !precheckIds.includes(id));
   if (named.length === 0) return;
   const message = `there is no check ${named.map((id) => JSON.stringify(id)).join(", ")}`;
@@ -137,13 +140,21 @@ function deploymentOf(endpoint: string): string {
   return side === "destination" ? `${side} ${name}` : side;
 }
 
-function resultsOf({ check, findings, tookMs }: Ran, { ignore = [] }: PrecheckRequest, at: number): PrecheckResult[] {
-  const { id, title, why, code, isWaivable } = check;
+/** The result as these waivers have it: a warn may be waived, and a fail where its check allows that. `at`: when it was, if it was not so before. */
+export function waived(result: PrecheckResult, ignore: NonNullable<PrecheckRequest["ignore"]>, at: number): PrecheckResult {
+  const { id, level } = result;
   const waiver = ignore.find((one) => one.id === id);
+  const isWaivable = prechecks.find((check) => check.id === id)?.isWaivable === true;
+  if (waiver === undefined || !(level === "warn" || (level === "fail" && isWaivable))) return { ...result, waived: null };
+  const { reason } = waiver;
+  return { ...result, waived: result.waived?.reason === reason ? result.waived : { at, reason } };
+}
+
+function resultsOf({ check, findings, tookMs }: Ran, { ignore = [] }: PrecheckRequest, at: number): PrecheckResult[] {
+  const { id, title, why, code } = check;
   return findings.map((finding): PrecheckResult => {
     const { level, endpoint, found, expected = check.expected, fix = check.fix } = finding;
-    const mayWaive = level === "warn" || (level === "fail" && isWaivable === true);
-    return {
+    const result: PrecheckResult = {
       id,
       title,
       endpoint,
@@ -154,8 +165,9 @@ function resultsOf({ check, findings, tookMs }: Ran, { ignore = [] }: PrecheckRe
       why,
       fix,
       tookMs,
-      waived: waiver !== undefined && mayWaive ? { at, reason: waiver.reason } : null,
+      waived: null,
     };
+    return waived(result, ignore, at);
   });
 }
 

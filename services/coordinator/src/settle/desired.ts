@@ -1,6 +1,6 @@
 import type { Records } from "@sluice/bus";
 import { Retryable } from "@sluice/runtime";
-import { recordKey, specRecord, writtenSpec, type DesiredState } from "@sluice/wire";
+import { recordKey, specRecord, withLastStart, writtenSpec, type DesiredState } from "@sluice/wire";
 
 const ATTEMPTS = 5;
 
@@ -18,7 +18,8 @@ export async function setDesired(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const existing = await records.get(key, writtenSpec);
     if (existing === null || existing.value.desired === desired || !(await isDue())) return;
-    if ((await records.compareAndSet(key, specRecord, { ...existing.value, desired }, existing.revision)) !== null) return;
+    const next = withLastStart({ ...existing.value, desired }, existing);
+    if ((await records.compareAndSet(key, specRecord, next, existing.revision)) !== null) return;
   }
   throw new Retryable("BUS-001", "bus", `the spec of ${name} was changed by others ${ATTEMPTS} times in a row`);
 }

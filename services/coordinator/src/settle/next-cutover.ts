@@ -121,13 +121,16 @@ function settling({ record, isReleased, groups }: CutoverFacts): CutoverStep {
   return { phase: "settling", reason: `settling the expiries of ${open.join(", ")}${loss}` };
 }
 
+function lossOfLane(bytes: number | null): string {
+  if (bytes === null) return "its copy is incomplete";
+  return bytes === 0 ? "it halted behind a command that failed" : `${bytes} bytes`;
+}
+
 /** What the destinations lack, for people. */
 function lossOf(unapplied: StopState["unapplied"]): string {
   const lanes = Object.entries(unapplied).toSorted(([a], [b]) => (a < b ? -1 : 1));
   if (lanes.length === 0) return "";
-  const named = lanes
-    .slice(0, NAMED_LANES)
-    .map(([label, bytes]) => `lane ${label} (${bytes === null ? "its copy is incomplete" : `${bytes} bytes`})`);
+  const named = lanes.slice(0, NAMED_LANES).map(([label, bytes]) => `lane ${label} (${lossOfLane(bytes)})`);
   const others = lanes.length > NAMED_LANES ? ` and ${lanes.length - NAMED_LANES} others` : "";
   return `; not applied: ${named.join(", ")}${others}`;
 }

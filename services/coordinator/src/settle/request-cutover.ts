@@ -69,14 +69,28 @@ function again(current: CutoverRecord, isForced: boolean, nowMs: number): Cutove
  * already would run out while the pipeline is behind.
  */
 export async function cancelCutover(name: string, records: Records): Promise<void> {
+  await takeBack(name, records, "taken back by the operator", ({ phase }) => {
+    if (phase === "settling" || phase === "done") throw new Refusal(409, "PIP-009", `pipeline ${name} is cut over`);
+  });
+}
+
+/** Ends a cut-over wherever it stands, for a pipeline that is deleted: destinations stay as settled as they are. Throws `Retryable` BUS-001. */
+export async function abandonCutover(name: string, records: Records): Promise<void> {
+  await takeBack(name, records, "the pipeline is deleted", () => undefined);
+}
+
+async function takeBack(
+  name: string,
+  records: Records,
+  reason: string,
+  refuse: (current: CutoverRecord) => void,
+): Promise<void> {
   const key = recordKey.cutover(name);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const current = await records.get(key, cutoverRecord);
     if (current === null || current.value.phase === "cancelled") return;
-    if (current.value.phase === "settling" || current.value.phase === "done") {
-      throw new Refusal(409, "PIP-009", `pipeline ${name} is cut over`);
-    }
-    const cancelled = { ...current.value, phase: "cancelled" as const, reason: "taken back by the operator" };
+    refuse(current.value);
+    const cancelled = { ...current.value, phase: "cancelled" as const, reason };
     if ((await records.compareAndSet(key, cutoverRecord, cancelled, current.revision)) !== null) return;
   }
   throw new Refusal(409, "PIP-003", `pipeline ${name} was changed by other requests in between`, "Send the request again.");

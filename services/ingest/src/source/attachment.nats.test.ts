@@ -1,4 +1,5 @@
 import { Bus } from "@sluice/bus";
+import { encodeCommand } from "@sluice/redis";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, rdbPath, RecordedPrimary, RedisServer, waitUntil } from "@sluice/testkit";
 import { BatchKind, ChangeRows, encodeBatch, liveSubject, recordKey, shardRecord } from "@sluice/wire";
@@ -76,7 +77,8 @@ test("changes alone: attached where the source stands, in the database that its 
 // `whyNotFirst` always null: a shard whose slots came from another begins behind what was written meanwhile.
 test("changes alone: what is lost is never copied, nor passed over; a beginning that broke off is begun again", async () => {
   await using nats = await NatsServer.start();
-  await using primary = await RecordedPrimary.start({ version: VERSION, rdb: rdbPath(VERSION), stream: sets(0, 10) });
+  const inFirst = Buffer.concat([encodeCommand(["SELECT", "0"]), sets(0, 10)]);
+  await using primary = await RecordedPrimary.start({ version: VERSION, rdb: rdbPath(VERSION), stream: inFirst });
   const bus = await Bus.connect({ url: nats.url, name: "former", log: silentLog() });
   const stream = bus.stream("p");
   await stream.ensure();

@@ -22,6 +22,8 @@ test("a copy of a source that is above its limit is slowed down and let go again
   const clock = new FastClock(20);
   const signal = new AbortController().signal;
   const throttle = new CopyThrottle({ limits, endpoint: endpointAt(server.port), clock, log, signal });
+  // The source as it is before the copy.
+  await throttle.pass(1);
   const isEnough = { now: false };
   const reading = (async (): Promise<void> => {
     while (!isEnough.now) {
@@ -44,6 +46,22 @@ test("a copy of a source that is above its limit is slowed down and let go again
   await throttle.end();
   await throttle.end();
   await waitUntil("its connection is closed", async () => (await connections()) === 0);
+});
+
+// Mutations seen to fail it: copy-throttle.ts, `#begin` that does not wait, or does not say so.
+test("a source whose ordinary answers are above the limit is not held back for that, which is said once", async () => {
+  const log = silentLog();
+  const warn = vi.spyOn(log, "warn");
+  const clock = new FastClock(20);
+  const signal = new AbortController().signal;
+  const limits = { sourceLatency: 0.001 };
+  const throttle = new CopyThrottle({ limits, endpoint: endpointAt(server.port), clock, log, signal });
+  await throttle.pass(1);
+  await throttle.pass(1);
+  await throttle.end();
+  expect(warn.mock.calls).toEqual([
+    [expect.objectContaining({ limitMs: 0.001 }), expect.stringContaining("before any of the copy is read")],
+  ]);
 });
 
 test("a source that can't be asked is not measured, which is told once and breaks nothing off", async () => {

@@ -5,6 +5,11 @@ import { CopyPace } from "./copy-pace.ts";
 import { probeLatency } from "./latency-probe.ts";
 import { LatencyRule } from "./latency-rule.ts";
 
+/** Where the RDB comes at once it is left in the socket for so long, until the source's ordinary latency is known. */
+const BASE_MS = 2_000;
+/** Whether it is known is looked at so often. */
+const BASE_LOOK_MS = 50;
+
 /** What a pipeline says of how fast a full copy may be read. */
 export type CopyLimits = Partial<Pick<Pipeline["limits"], "copyBytesPerSecond" | "sourceLatency">>;
 
@@ -24,6 +29,7 @@ export class CopyThrottle {
   readonly #over: AbortSignal;
   readonly #probing: Promise<void>;
   readonly #rule: LatencyRule | null;
+  #hasBegun = false;
   #isTold = false;
   /** Bytes since the latency rule's last verdict, and when that was. */
   #read = 0;
@@ -43,8 +49,9 @@ export class CopyThrottle {
       limitMs === undefined ? Promise.resolve() : probeLatency({ endpoint, limitMs, clock, log, onMeasured }, this.#over);
   }
 
-  /** So many bytes of the copy were read; resolves when more may be, or when the throttle ends. */
+  /** So many bytes of the RDB were read; resolves when more may be, or when the throttle ends. */
   async pass(bytes: number): Promise<void> {
+    if (!this.#hasBegun) await this.#begin();
     this.#read += bytes;
     this.#pace.took(bytes);
     if (this.#pace.waitMs === 0) return;
@@ -65,10 +72,27 @@ export class CopyThrottle {
     await this.#probing;
   }
 
-  #measured(latencyMs: number): void {
+  async #begin(): Promise<void> {
+    this.#hasBegun = true;
     const rule = this.#rule;
     if (rule === null) return;
     const { clock, log, limits } = this.#options;
+    const untilMs = clock.monotonicMs() + BASE_MS;
+    while (!rule.isBased && clock.monotonicMs() < untilMs && !this.#over.aborted) await clock.sleep(BASE_LOOK_MS, this.#over);
+    rule.copyBegins();
+    this.#readSinceMs = clock.monotonicMs();
+    const { baseMs, thresholdMs } = rule;
+    if (baseMs <= (limits.sourceLatency ?? Infinity)) return;
+    log.warn(
+      { latencyMs: Math.round(baseMs), limitMs: limits.sourceLatency, thresholdMs: Math.round(thresholdMs) },
+      "the source answers slower than `limits.sourceLatency` before any of the copy is read: what counts is twice that latency",
+    );
+  }
+
+  #measured(latencyMs: number): void {
+    const rule = this.#rule;
+    if (rule === null) return;
+    const { clock, log } = this.#options;
     const nowMs = clock.monotonicMs();
     const readBytesPerSecond = (this.#read * 1_000) / Math.max(1, nowMs - this.#readSinceMs);
     const wasHolding = rule.isHolding;
@@ -77,7 +101,7 @@ export class CopyThrottle {
     this.#readSinceMs = nowMs;
     this.#pace.change(rule.bytesPerSecond);
     if (rule.isHolding === wasHolding) return;
-    const found = { latencyMs: Math.round(rule.medianMs), limitMs: limits.sourceLatency };
+    const found = { latencyMs: Math.round(rule.medianMs), limitMs: Math.round(rule.thresholdMs) };
     if (rule.isHolding) {
       const bytesPerSecond = Math.round(rule.bytesPerSecond);
       log.warn({ ...found, bytesPerSecond }, "the source answers slowly: the full copy is slowed down");

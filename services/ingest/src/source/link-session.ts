@@ -227,7 +227,7 @@ export class LinkSession {
       if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
       for (const index of this.#lanes.keys()) this.#pokeLane(index);
       if (this.#backlog.isFull) await this.#room();
-      if (this.#copy !== null) await this.#throttle?.pass(at);
+      if (this.#copy !== null && this.#copy.transfer.passedBytes > 0) await this.#throttle?.pass(at);
       if (this.#failure !== null) throw this.#failure as Error;
       if (this.#copy === null) this.#options.progress();
     }

@@ -55,6 +55,18 @@ export class ReplicaLink {
     return readFacts(Buffer.isBuffer(info) ? info.toString("latin1") : String(info));
   }
 
+  /** What it answers to a question; null where it does not let us ask. Throws `Retryable` SRC-001, SRC-003. */
+  async text(command: readonly string[]): Promise<string | null> {
+    try {
+      const reply = await this.#connection.call(command);
+      return Buffer.isBuffer(reply) ? reply.toString("latin1") : String(reply);
+    } catch (cause) {
+      const fault = sourceFault(this.#shard, cause);
+      if (cause instanceof ReplyError && fault.code !== "SRC-003") return null;
+      throw fault;
+    }
+  }
+
   /** Asks for what follows `offset` of the history `replid`, or for a full copy where there is none. */
   async psync(replid: string | null, offset: number): Promise<PsyncReply> {
     const reply = await this.#ask(replid === null ? ["PSYNC", "?", "-1"] : ["PSYNC", replid, offset + 1]);

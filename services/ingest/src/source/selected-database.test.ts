@@ -13,17 +13,20 @@ test("the last SELECT counts", () => {
   expect(selectedDatabase(Buffer.concat([set("a"), Buffer.from("*2\r\n$6\r\nselect\r\n$2\r\n12\r\n"), set("b")]))).toBe(12);
 });
 
-test("without one nobody can tell", () => {
-  expect(selectedDatabase(Buffer.alloc(0))).toBeNull();
-  expect(selectedDatabase(Buffer.concat([set("a"), set("b")]))).toBeNull();
-  expect(selectedDatabase(Buffer.from("in the middle of a value"))).toBeNull();
+test("commands without one are another thing than bytes that can't be framed", () => {
+  expect(selectedDatabase(Buffer.alloc(0))).toBe("none");
+  expect(selectedDatabase(Buffer.concat([set("a"), set("b")]))).toBe("none");
+  expect(selectedDatabase(Buffer.concat([Buffer.from("end of a value\r\n"), set("b")]))).toBe("none");
+  expect(selectedDatabase(Buffer.from("in the middle of a value"))).toBe("unframed");
+  expect(selectedDatabase(Buffer.concat([set("a"), Buffer.from("*2\r\n$6\r\nSELECT\r\n$1\r\nx\r\n")]))).toBe("unframed");
 });
 
 test("the window may begin anywhere", () => {
   const before = stream.indexOf(select(7));
   for (let from = 0; from <= before; from++) expect(selectedDatabase(stream.subarray(from)), `from ${from}`).toBe(7);
+  const lastCommand = stream.indexOf("*1") + 1;
   for (let from = before + 1; from < stream.length; from++)
-    expect(selectedDatabase(stream.subarray(from)), `from ${from}`).toBeNull();
+    expect(selectedDatabase(stream.subarray(from)), `from ${from}`).toBe(from < lastCommand ? "none" : "unframed");
 });
 
 test("a SELECT inside of a value is none, wherever the window begins", () => {
@@ -37,5 +40,5 @@ test("a SELECT inside of a value is none, wherever the window begins", () => {
 });
 
 test("a stream that ends inside of a command is not believed", () => {
-  expect(selectedDatabase(stream.subarray(0, stream.length - 3))).toBeNull();
+  expect(selectedDatabase(stream.subarray(0, stream.length - 3))).toBe("unframed");
 });

@@ -10,21 +10,22 @@ const HEADER_BYTES = 20;
 
 /**
  * The database that a replication stream has selected at the end of `window`, its last bytes up to a unit's end: what the last SELECT in it
- * says. Null where there is none, so that nobody can tell.
+ * says. "none" where the window holds commands and none of them is one, "unframed" where no commands lead up to its end.
  *
  * The window begins anywhere, in the middle of a value, too. The first place counts from which everything up to the end is commands, with
  * nothing left over. What looks like commands inside of a value that the window cuts off is taken for some, but behind the value's end come
  * the true ones, and the last SELECT counts.
  */
-export function selectedDatabase(window: Buffer): number | null {
+export function selectedDatabase(window: Buffer): number | "none" | "unframed" {
+  if (window.length === 0) return "none";
   let starts = 0;
   for (let at = window.indexOf(STAR); at >= 0 && starts < MAX_STARTS; at = window.indexOf(STAR, at + 1)) {
     if (!HEADER.test(window.toString("latin1", at, at + HEADER_BYTES))) continue;
     starts++;
     const found = readFrom(window.subarray(at));
-    if (found !== "no commands") return found;
+    if (found !== "no commands") return found ?? "none";
   }
-  return null;
+  return "unframed";
 }
 
 function readFrom(bytes: Buffer): number | null | "no commands" {

@@ -43,6 +43,18 @@ describe("wantedWork", () => {
     expect(wantedWork({ pipeline, desired: "cut-over" }, topology, "cutting-over")).toEqual({ shards: [], lanes: [] });
   });
 
+  // Mutation: wanted-work.ts, isElsewhere always false: ingest reads the former source once more.
+  test("nothing is read by a topology of another source, until the router has looked at the new one", () => {
+    const former = { ...topology, source: "redis://elsewhere:7000" };
+    for (const desired of ["running", "paused"] as const) {
+      expect(wantedWork({ pipeline, desired }, former, "ready")).toEqual({ shards: [], lanes: [] });
+    }
+    // What is stored is applied wherever it came from.
+    expect(wantedWork({ pipeline, desired: "stopped" }, former, "synchronizing")).toEqual({ shards: [], lanes });
+    const same = { ...topology, source: "redis://[::1]:7000" };
+    expect(wantedWork({ pipeline, desired: "running" }, same, "ready")).toEqual({ shards: ["s0"], lanes });
+  });
+
   test("a shard has a lane for each range of the cut that it owns slots in, by its global number", () => {
     const shards = [
       { id: "s0", host: "a", port: 1, slots: "0-5000,16383", floor: 0 },

@@ -271,6 +271,24 @@ describe("what a watch tells the operator", () => {
     }
   });
 
+  // Mutation: source-watch.ts, `source` not written where nothing else has changed: what is held back stays so.
+  test("a topology says which source it is of, also where an edited one has the same shards", async () => {
+    const shards = [{ id: "s0", host: "127.0.0.1", port: 1, slots: "0-16383", floor: 0 }];
+    const value: TopologyRecord = { mode: "standalone", lanes: 4, shards, source: "redis://former:1", events: [] };
+    const revision = await bus.records.compareAndSet(recordKey.topology("p"), topologyRecord, value, 0);
+    known.topology = { value, revision: revision! };
+    specify({ url: "redis://127.0.0.1:1" }, "redis://127.0.0.1:2");
+    let trouble: string | null = "nodes disagree";
+    const look = (): Promise<Deployment> => Promise.resolve({ ...deployment("standalone"), trouble });
+    run(new SourceWatch("p", known, { ...deps, look }));
+    const waiting = await reportWhere("source", "it is told why nothing runs", ({ retry }) => retry !== null);
+    expect(waiting.retry?.reason).toBe("SRC-009 nodes disagree");
+    trouble = null;
+    const seen = await topologyWhere("the source is seen", ({ source }) => source === "redis://127.0.0.1:1");
+    expect(seen).toMatchObject({ shards, events: [] });
+    await reportWhere("source", "nothing is wrong any more", isClear);
+  });
+
   test("a source whose first look shows nothing to decide by is told of", async () => {
     specify({ url: "redis://127.0.0.1:1" }, "redis://127.0.0.1:2");
     let movingSlots = [7];

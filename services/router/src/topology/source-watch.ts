@@ -19,7 +19,8 @@ import {
   type TopologyRecord,
 } from "@sluice/wire";
 import type { RoutedPipeline } from "../routed-pipeline.ts";
-import { nextTopology, numberOf, raiseFloors } from "./next-topology.ts";
+import { isElsewhere } from "../lanes/wanted-work.ts";
+import { nextTopology, numberOf, raiseFloors, type Observation } from "./next-topology.ts";
 import { obstacleOf, SettledLook } from "./settled-look.ts";
 import { laneCount } from "./lane-count.ts";
 import { WatchReport } from "./watch-report.ts";
@@ -106,6 +107,7 @@ export class SourceWatch implements Actor {
   /** A pipeline whose source was edited has a topology that leads to the former one. */
   #isDone(read: "primary" | "replica", { host, port }: Address): boolean {
     const topology = this.#known.topology?.value;
+    if (topology?.source !== this.#known.spec?.value.pipeline.source.url) return false;
     const isThere = topology?.shards.some((shard) => shard.host === host && shard.port === port) === true;
     return topology?.mode === "standalone" && read === "primary" && isThere;
   }
@@ -119,9 +121,11 @@ export class SourceWatch implements Actor {
     this.#tell(obstacle);
     if (obstacle !== null) {
       this.#settled.forget();
-      // Nothing can begin before the first topology: whoever waits for it is told why.
+      // Nothing can begin before the first topology of this source: whoever waits for it is told why.
       const code = deployment.mode === "cluster" ? "SRC-008" : "SRC-009";
-      if (current === null) throw new Retryable(code, `source ${this.#pipeline}`, obstacle);
+      const spec = this.#known.spec?.value;
+      if (current === null || (spec !== undefined && isElsewhere(spec, current)))
+        throw new Retryable(code, `source ${this.#pipeline}`, obstacle);
       return;
     }
     const seen = read === "replica" ? await withHealthyReplicas(connections, deployment) : withoutReplicas(deployment);
@@ -161,9 +165,11 @@ export class SourceWatch implements Actor {
     const { records, clock, log } = this.#deps;
     const known = this.#known;
     const spec = known.spec?.value;
-    const lanes = spec === undefined ? null : laneCount(spec.pipeline, seen.mode, known.destinations);
-    if (lanes === null) return;
     const before = known.topology?.value ?? null;
+    // What is cut stays cut so.
+    const lanes = before?.lanes ?? (spec === undefined ? null : laneCount(spec.pipeline, seen.mode, known.destinations));
+    if (spec === undefined || lanes === null) return;
+    const { url } = spec.pipeline.source;
     const shards = seen.primaries.map(({ host, port, slots, replicas }) => ({
       primary: { host, port },
       slots: SlotSet.parse(slots),
@@ -171,9 +177,9 @@ export class SourceWatch implements Actor {
     }));
     const observation = { mode: seen.mode, lanes, shards, nowMs: clock.nowMs() };
     // Shard numbers cost questions: they are asked for only when something is to be written.
-    if (nextTopology(before, { ...observation, epoch: 0, nextShard: 0 }) === null) return;
+    if (topologyOf(url, before, { ...observation, epoch: 0, nextShard: 0 }) === null) return;
     const nextShard = before === null ? 0 : await this.#firstUnused(before);
-    let next = nextTopology(before, { ...observation, epoch: await this.#epoch(), nextShard });
+    let next = topologyOf(url, before, { ...observation, epoch: await this.#epoch(), nextShard });
     while (next !== null) {
       const revision = await records.compareAndSet(
         recordKey.topology(this.#pipeline),
@@ -218,6 +224,12 @@ export class SourceWatch implements Actor {
     if (obstacle !== null) this.#deps.log.info({ why: obstacle }, "the source's topology is left as it is");
     this.#obstacle = obstacle;
   }
+}
+
+/** As `nextTopology`, and of which source it is. */
+function topologyOf(source: string, before: TopologyRecord | null, seen: Observation): TopologyRecord | null {
+  const next = nextTopology(before, seen) ?? before;
+  return next === null || (next === before && before.source === source) ? null : { ...next, source };
 }
 
 function withoutReplicas(seen: Deployment): Deployment {

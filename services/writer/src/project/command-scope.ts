@@ -37,6 +37,11 @@ const APART: ReadonlyMap<number, number> = new Map([
   [commandTable.idOf("MSETNX"), 2],
 ]);
 
+/** Replicated only where they found nothing in their way at the source: another database's key of that name stands in it in a merged one. */
+const IF_ABSENT: ReadonlySet<number> = new Set(
+  ["SETNX", "HSETNX", "MSETNX", "RENAMENX"].map((name) => commandTable.idOf(name)),
+);
+
 /** Commands that change one of their keys and only read the others, which need not be there if that one is not. */
 const WRITES_FIRST: ReadonlySet<number> = new Set(
   "SINTERSTORE SUNIONSTORE SDIFFSTORE ZINTERSTORE ZUNIONSTORE ZDIFFSTORE ZRANGESTORE GEOSEARCHSTORE BITOP PFMERGE"
@@ -55,6 +60,9 @@ const WRITES_FIRST: ReadonlySet<number> = new Set(
  *
  * Databases first: what runs in one that is not copied is nothing, unless it reaches into another. FLUSHALL becomes a FLUSHDB for
  * each that is copied, where not all are. What belongs to no database (functions, scripts) is for every group.
+ *
+ * Databases that are one in the destination: what is written last counts. What was written because nothing was in its way at the
+ * source (MOVE, COPY without REPLACE, SETNX …) would find a key of another database there, and do nothing: unclear.
  */
 export class CommandScope {
   readonly #databases: DatabaseMap;
@@ -78,7 +86,9 @@ export class CommandScope {
     const target = this.#databases.targetOf(db);
     if (target === NOWHERE) return NOTHING;
     if (id === CommandId.FLUSHDB) return this.#databases.isMerged(target) ? unclear(MERGED) : WHOLE;
-    return this.#keys === null ? WHOLE : this.#byKeys(this.#keys, id, command, target);
+    const scoped = this.#keys === null ? WHOLE : this.#byKeys(this.#keys, id, command, target);
+    const isOnMerged = scoped.kind !== "nothing" && this.#databases.isMerged(target);
+    return isOnMerged && isIfAbsent(id, command) ? unclear(MERGED) : scoped;
   }
 
   #byKeys(scope: KeyScope, id: number, command: FramedCommand, target: number): Scoped {
@@ -126,8 +136,7 @@ export class CommandScope {
     const [from, to] = [this.#databases.targetOf(db), this.#databases.targetOf(numberAt(command, 2))];
     if (to === NOWHERE) return from === NOWHERE ? NOTHING : deleted(key, from);
     if (from === NOWHERE) return unclear("it moves a key out of a database that is not copied");
-    // In the destination it stays where it is.
-    if (from === to) return NOTHING;
+    if (this.#databases.isMerged(from) || this.#databases.isMerged(to)) return unclear(MERGED);
     return { kind: "other", commands: [{ db: from, args: [argument(command, 0), key, to], key: null }] };
   }
 
@@ -138,6 +147,8 @@ export class CommandScope {
     if (to === NOWHERE || (this.#keys !== null && !has(this.#keys, command, 2))) return NOTHING;
     if (from === NOWHERE) return unclear("it copies a key out of a database that is not copied");
     if (this.#keys !== null && !has(this.#keys, command, 1)) return unclear("it copies a key that is not in the scope");
+    const isReplacing = args.some((arg, index) => index > 2 && String(arg).toUpperCase() === "REPLACE");
+    if (!isReplacing && this.#databases.isMerged(to)) return unclear(MERGED);
     if (from === to && argument(command, 1).equals(argument(command, 2))) return NOTHING;
     if (at >= 0) args[at + 1] = to;
     return { kind: "other", commands: [{ db: from, args, key: null }] };
@@ -170,6 +181,14 @@ function sorted(scope: KeyScope, command: FramedCommand, args: Int32Array): Scop
     if (isPattern && argument(command, index + 1).includes("*")) return unclear("it reads keys that BY and GET do not name");
   }
   return has(scope, command, args[0] as number) ? WHOLE : unclear("it sorts a key that is not in the scope");
+}
+
+function isIfAbsent(id: number, command: FramedCommand): boolean {
+  if (id !== CommandId.SET) return IF_ABSENT.has(id);
+  for (let index = 3; index < command.argc; index++)
+    if ((command.argLengths[index] as number) === 2 && argument(command, index).toString("latin1").toUpperCase() === "NX")
+      return true;
+  return false;
 }
 
 function isScript(id: number): boolean {

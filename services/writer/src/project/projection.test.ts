@@ -104,12 +104,46 @@ test("databases are left out and numbered anew, also where a command names them"
 
 test("databases that become one share their keys", () => {
   const scope = { copied: [1, 2], numbers: { 1: 0, 2: 0 } };
-  expect(left(scope, "1 SET k 1", "2 SET k 2", "1 MOVE k 2", "1 COPY k k DB 2", "1 SWAPDB 1 2", "1 FLUSHALL")).toEqual([
+  expect(left(scope, "1 SET k 1", "2 SET k 2", "1 COPY k k DB 2 REPLACE", "1 SWAPDB 1 2", "1 FLUSHALL")).toEqual([
     "0 SET k 1",
     "0 SET k 2",
     "0 FLUSHDB",
   ]);
-  expect(left(scope, "1 COPY k l DB 2")).toEqual(["0 COPY k l DB 0"]);
+  expect(left(scope, "1 COPY k l replace DB 2", "2 SET nx nx", "2 SET k v XX", "1 MOVE k 9")).toEqual([
+    "0 COPY k l replace DB 0",
+    "0 SET nx nx",
+    "0 SET k v XX",
+    "0 DEL k",
+  ]);
+});
+
+// Mutations seen to fail it: command-scope.ts, each of the three questions for merged databases taken out, or IF_ABSENT without a name.
+test.each([
+  "2 MOVE k 4",
+  "4 MOVE k 3",
+  "3 MOVE k 2",
+  "4 COPY k l DB 3",
+  "2 COPY k l",
+  "3 COPY k k DB 2",
+  "2 SETNX k 1",
+  "3 SET k 1 NX",
+  "3 set k 1 nx get",
+  "3 HSETNX k f 1",
+  "2 MSETNX k 1 l 2",
+  "2 RENAMENX k l",
+])("merged databases: %s found nothing in its way at the source, and may at the destination: it halts", (line) => {
+  for (const scope of [
+    { numbers: { 3: 2 } },
+    { copied: [2, 3, 4], numbers: { 3: 2 } },
+    { numbers: { 3: 2 }, include: ["k", "l"] },
+  ]) {
+    const halt = catching(() => project(scope, sliceOf([command(line)])));
+    expect(halt?.code).toBe("PIP-015");
+    expect(halt?.message).toContain("one with others in the destination");
+  }
+  const elsewhere = line.replace(/^\d/, "5").replace(/ [23]$/, " 6");
+  if (!line.startsWith("4")) expect(left({ numbers: { 3: 2 } }, elsewhere)).toHaveLength(1);
+  expect(left({ numbers: { 3: 2 }, include: ["other"] }, line)).toEqual([]);
 });
 
 test.each([
