@@ -57,7 +57,12 @@ test("a copy that the stream can't hold fails with what it needs, and goes on wh
   }
   await using nats = await NatsServer.start();
   await using services = await Services.start(nats.url, { ingests: 1, writers: 1 });
-  await services.status.create({ ...pair.pipeline(NAME), limits: { streamBytes: LEAST } });
+  const tooSmall = { ...pair.pipeline(NAME), limits: { streamBytes: LEAST } };
+  await services.status.create({ pipeline: tooSmall, start: true });
+  const blocked = await services.status.until(NAME, "blocked", ({ state }) => state === "blocked");
+  expect(blocked.reason).toContain("limits.streamBytes");
+  const waived = { id: "bus-storage", reason: "to see what becomes of it" };
+  await services.status.create({ pipeline: tooSmall, start: true, ignore: [waived] });
   const failed = await services.status.until(NAME, "failed", ({ state }) => state === "failed");
   expect(failed.reason).toMatch(/BUS-006 .*it may hold 17 MB; it needs about \d\d MB/);
   await services.status.create({ ...pair.pipeline(NAME), limits: { streamBytes: "200MB" } });

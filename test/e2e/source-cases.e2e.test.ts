@@ -72,7 +72,7 @@ class Watched implements AsyncDisposable {
 
 /** All that this server has written is applied. */
 async function drained(status: StatusClient, port: number): Promise<void> {
-  await status.until(NAME, "read from there", ({ events }) => events.at(-1)?.text.includes(`:${port} now`) === true);
+  await status.until(NAME, "read from there", ({ events }) => events.some(({ text }) => text.includes(`:${port} now`)));
   await status.drained(NAME);
 }
 
@@ -134,7 +134,7 @@ test("case 25: Sentinel fails over and back, nothing is lost: followed twice wit
   const after = await run.status.get(NAME);
   expect(epochsOf(after)).toEqual([1]);
   expect(after.shards[0]?.term).toBeGreaterThan(before.shards[0]?.term ?? 0);
-  expect(after.events).toHaveLength(2);
+  expect(after.events.filter(({ text }) => / now/.test(text))).toHaveLength(2);
 });
 
 // Mutation: the writer's snapshot-phase.ts, nothing swept: ghost:0 stays. (What the sleeper publishes when it wakes up is refused by the
@@ -246,7 +246,7 @@ test("case 69: an RDB whose checksum is wrong sweeps nothing and is asked for ag
     source: { url: source.url },
     destinations: [{ url: destination.url, existing: "replace" }],
   });
-  await waitUntil("it is asked for again", () => source.fullSyncs >= 2, { timeoutMs: 20_000 });
+  await waitUntil("it is asked for again", () => source.fullSyncs >= 2, { timeoutMs: 20_000, details: () => run.logTail() });
   expect(await there.get("stale")).toBe("v");
   source.serve(rdb);
   await run.status.until(NAME, "live", ({ lanes }) => lanes[0]?.phase === "live");

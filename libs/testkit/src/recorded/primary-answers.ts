@@ -42,6 +42,10 @@ export function answer(args: readonly string[], identity: PrimaryIdentity): stri
       return "-ERR This instance has cluster support disabled\r\n";
     case "COMMAND":
       return "*0\r\n";
+    case "EXISTS":
+      return ":0\r\n";
+    case "SCAN":
+      return `*2\r\n${bulk("0")}*0\r\n`;
     default:
       return `-ERR unknown command '${name}'\r\n`;
   }

@@ -52,7 +52,7 @@ interface Script {
  *
  * As on the real server, +CONTINUE names the replication id from 4.0 on and for replicas with `capa psync2`. Any other id or
  * offset gets the full resync again, from the recorded offset on (a real server would start at its current one). INFO, ROLE,
- * CONFIG GET and PING are answered on every connection; other commands are unknown. It sends no PING of its own.
+ * CONFIG GET, PING, SCAN and EXISTS (no keys) are answered on every connection; other commands are unknown. It sends no PING of its own.
  *
  * `failOver` puts a promoted replica in its place, and `forgetBefore` shortens its backlog.
  */
