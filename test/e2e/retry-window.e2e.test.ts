@@ -26,7 +26,7 @@ test("a destination that is away: retrying with a countdown, and on by itself; f
   await using nats = await NatsServer.start();
   await using services = await Services.start(nats.url, { ingests: 1, writers: 1 });
   const destination = destinationOf(pair);
-  const patient = { source: "720m", destination: `${(AWAY_MS * 2) / 1_000}s`, bus: "720m" };
+  const patient = { source: "720m", destination: `${AWAY_MS / 1_000 + 40}s`, bus: "720m" };
   await services.status.create({ ...pair.pipeline(NAME), retryWindow: patient });
   await services.status.until(NAME, "synchronizing", isSynchronizing);
   const load = await pair.load(82, 500);
