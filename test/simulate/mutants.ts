@@ -28,6 +28,8 @@ const TRANSACTION = "services/writer/src/apply/watched-transaction.ts";
 const SCRIPT = "services/writer/src/cluster/apply-script.ts";
 const MARKS = "services/writer/src/cluster/cluster-marks.ts";
 
+const MOVES = "destination slots move";
+
 const intoOneServer: PlanOptions = { layouts: ["standalone to standalone", "cluster to standalone"] };
 const intoCluster: PlanOptions = { layouts: ["standalone to cluster", "cluster to cluster"] };
 
@@ -83,7 +85,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "batch.term < 0",
       },
     ],
-    worlds: { kinds: ["suspend", "source splits", "part from bus"], isPatient: true },
+    worlds: { kinds: ["suspend", "source splits"], isTogether: true, isPatient: true },
   },
   {
     name: "resume-from-the-highest",
@@ -162,6 +164,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "what-waits-is-dropped",
+    isRare: true,
     what: "H14: behind a group that a node refused, those on the same slot are not sent again",
     changes: [
       {
@@ -170,7 +173,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'else if (answer.kind === "stale" && held.has(group.slot)) continue;',
       },
     ],
-    worlds: { ...intoCluster, kinds: ["scripts are flushed", "destination refuses", "destination slots move"], isBusy: true },
+    worlds: { ...intoCluster, kinds: [MOVES, MOVES, MOVES, "everything is slow"], isTogether: true, isBusy: true },
   },
   {
     name: "watermarks-do-not-count",

@@ -20,6 +20,9 @@ const HELP = `Runs the services of Sluice in simulated worlds, each of which fol
   --seeds N      how many seeds (1000)          --from N     the first one (1)
   --layout "standalone to cluster"              only worlds of this layout
   --fault "kill"                                only faults of this kind, may be repeated
+  --together     each --fault once, all at nearly the same time
+  --busy         so much is written that lanes fall behind
+  --patient      faults that last longer than leases do
   --mutant NAME                                 with this hole opened
   --jobs N       processes (all cores)          --log        print what the services log
 `;
@@ -34,6 +37,9 @@ const { values } = parseArgs({
     fault: { type: "string", multiple: true },
     mutant: { type: "string", multiple: true },
     mutants: { type: "boolean", default: false },
+    together: { type: "boolean", default: false },
+    busy: { type: "boolean", default: false },
+    patient: { type: "boolean", default: false },
     log: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -58,7 +64,13 @@ function known<T extends string>(name: string, given: readonly string[], among: 
 function planOptions(): PlanOptions {
   const layouts: Layout[] = known("layout", values.layout ?? [], LAYOUTS);
   const kinds: FaultKind[] = known("fault", values.fault ?? [], FAULT_KINDS);
-  return { ...(layouts.length > 0 ? { layouts } : {}), ...(kinds.length > 0 ? { kinds } : {}) };
+  return {
+    ...(layouts.length > 0 ? { layouts } : {}),
+    ...(kinds.length > 0 ? { kinds } : {}),
+    isTogether: values.together,
+    isBusy: values.busy,
+    isPatient: values.patient,
+  };
 }
 
 function shown({ seed, layout, faults, failure }: SeedResult): string {

@@ -169,9 +169,11 @@ export class Pair {
     const from = dice.pick(primaries);
     const to = primaries.find((server) => server !== from);
     if (cluster === null || to === undefined) return "no cluster";
-    const first = dice.between(0, SLOT_COUNT - 1);
-    const slots = Array.from({ length: dice.between(1, 6) }, (_, index) => (first + index) % SLOT_COUNT);
-    const own = slots.filter((slot) => cluster.ownerOf(slot) === from);
+    // Those that hold something, and marks among it, are what matters; there are few of them.
+    const held = new Set(Array.from(from.entries().keys(), slotOf));
+    const slots = new Set(Array.from({ length: dice.between(1, 6) }, () => dice.pick([...held, SLOT_COUNT - 1])));
+    const { migrating } = cluster.movingSlots(from);
+    const own = [...slots].filter((slot) => cluster.ownerOf(slot) === from && !migrating.has(slot));
     const { scheduler } = this.#world;
     for (const slot of own) {
       const move = cluster.moveSlot(slot, to);

@@ -69,18 +69,25 @@ export interface PlanOptions {
   readonly isPatient?: boolean;
   /** The source writes so much that lanes fall behind. */
   readonly isBusy?: boolean;
+  /** Each of the kinds happens, at nearly the same time. A kind may be named more than once. */
+  readonly isTogether?: boolean;
 }
 
+/** Within so many ms of each other is at nearly the same time. */
+const TOGETHER_MS = 400;
+
 export function planOf(seed: number, options: PlanOptions = {}): Plan {
-  const { layouts = LAYOUTS, kinds = FAULT_KINDS, isPatient = false, isBusy = false } = options;
+  const { layouts = LAYOUTS, kinds = FAULT_KINDS, isPatient = false, isBusy = false, isTogether = false } = options;
   const dice = new Dice(seed);
   // Long enough in some worlds for leases to be taken over while a fault lasts.
   const calmMs = dice.oneIn(4) || isPatient ? 9_000 : 3_500;
-  const count = dice.between(isPatient || isBusy ? 1 : 0, 4);
-  const faults = Array.from({ length: count }, (): Fault => {
-    const atMs = dice.between(300, isPatient ? 3_000 : calmMs - 500);
+  const count = isTogether ? kinds.length : dice.between(isPatient || isBusy ? 1 : 0, 4);
+  const togetherMs = isTogether ? dice.between(300, 2_000) : 0;
+  const faults = Array.from({ length: count }, (_, index): Fault => {
+    const kind = isTogether ? (kinds[index] as FaultKind) : dice.pick(kinds);
+    const atMs = isTogether ? togetherMs + dice.between(0, TOGETHER_MS) : dice.between(300, isPatient ? 3_000 : calmMs - 500);
     const longest = dice.oneIn(3) || isPatient ? calmMs - atMs : Math.min(calmMs - atMs, 2_000);
-    return { kind: dice.pick(kinds), atMs, forMs: dice.between(isPatient ? 5_000 : 1, longest), dice: dice.fork() };
+    return { kind, atMs, forMs: dice.between(isPatient ? 5_000 : 1, longest), dice: dice.fork() };
   });
   return {
     seed,
