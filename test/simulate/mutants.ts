@@ -49,6 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "overlaps-are-applied",
+    isRare: true,
     what: "H1, H5: a batch that ends at or before the position is applied again",
     changes: [
       {
@@ -62,8 +63,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "zombies-publish",
     isRare: true,
-    what: "H2, H4: a batch is stored behind whatever the lane's last message is, and terms do not count",
+    what: "H2, H4: who has lost a shard goes on, a batch is stored behind whatever the lane's last message is, and terms do not count",
     changes: [
+      {
+        file: "services/ingest/src/source/intake.ts",
+        find: "(signal) => this.#follow(signal, progress)",
+        replace: "() => this.#follow(new AbortController().signal, progress)",
+      },
+      {
+        file: "services/ingest/src/shard-report.ts",
+        find: "if (current?.value.term !== this.#record.term || current.value.instance !== this.#record.instance) {",
+        replace: "if (current === null) {",
+      },
       {
         file: PUBLISHER,
         find: "const result = await log.append(subject, message, sequence);",
@@ -85,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "batch.term < 0",
       },
     ],
-    worlds: { kinds: ["suspend", "source splits"], isTogether: true, isPatient: true },
+    worlds: { kinds: ["suspend"], isPatient: true },
   },
   {
     name: "resume-from-the-highest",
@@ -101,13 +112,14 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "half-copies-continue",
-    what: "H23: an epoch whose copy was not finished in every lane is continued",
+    what: "H23: an epoch whose copy was not finished in every lane is continued, and writers wait for its end",
     changes: [
       {
         file: RESUME,
         find: "if (snap.kind !== BatchKind.snapshotEnd || snap.epoch !== live.epoch) return null;",
         replace: "",
       },
+      { file: COPY, find: 'throw this.#incomplete("the bus has lost its end");', replace: "return;" },
     ],
     worlds: { kinds: ["kill", "cut source", "bus restarts"] },
   },
@@ -137,6 +149,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "mark-unwatched",
+    isRare: true,
     what: "H15, H17: the mark is compared, but not watched until EXEC",
     changes: [
       {
@@ -163,17 +176,21 @@ export const MUTANTS: readonly Mutant[] = [
     worlds: intoCluster,
   },
   {
-    name: "what-waits-is-dropped",
-    isRare: true,
-    what: "H14: behind a group that a node refused, those on the same slot are not sent again",
+    name: "refused-is-dropped",
+    what: "H14: a group that a node refused, and those behind it on the same slot, are not sent again",
     changes: [
+      {
+        file: "services/writer/src/cluster/group-sender.ts",
+        find: "        held.add(group.slot);\n        left.push(group);",
+        replace: "        held.add(group.slot);",
+      },
       {
         file: "services/writer/src/cluster/group-sender.ts",
         find: 'else if (answer.kind === "stale" && held.has(group.slot)) left.push(group);',
         replace: 'else if (answer.kind === "stale" && held.has(group.slot)) continue;',
       },
     ],
-    worlds: { ...intoCluster, kinds: [MOVES, MOVES, MOVES, "everything is slow"], isTogether: true, isBusy: true },
+    worlds: { ...intoCluster, kinds: [MOVES, "destination refuses"], isTogether: true, isBusy: true },
   },
   {
     name: "watermarks-do-not-count",
