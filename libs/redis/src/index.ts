@@ -6,3 +6,4 @@ export * from "./info-fields.ts";
 export * from "./rdb/index.ts";
 export * from "./resp/index.ts";
 export * from "./slot.ts";
+export * from "./values/index.ts";

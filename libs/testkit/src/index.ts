@@ -11,6 +11,7 @@ export { SentinelServer, type SentinelServerOptions } from "./servers/sentinel-s
 export { SpawnedProcess, type Exit, type SpawnOptions } from "./servers/spawned-process.ts";
 export { waitUntil, type WaitOptions } from "./servers/wait-until.ts";
 
+export { CommandTemplates, plainWrites } from "./workload/command-templates.ts";
 export type { CounterDoubt, CounterExpectation } from "./workload/counter-book.ts";
 export { keyKinds, keyName, type KeyKind } from "./workload/key-name.ts";
 export { defaultWeights, type StepFamily } from "./workload/make-step.ts";
@@ -39,4 +40,5 @@ export {
   type Recording,
   type RecordingName,
 } from "./recorded/fixtures.ts";
+export { fixtureServers, rdbFixtures, recordedRdbs, type FixtureKey, type RdbFixture } from "./recorded/rdb-fixtures.ts";
 export { RecordedPrimary, type ReceivedAck, type RecordedPrimaryOptions } from "./recorded/recorded-primary.ts";

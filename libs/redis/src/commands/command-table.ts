@@ -3,8 +3,11 @@ import { addedCommands, keyBehindSubcommand, kindByName } from "./additions.ts";
 import type { CommandDefinition } from "./command-definition.ts";
 import { CommandKind } from "./command-kind.ts";
 import { generatedCommands } from "./commands.generated.ts";
-import { MALFORMED, movableKeyRules } from "./movable-keys.ts";
+import { keepingCommands } from "./kept-keys.ts";
+import { moduleCommands } from "./module-commands.ts";
+import { MALFORMED, movableKeyRules, rangeKeys } from "./movable-keys.ts";
 import type { KeyRule } from "./movable-keys.ts";
+import { tairCommands } from "./tair-commands.ts";
 
 /** The smallest power of two that leaves three quarters of the hash table empty. */
 function tableSize(commands: number): number {
@@ -14,7 +17,16 @@ function tableSize(commands: number): number {
 }
 
 function kindOf(definition: CommandDefinition): CommandKind {
-  return kindByName[definition.name] ?? (definition.write ? CommandKind.write : CommandKind.forbidden);
+  const named = kindByName[definition.name];
+  if (named !== undefined) return named;
+  if (!definition.write) return CommandKind.forbidden;
+  return namesKeys(definition) ? CommandKind.write : CommandKind.barrier;
+}
+
+/** A write that names no keys changes the whole keyspace, or what is no key (the indexes of RediSearch). */
+function namesKeys(definition: CommandDefinition): boolean {
+  const { name, firstKey, movableKeys, keyRule } = definition;
+  return firstKey > 0 || movableKeys || keyRule !== undefined || keyBehindSubcommand.includes(name);
 }
 
 /**
@@ -28,6 +40,8 @@ class CommandTable {
   readonly kind: Uint8Array;
   /** 1 where a script may not run it. */
   readonly noScript: Uint8Array;
+  /** 1 where a key that was there may be gone behind the command (the last element, an expiry in the past, an empty result). */
+  readonly mayRemoveKey: Uint8Array;
   readonly #definitions: readonly CommandDefinition[];
   readonly #firstKey: Int8Array;
   readonly #lastKey: Int8Array;
@@ -50,12 +64,13 @@ class CommandTable {
     this.names = rows.map((row) => row.name);
     this.kind = Uint8Array.from(rows, (row) => kindOf(row));
     this.noScript = Uint8Array.from(rows, (row) => (row.noScript ? 1 : 0));
+    this.mayRemoveKey = Uint8Array.from(rows, (row) => (row.write && !keepingCommands.has(row.name) ? 1 : 0));
     const behind = new Set(keyBehindSubcommand);
     this.#firstKey = Int8Array.from(rows, (row) => (behind.has(row.name) ? 2 : row.firstKey));
     this.#lastKey = Int8Array.from(rows, (row) => (behind.has(row.name) ? 2 : row.lastKey));
     this.#keyStep = Int8Array.from(rows, (row) => (behind.has(row.name) ? 1 : row.keyStep));
-    this.#keyRule = rows.map((row) => movableKeyRules[row.name]);
-    this.#movable = Uint8Array.from(rows, (row) => (row.movableKeys || movableKeyRules[row.name] !== undefined ? 1 : 0));
+    this.#keyRule = rows.map((row) => movableKeyRules[row.name] ?? row.keyRule);
+    this.#movable = Uint8Array.from(rows, (row, id) => (row.movableKeys || this.#keyRule[id] !== undefined ? 1 : 0));
     this.#letters = Buffer.from(this.names.join(""), "latin1");
     this.#letterStart = new Int32Array(rows.length + 1);
     for (let id = 0; id < rows.length; id++) this.#letterStart[id + 1] = this.#letterStart[id]! + this.names[id]!.length;
@@ -102,6 +117,11 @@ class CommandTable {
     return this.#definitions[id];
   }
 
+  /** True when only the server can tell the keys of a call of this command: see `keysRequest`. */
+  mustAskKeys(id: number): boolean {
+    return this.#movable[id] === 1 && this.#keyRule[id] === undefined;
+  }
+
   /** True when all forms of the command name exactly one key, at {@link firstKeyArg}: no need to ask for more. */
   hasOneKey(id: number): boolean {
     return this.#movable[id] === 0 && this.#firstKey[id]! > 0 && this.#firstKey[id] === this.#lastKey[id];
@@ -130,14 +150,7 @@ class CommandTable {
     const first = this.#firstKey[id]!;
     if (first === 0) return 0;
     if (first >= command.argc) return definition.subcommands.length > 0 ? 0 : MALFORMED;
-    const step = this.#keyStep[id]!;
-    let last = this.#lastKey[id]!;
-    if (last < 0) last += command.argc;
-    // With a step of 2 (MSET) the values are inside the range: it must hold whole pairs.
-    if (last < first || last >= command.argc || (last - first + 1) % step !== 0) return MALFORMED;
-    let found = 0;
-    for (let index = first; index <= last; index += step) out[found++] = index;
-    return found;
+    return rangeKeys(first, this.#lastKey[id]!, this.#keyStep[id]!, command, out);
   }
 
   #hash(buffer: Uint8Array, start: number, end: number): number {
@@ -157,5 +170,5 @@ class CommandTable {
   }
 }
 
-/** All commands that we know by ourselves. */
-export const commandTable = new CommandTable([...generatedCommands, ...addedCommands]);
+/** All commands that we know by ourselves: those of Redis up to 8.10, of Valkey up to 9, of their modules, and of Tair. */
+export const commandTable = new CommandTable([...generatedCommands, ...addedCommands, ...moduleCommands, ...tairCommands]);

@@ -16,15 +16,16 @@ export interface ExpiryPlace {
 /**
  * `option`: behind EX, PX, EXAT or PXAT. `expire`, `hexpire`: argument 2 of EXPIRE and HEXPIRE and their relatives.
  * `setex`: argument 2 of SETEX and PSETEX. `getex`: an option of GETEX. `restore`: argument 2 of RESTORE; ABSTTL says that it is absolute.
+ * `exhexpire`: argument 3 of TairHash's EXHEXPIRE and its relatives.
  */
-export type ExpiryForm = "option" | "expire" | "hexpire" | "setex" | "getex" | "restore";
+export type ExpiryForm = "option" | "expire" | "hexpire" | "exhexpire" | "setex" | "getex" | "restore";
 
 /** Finds the expiry of one framed command; null when it carries none (no option, KEEPTTL, PERSIST, a RESTORE with 0). */
 type ExpiryRule = (command: FramedCommand) => ExpiryPlace | null;
 
-function fixed(form: ExpiryForm, inSeconds: boolean, isRelative: boolean): ExpiryRule {
-  const place: ExpiryPlace = { valueAt: 2, inSeconds, isRelative, form };
-  return (command) => (command.argc > 2 ? place : null);
+function fixed(form: ExpiryForm, inSeconds: boolean, isRelative: boolean, valueAt = 2): ExpiryRule {
+  const place: ExpiryPlace = { valueAt, inSeconds, isRelative, form };
+  return (command) => (command.argc > valueAt ? place : null);
 }
 
 /** The place when the argument at `index` is an expiry option with a number behind it. */
@@ -51,10 +52,10 @@ function setRule(command: FramedCommand): ExpiryPlace | null {
   return null;
 }
 
-/** Commands whose other options have no operand that could look like an expiry option. */
-function optionsBehindKey(form: ExpiryForm): ExpiryRule {
+/** Commands with options from an argument on, of which the others have no operand that could look like an expiry option. */
+function optionsFrom(from: number, form: ExpiryForm = "option"): ExpiryRule {
   return (command) => {
-    for (let index = 2; index < command.argc; index++) {
+    for (let index = from; index < command.argc; index++) {
       const place = optionAt(command, index, form);
       if (place !== null) return place;
     }
@@ -102,8 +103,8 @@ function restoreRule(command: FramedCommand): ExpiryPlace | null {
 
 const rules: Readonly<Record<string, ExpiryRule>> = {
   SET: setRule,
-  GETEX: optionsBehindKey("getex"),
-  INCREX: optionsBehindKey("option"),
+  GETEX: optionsFrom(2, "getex"),
+  INCREX: optionsFrom(2),
   SETEX: fixed("setex", true, true),
   PSETEX: fixed("setex", false, true),
   EXPIRE: fixed("expire", true, true),
@@ -119,6 +120,21 @@ const rules: Readonly<Record<string, ExpiryRule>> = {
   HSETEX: fieldsRule(2),
   HGETEX: fieldsRule(1),
   MSETEX: msetexRule,
+  // TairString: <key> <value> options. TairHash: <key> <field> <value> options. Their other options have numbers for operands.
+  EXSET: optionsFrom(3),
+  EXINCRBY: optionsFrom(3),
+  EXINCRBYFLOAT: optionsFrom(3),
+  EXHSET: optionsFrom(4),
+  EXHINCRBY: optionsFrom(4),
+  EXHINCRBYFLOAT: optionsFrom(4),
+  EXHEXPIRE: fixed("exhexpire", true, true, 3),
+  EXHPEXPIRE: fixed("exhexpire", false, true, 3),
+  EXHEXPIREAT: fixed("exhexpire", true, false, 3),
+  EXHPEXPIREAT: fixed("exhexpire", false, false, 3),
+  // TairCpc: <key> <item> options.
+  "CPC.UPDATE": optionsFrom(3),
+  "CPC.UPDATE2EST": optionsFrom(3),
+  "CPC.UPDATE2JUD": optionsFrom(3),
 };
 
 /** By number in `commandTable`. */

@@ -6,3 +6,4 @@ export { commandTable } from "./command-table.ts";
 export { carriesExpiry } from "./expiry-place.ts";
 export type { ExpiryForm, ExpiryPlace } from "./expiry-place.ts";
 export { absoluteExpiry, ExpiryError, shiftExpiry } from "./rewrite-expiry.ts";
+export { withoutTrimLimit } from "./trim-limit.ts";

@@ -69,13 +69,32 @@ function migrateKeys(command: FramedCommand, out: Int32Array): number {
   for (let index = 6; index < command.argc; index++) {
     if (isWord(command, index, "AUTH")) index += 1;
     else if (isWord(command, index, "AUTH2")) index += 2;
-    else if (isWord(command, index, "KEYS") && command.argLengths[3] === 0) {
+    else if (isWord(command, index, "KEYS")) {
+      if (command.argLengths[3] !== 0) return MALFORMED;
       for (let key = index + 1; key < command.argc; key++) out[key - index - 1] = key;
       return command.argc - index - 1;
     }
   }
   out[0] = 3;
   return 1;
+}
+
+/** TR.BITOP destination operation key… */
+function bitopKeys(command: FramedCommand, out: Int32Array): number {
+  if (command.argc < 4) return MALFORMED;
+  out[0] = 1;
+  for (let index = 3; index < command.argc; index++) out[index - 2] = index;
+  return command.argc - 2;
+}
+
+/** Every `step`th argument from `first` to `last`, which counts from the end when it is negative: what three numbers of COMMAND mean. */
+export function rangeKeys(first: number, last: number, step: number, command: FramedCommand, out: Int32Array): number {
+  const end = last < 0 ? last + command.argc : last;
+  // With a step of 2 (MSET) the values are inside the range: it must hold whole pairs.
+  if (end < first || end >= command.argc || (end - first + 1) % step !== 0) return MALFORMED;
+  let found = 0;
+  for (let index = first; index <= end; index += step) out[found++] = index;
+  return found;
 }
 
 /** Rules for the commands whose keys COMMAND's three numbers do not tell. */
@@ -96,4 +115,10 @@ export const movableKeyRules: Readonly<Record<string, KeyRule>> = {
   GEORADIUSBYMEMBER: geoRadiusKeys,
   XREADGROUP: streamKeys,
   MIGRATE: migrateKeys,
+  "CMS.MERGE": counted(2, 1),
+  "TDIGEST.MERGE": counted(2, 1),
+  EXZUNIONSTORE: counted(2, 1),
+  EXZINTERSTORE: counted(2, 1),
+  EXZDIFFSTORE: counted(2, 1),
+  "TR.BITOP": bitopKeys,
 };

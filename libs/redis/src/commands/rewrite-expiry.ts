@@ -69,6 +69,8 @@ function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string, pa
       return assemble(command, ["PEXPIREAT", [1, 2], ms, [3, argc]]);
     case "hexpire":
       return assemble(command, ["HPEXPIREAT", [1, 2], ms, [3, argc]]);
+    case "exhexpire":
+      return assemble(command, ["EXHPEXPIREAT", [1, 3], ms, [4, argc]]);
     case "setex":
       return assemble(command, ["SET", [1, 2], [3, argc], "PXAT", ms]);
     case "getex":
@@ -88,7 +90,7 @@ function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string, pa
  *     GETEX EX|PX -> PEXPIREAT                        RESTORE -> RESTORE ... ABSTTL
  *     HEXPIRE, HPEXPIRE -> HPEXPIREAT                 HSETEX, HGETEX, MSETEX with EX|PX -> PXAT
  *
- * SET with PXAT needs Redis 6.2 at the destination, RESTORE with ABSTTL 5.0.
+ * TairString and TairHash in the same way (EXSET and the like: PXAT, EXHEXPIRE -> EXHPEXPIREAT). SET with PXAT needs Redis 6.2 at the destination, RESTORE with ABSTTL 5.0.
  * @throws {ExpiryError} the expiry is not a whole number.
  */
 export function absoluteExpiry(command: FramedCommand, nowMs: number): Buffer | null {

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { Crc64 } from "../crc64.ts";
 import { dumpFooter, readDumpPayload, restorePayload } from "./dump-payload.ts";
 import { RdbError } from "./rdb-error.ts";
-import { RDB_FUNCTION, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";
+import { byteOfType, isValkeyOwn } from "./index.ts";
+import { RDB_FUNCTION, rdbTypeName, rdbVersionOfType, typeOfByte, VALKEY_HASH } from "./rdb-type.ts";
 
 /** What Redis 7.0.15 answers to SET k hello, DUMP k. */
 const recorded = Buffer.from("000568656c6c6f0a006372df766534200a", "hex");
@@ -38,13 +39,33 @@ test("the version of every type", () => {
     10: [16, 17, 18, 19, RDB_FUNCTION],
     11: [20, 21],
     12: [22, 23, 24, 25],
+    13: [26],
+    14: [27],
+    80: [VALKEY_HASH],
   };
   for (const [version, types] of Object.entries(versions)) {
     for (const type of types) expect([type, rdbVersionOfType(type)]).toEqual([type, Number(version)]);
   }
-  for (const type of [8, 26, 240, 255]) expect(() => rdbVersionOfType(type)).toThrow(RangeError);
+  for (const type of [8, 28, 128, VALKEY_HASH + 1, 240, 255]) expect(() => rdbVersionOfType(type)).toThrow(RangeError);
   expect(rdbTypeName(18)).toBe("list quicklist of listpacks");
   expect(rdbTypeName(99)).toBe("type 99");
+});
+
+// Mutation: dump-payload.ts, the head of a payload is the type instead of its byte, or a payload's version is not asked for its type.
+test("a type of Valkey's own travels under its byte and Valkey's version", () => {
+  const value = Buffer.from([1, 1, 102, 1, 118, 255, 255, 255, 255, 255, 255, 255, 255]);
+  const payload = Buffer.concat(restorePayload(VALKEY_HASH, value));
+  expect([payload[0], payload.readUInt16LE(payload.length - 10)]).toEqual([22, 80]);
+  expect(readDumpPayload(payload)).toEqual({ type: VALKEY_HASH, value, rdbVersion: 80 });
+  expect(readDumpPayload(stamped(4, Buffer.of(0), 80)).type).toBe(4);
+  expect([typeOfByte(22, false), typeOfByte(22, true), typeOfByte(21, true), typeOfByte(23, true)]).toEqual([
+    22,
+    VALKEY_HASH,
+    21,
+    23,
+  ]);
+  expect([22, VALKEY_HASH, RDB_FUNCTION, 250].map(byteOfType)).toEqual([22, 22, RDB_FUNCTION, 250]);
+  expect([22, VALKEY_HASH, RDB_FUNCTION].map(isValkeyOwn)).toEqual([false, true, false]);
 });
 
 test.each([

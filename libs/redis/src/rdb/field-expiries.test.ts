@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { rdbFixtures } from "@sluice/testkit";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readDumpPayload, restorePayload } from "./dump-payload.ts";
@@ -8,14 +8,25 @@ import type { RdbEntry } from "./rdb-entry.ts";
 import { RdbError } from "./rdb-error.ts";
 import { RdbReader } from "./rdb-reader.ts";
 import { readString } from "./rdb-string.ts";
-import { REDIS_TYPES } from "./rdb-type.ts";
+import { REDIS_TYPES, VALKEY_HASH } from "./rdb-type.ts";
 
-const FIXTURE = new URL("../../fixtures/rdb/redis-7.4.1/dump.", import.meta.url);
+const fixtures = rdbFixtures();
 type Field = readonly [field: string, value: string, expireAtMs: number | null];
-const expected = JSON.parse(readFileSync(`${FIXTURE.pathname}fields.json`, "utf8")) as Record<string, Field[]>;
 
-/** The values with field expiries in the fixture, by key. */
-function fixtureValues(): Map<string, { type: number; value: Buffer }> {
+/** What a server answered of its hashes, by database and key. */
+function answered(name: string): Record<string, Field[]> {
+  const { keys } = fixtures.find((fixture) => fixture.name === name)!.expected;
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      if (key.type !== "hash") return [];
+      return [[`${key.db} ${key.key}`, key.value.map(([field, value, at]): Field => [field, value, at ?? null])]];
+    }),
+  );
+}
+const expected = answered("redis-7.4.1/dump.rdb");
+
+/** The values with field expiries in the fixture, by database and key. */
+function fixtureValues(name: string): Map<string, { type: number; value: Buffer }> {
   const found = new Map<string, { type: number; value: Buffer }>();
   const ignore = (): void => undefined;
   const reader = new RdbReader({
@@ -27,11 +38,11 @@ function fixtureValues(): Map<string, { type: number; value: Buffer }> {
     entryStart: ignore,
     entryPart: ignore,
     entryEnd: ignore,
-    entry: ({ type, key, value }: RdbEntry) => {
-      if (hasFieldExpiries(type)) found.set(key.toString("base64"), { type, value: Buffer.from(value) });
+    entry: ({ db, type, key, value }: RdbEntry) => {
+      if (hasFieldExpiries(type)) found.set(`${db} ${key.toString("base64")}`, { type, value: Buffer.from(value) });
     },
   });
-  reader.push(readFileSync(`${FIXTURE.pathname}rdb`));
+  reader.push(fixtures.find((fixture) => fixture.name === name)!.bytes);
   return found;
 }
 
@@ -50,12 +61,14 @@ function fieldsOf({ plain, fieldsAt }: FieldExpiries): Field[] {
   return fields.toSorted(([one], [two]) => (one < two ? -1 : 1));
 }
 
-const values = fixtureValues();
+const values = fixtureValues("redis-7.4.1/dump.rdb");
 
 describe("what Redis 7.4.1 wrote", () => {
   test("has both encodings, and no more hashes than the server said", () => {
     expect(new Set([...values.values()].map(({ type }) => type))).toEqual(new Set([24, 25]));
-    expect([...values.keys()].toSorted()).toEqual(Object.keys(expected).toSorted());
+    const expiring = Object.keys(expected).filter((key) => expected[key]!.some(([, , at]) => at !== null));
+    expect(expiring.length).toBeGreaterThan(4);
+    for (const key of expiring) expect(values.has(key)).toBe(true);
   });
 
   test.each([...values])("%s is read as the server answered", (key, { type, value }) => {
@@ -94,6 +107,28 @@ describe("what Redis 7.4.1 wrote", () => {
   });
 });
 
+// Mutation: field-expiries.ts, ofValkey takes -1 for a time; tableOf writes Valkey's form with the lowest expiry in front.
+describe("what Valkey 9.1.2 wrote", () => {
+  const answers = answered("valkey-9.1.2/dump.rdb");
+  const ofValkey = fixtureValues("valkey-9.1.2/dump.rdb");
+
+  test.each([...ofValkey])("%s is read as the server answered, and shifted in its own form", (key, { type, value }) => {
+    const before = fieldsOf(readFieldExpiries(type, value));
+    expect([type, before]).toEqual([VALKEY_HASH, answers[key]!.toSorted(([one], [two]) => (one < two ? -1 : 1))]);
+    const payload = Buffer.concat(restorePayload(type, value));
+    expect(shiftedFieldExpiries(payload, (ms) => ms)?.equals(payload)).toBe(true);
+    const after = readDumpPayload(shiftedFieldExpiries(payload, (ms) => ms + 1_001) as Buffer);
+    expect([after.type, after.rdbVersion]).toEqual([VALKEY_HASH, 80]);
+    const moved = before.map(([field, held, at]): Field => [field, held, at === null ? null : at + 1_001]);
+    expect(fieldsOf(readFieldExpiries(after.type, after.value))).toEqual(moved);
+    for (let end = 0; end < value.length; end += value.length > 1_000 ? 37 : 1) {
+      expect(() => readFieldExpiries(type, value.subarray(0, end))).toThrow(RdbError);
+    }
+  });
+
+  test("there are some", () => expect(ofValkey.size).toBeGreaterThan(4));
+});
+
 /** A table of 7.4.0 as the release candidates wrote it: each expiry in full, none as 0. */
 function absoluteTable(value: Buffer): Buffer {
   const minimumMs = Number(value.readBigUInt64LE(0));
@@ -115,6 +150,7 @@ function absoluteTable(value: Buffer): Buffer {
 test("exactly the hashes with field expiries are told by their type", () => {
   const named = REDIS_TYPES.flatMap((type, number) => (type?.name.includes("field expiries") ? [number] : []));
   expect(named).toEqual([22, 23, 24, 25]);
+  expect([hasFieldExpiries(VALKEY_HASH), hasFieldExpiries(VALKEY_HASH + 1)]).toEqual([true, false]);
   expect(REDIS_TYPES.flatMap((_, number) => (hasFieldExpiries(number) ? [number] : []))).toEqual(named);
   expect(REDIS_TYPES[PLAIN_HASH]?.name).toBe("hash");
   expect(() => readFieldExpiries(PLAIN_HASH, Buffer.of(0))).toThrow(RangeError);

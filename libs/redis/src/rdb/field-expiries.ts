@@ -3,6 +3,7 @@ import { listpackElements } from "./listpack.ts";
 import { RdbCursor } from "./rdb-cursor.ts";
 import { RdbError } from "./rdb-error.ts";
 import { readString } from "./rdb-string.ts";
+import { VALKEY_HASH } from "./rdb-type.ts";
 
 /** A hash whose fields expire one by one, taken apart. */
 export interface FieldExpiries {
@@ -18,10 +19,11 @@ export const PLAIN_HASH = 4;
 /** Numbers of REDIS_TYPES. `…PreGa`: of the 7.4 release candidates (Redis rdb.h, RDB_TYPE_HASH_*_PRE_GA). */
 const TYPE = { tablePreGa: 22, listpackPreGa: 23, table: 24, listpack: 25 } as const;
 const MINIMUM_BYTES = 8;
+const EXPIRY_BYTES = 8;
 
 /** True for the types that `readFieldExpiries` reads. */
 export function hasFieldExpiries(type: number): boolean {
-  return type >= TYPE.tablePreGa && type <= TYPE.listpack;
+  return (type >= TYPE.tablePreGa && type <= TYPE.listpack) || type === VALKEY_HASH;
 }
 
 /**
@@ -30,6 +32,7 @@ export function hasFieldExpiries(type: number): boolean {
  * · `table      = minimum(8) count (ttl field value)*`: a ttl of 0 is none, else the expiry is minimum + ttl − 1
  * · `listpack   = minimum(8) string`: the string is a listpack of field, value, expiry; an expiry of 0 is none
  * · before 7.4.0 neither had the minimum, and a table's ttl was the expiry itself
+ * · of Valkey (rdb.c at 9.0.0) `count (field value expiry(8))*`: an expiry below 0 is none
  *
  * @throws RdbError with an offset in `value`: it is cut off or malformed.
  */
@@ -37,7 +40,27 @@ export function readFieldExpiries(type: number, value: Buffer): FieldExpiries {
   if (type === TYPE.table || type === TYPE.tablePreGa) return ofTable(value, type === TYPE.table);
   if (type === TYPE.listpack || type === TYPE.listpackPreGa)
     return ofListpack(value, type === TYPE.listpack ? MINIMUM_BYTES : 0);
+  if (type === VALKEY_HASH) return ofValkey(value);
   throw new RangeError(`type ${type} has no expiries of fields`);
+}
+
+function ofValkey(value: Buffer): FieldExpiries {
+  const cursor = new RdbCursor(value);
+  const count = lengthAt(cursor);
+  const plain = [lengthBytes(count)];
+  const fieldsAt = new Map<number, Buffer[]>();
+  for (let index = 0; index < count; index++) {
+    const from = cursor.pos;
+    const field = readString(cursor);
+    const isWhole = field !== undefined && readString(cursor) !== undefined && cursor.has(EXPIRY_BYTES);
+    if (!isWhole) throw new RdbError("the hash is cut off", value.length);
+    plain.push(value.subarray(from, cursor.pos));
+    const expireAtMs = Number(value.readBigInt64LE(cursor.pos));
+    cursor.pos += EXPIRY_BYTES;
+    if (expireAtMs >= 0) note(fieldsAt, expireAtMs, field);
+  }
+  if (cursor.pos !== value.length) throw new RdbError("the hash goes on behind its last field", cursor.pos);
+  return { plain, fieldsAt };
 }
 
 function ofTable(value: Buffer, hasMinimum: boolean): FieldExpiries {
@@ -113,31 +136,38 @@ export function shiftedFieldExpiries(payload: Buffer, shift: (ms: number) => num
   try {
     const { type, value } = readDumpPayload(payload);
     const { plain, fieldsAt } = readFieldExpiries(type, value);
-    return fieldsAt.size === 0
-      ? null
-      : Buffer.concat(restorePayload(TYPE.table, tableOf(Buffer.concat(plain), fieldsAt, shift)));
+    if (fieldsAt.size === 0) return null;
+    const form = type === VALKEY_HASH ? VALKEY_HASH : TYPE.table;
+    return Buffer.concat(restorePayload(form, tableOf(form, Buffer.concat(plain), fieldsAt, shift)));
   } catch (cause) {
     if (cause instanceof RdbError) return null;
     throw cause;
   }
 }
 
-function tableOf(plain: Buffer, fieldsAt: FieldExpiries["fieldsAt"], shift: (ms: number) => number): Buffer {
+function tableOf(form: number, plain: Buffer, fieldsAt: FieldExpiries["fieldsAt"], shift: (ms: number) => number): Buffer {
   const shifted = new Map<string, number>();
   for (const [at, fields] of fieldsAt)
     for (const field of fields) shifted.set(field.toString("latin1"), Math.max(1, shift(at)));
   let minimumMs = Infinity;
   for (const atMs of shifted.values()) minimumMs = Math.min(minimumMs, atMs);
-  const minimum = Buffer.alloc(MINIMUM_BYTES);
-  minimum.writeBigUInt64LE(BigInt(minimumMs), 0);
   const cursor = new RdbCursor(plain);
   const count = lengthAt(cursor);
-  const parts = [minimum, lengthBytes(count)];
+  const parts = form === VALKEY_HASH ? [] : [int64(minimumMs)];
+  parts.push(lengthBytes(count));
   for (let index = 0; index < count; index++) {
     const from = cursor.pos;
     const at = shifted.get((readString(cursor) as Buffer).toString("latin1"));
     readString(cursor);
-    parts.push(lengthBytes(at === undefined ? 0 : at - minimumMs + 1), plain.subarray(from, cursor.pos));
+    const pair = plain.subarray(from, cursor.pos);
+    if (form === VALKEY_HASH) parts.push(pair, int64(at ?? -1));
+    else parts.push(lengthBytes(at === undefined ? 0 : at - minimumMs + 1), pair);
   }
   return Buffer.concat(parts);
+}
+
+function int64(value: number): Buffer {
+  const bytes = Buffer.alloc(EXPIRY_BYTES);
+  bytes.writeBigInt64LE(BigInt(value), 0);
+  return bytes;
 }

@@ -9,4 +9,4 @@ export { RdbReader } from "./rdb-reader.ts";
 export type { RdbChecksum, RdbReaderOptions } from "./rdb-reader.ts";
 export type { RdbSink } from "./rdb-sink.ts";
 export { rdbString } from "./rdb-string.ts";
-export { RDB_FUNCTION, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";
+export { byteOfType, isValkeyOwn, RDB_FUNCTION, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";

@@ -69,6 +69,18 @@ export class RdbCursor {
     return length;
   }
 
+  /** A length of any 64-bit value, unsigned (ids, counters); undefined if it is not all there. */
+  wideLength(): bigint | undefined {
+    const first = this.pos < this.end ? this.bytes[this.pos]! : 0;
+    if (first !== 0x81) {
+      const length = this.length();
+      return length === INCOMPLETE ? undefined : BigInt(length);
+    }
+    if (!this.has(9)) return undefined;
+    this.pos += 9;
+    return this.bytes.readBigUInt64BE(this.pos - 8);
+  }
+
   /** Passes a length of any 64-bit value (ids, counters, signed integers of modules); 0 or INCOMPLETE. */
   skipLength(): number {
     const first = this.pos < this.end ? this.bytes[this.pos]! : 0;

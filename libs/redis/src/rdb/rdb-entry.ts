@@ -6,7 +6,7 @@ const NONE = Buffer.alloc(0);
  */
 export class RdbEntry {
   db = 0;
-  /** The type byte; see `rdbTypeName`. */
+  /** The type byte, with a bit set where it is a type that only Valkey has (`typeOfByte`); see `rdbTypeName`. */
   type = 0;
   /**
    * Absolute, in ms; -1: none. May be past, also negative: the server deletes such keys by itself, and until then they exist. Above
@@ -17,6 +17,8 @@ export class RdbEntry {
   idleSeconds = -1;
   /** The logarithmic LFU counter, 0 to 255; -1: not in the file. */
   freq = -1;
+  /** A module attached metadata to the key, which was passed over (`unknown: "skip"`). */
+  hasMetadata = false;
 
   /** The key, decoded: `keyBytes[keyStart, keyEnd)`. */
   keyBytes: Buffer = NONE;
@@ -42,5 +44,6 @@ export class RdbEntry {
     this.expireAtMs = -1;
     this.idleSeconds = -1;
     this.freq = -1;
+    this.hasMetadata = false;
   }
 }

@@ -3,6 +3,7 @@ import { Crc64 } from "../crc64.ts";
 import { RdbError } from "./rdb-error.ts";
 import { RdbReader } from "./rdb-reader.ts";
 import type { RdbSink } from "./rdb-sink.ts";
+import { rdbTypeName, VALKEY_HASH } from "./rdb-type.ts";
 
 const nothing = (): void => {};
 const silent: RdbSink = {
@@ -42,18 +43,37 @@ describe("refused", () => {
     [
       "something else",
       Buffer.from("+FULLRESYNC"),
-      /not an RDB: it begins with "\+FULLRESY", expected REDIS0001 to REDIS0012 \(at byte 0\)/,
+      /not an RDB: it begins with "\+FULLRESY", expected REDIS0001 to REDIS0013 or VALKEY080 to VALKEY081 \(at byte 0\)/,
     ],
-    ["a Valkey RDB", rdb("VALKEY080", "ff"), /RDB version 80 with the magic VALKEY is not supported/],
+    ["a newer Valkey", rdb("VALKEY082", "ff"), /RDB version 82 with the magic VALKEY is not supported/],
+    ["versions between the forks", rdb("VALKEY079", "ff"), /RDB version 79 with the magic VALKEY is not supported/],
     ["version 0", rdb("REDIS0000", "ff"), /RDB version 0 with the magic REDIS is not supported/],
-    ["a newer version", rdb("REDIS0013", "ff"), /RDB version 13 with the magic REDIS is not supported/],
+    ["a newer version", rdb("REDIS0014", "ff"), /RDB version 14 with the magic REDIS is not supported/],
     ["no version", rdb("REDISx012", "ff"), /not an RDB/],
-    ["an unknown opcode", rdb("REDIS0012", "fe00 f3"), /unknown opcode \(0xf3\) .*\(at byte 11\)/],
+    ["an unknown opcode", rdb("VALKEY080", "fe00 f1"), /unknown opcode \(0xf1\) .*\(at byte 11\)/],
+    ["a change during the save", rdb("VALKEY081", "f2"), /a change made during the save \(0xf2\) can't be read/],
+    ["a template of hashes", rdb("REDIS0013", "f2"), /a template of hashes \(Redis 8.10\) \(0xf2\) can't be read/],
+    ["protection from eviction", rdb("REDIS0013", "f1"), /protection from eviction .* \(0xf1\) can't be read/],
     ["functions of a release candidate", rdb("REDIS0010", "f6"), /7.0 release candidate \(0xf6\)/],
     [
       "an unknown type",
-      rdb("REDIS0012", "fe02 1a 03616263"),
-      /value type 26 can't be read.*\(type 26\) of key "abc" in database 2 \(at byte 11\)/,
+      rdb("REDIS0012", "fe02 1c 03616263"),
+      /value type 28 can't be read.*\(type 28\) of key "abc" in database 2 \(at byte 11\)/,
+    ],
+    [
+      "a type that only Redis has",
+      rdb("VALKEY080", "fe02 18 03616263"),
+      /value type 24 can't be read.*\(hash with field expiries\) of key "abc" in database 2 \(at byte 11\)/,
+    ],
+    [
+      "a type of a later version",
+      rdb("REDIS0013", "1b 03616263"),
+      /value type 27 is of a later .*\(stream with released entries\) of key "abc" in database 0 \(at byte 9\)/,
+    ],
+    [
+      "metadata of a module",
+      rdb("REDIS0013", "fe01 f3 01 aabbccdd 01 05 00 00 03616263 0161"),
+      /metadata of a module .* \(string\) of key "abc" in database 1 \(at byte 11\)/,
     ],
     [
       "a module of before 4.0",
@@ -117,6 +137,36 @@ describe("records", () => {
     const bytes = rdb("REDIS0012", `${records} ff`);
     expect(read(bytes, bytes.length)).toEqual(lines);
     expect(read(bytes, 1)).toEqual(lines);
+  });
+
+  test("Valkey numbers its own: a hash with field expiries, slots that are being imported", () => {
+    const hash = "16 0161 01 0166 0176 ffffffffffffffff";
+    const bytes = rdb("VALKEY080", `f4 05 01 00 f3 036a6f62 02 00 05 4100 4110 ${hash} ff`);
+    for (const chunkBytes of [bytes.length, 1]) {
+      expect(read(bytes, chunkBytes)).toEqual([`0 a ${VALKEY_HASH} -1 -1 -1 0101660176ffffffffffffffff`]);
+    }
+    expect(rdbTypeName(VALKEY_HASH)).toBe("hash with field expiries of Valkey");
+  });
+
+  // Mutation: rdb-parser.ts, #known leaves `hasMetadata` as it was, or #value delivers what is skipped.
+  test("what can be passed over is, where that is wanted, and said", () => {
+    const stream = "00 00 00 00 00 00 00 00 00 01 0167 00 00 00 00 00 02".concat("00".repeat(32), "00 00 00 00 00");
+    const metadata = "f3 02 aabbccdd 01 05 05 0161 00 aabbccdd 00";
+    const bytes = rdb("REDIS0013", `1b 0161 ${stream} ${metadata} fd 01000000 00 0162 0163 00 0164 0165 ff`);
+    for (const chunkBytes of [bytes.length, 1]) {
+      const lines: string[] = [];
+      const reader = new RdbReader(
+        {
+          ...silent,
+          skipped: ({ key, type }) => lines.push(`skipped ${key.toString()} ${type}`),
+          entry: ({ key, hasMetadata, expireAtMs }) => lines.push(`${key.toString()} ${hasMetadata} ${expireAtMs}`),
+        },
+        { unknown: "skip" },
+      );
+      for (let at = 0; at < bytes.length; at += chunkBytes) reader.push(bytes.subarray(at, at + chunkBytes));
+      reader.finish();
+      expect(lines).toEqual(["skipped a 27", "b true 1000", "d false -1"]);
+    }
   });
 
   test("before RDB 5 there is no checksum", () => {

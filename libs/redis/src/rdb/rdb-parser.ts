@@ -3,86 +3,27 @@ import { RdbEntry } from "./rdb-entry.ts";
 import { RdbError } from "./rdb-error.ts";
 import { HEADER_BYTES, rdbFormat } from "./rdb-format.ts";
 import { moduleName } from "./module-name.ts";
+import { FIRST_OPCODE, OPCODE, opcodeName } from "./rdb-opcode.ts";
 import { readString } from "./rdb-string.ts";
-import { RDB_FUNCTION, rdbTypeName } from "./rdb-type.ts";
+import { rdbTypeName, typeOfByte } from "./rdb-type.ts";
 import type { RdbSink } from "./rdb-sink.ts";
 import type { RdbType } from "./rdb-type.ts";
 import { ValueExtent } from "./value-extent.ts";
-import { layout, moduleFields } from "./value-layout.ts";
-
-/*
- * The grammar of an RDB file ("n+": since RDB version n; Redis rdb.c, rdbLoadRio and rdbSaveRio). Numbers are little endian,
- * except the ones inside a length.
- *
- *   rdb        = "REDIS" digit digit digit digit, { record }, end ;
- *   end        = 0xFF, [ crc64 ] ;                           (* crc64 of all bytes before it: 5+; zero: not computed *)
- *   record     = 0xFE, length                                (* SELECTDB *)
- *              | 0xFB, length, length                        (* RESIZEDB: keys, keys with expiry; 7+ *)
- *              | 0xFA, string, string                        (* AUX: name, value; 7+ *)
- *              | 0xF7, moduleid, modulefields                (* MODULE_AUX; 9+ *)
- *              | 0xF6                                        (* functions of 7.0 release candidates: refused *)
- *              | 0xF5, string                                (* FUNCTION2: a library; 10+ *)
- *              | 0xF4, length, length, length                (* SLOT_INFO: slot, keys, keys with expiry; 12+ *)
- *              | { attribute }, type, string, value ;        (* the string is the key *)
- *   attribute  = 0xFD, int32                                 (* EXPIRETIME: seconds; servers write it before 3 only *)
- *              | 0xFC, int64                                 (* EXPIRETIME_MS; 3+ *)
- *              | 0xF8, length                                (* IDLE: seconds; 9+ *)
- *              | 0xF9, byte ;                                (* FREQ; 9+ *)
- *   type       = byte ;                                      (* below 0xF1; which, and since when: REDIS_TYPES *)
- *   length     = 00nnnnnn | 01nnnnnn byte | 0x80 4 bytes | 0x81 8 bytes ;   (* big endian; the last: 8+ *)
- *   string     = length, bytes
- *              | 0xC0 int8 | 0xC1 int16 | 0xC2 int32         (* a decimal number *)
- *              | 0xC3, length, length, bytes ;               (* LZF: packed size, plain size *)
- *
- *   value      = string                                      (* 0, 9 to 13; 16, 17: 10+; 20: 11+; 23: 12+ *)
- *              | n × string                                  (* 1, 2; 14: 7+.  "n ×": a length n, then n of them *)
- *              | n × ( string, string )                      (* 4 *)
- *              | n × ( string, textdouble )                  (* 3 *)
- *              | n × ( string, double )                      (* 5: 8+ *)
- *              | n × ( length, string )                      (* 18: container, node; 10+ *)
- *              | moduleid, modulefields                      (* 7: 8+ *)
- *              | stream                                      (* 15: 9+; 19: 10+, adds what is marked *; 21: 11+, and ** *)
- *              | n × ( length, string, string )              (* 22: expiry, field, value; 12+ *)
- *              | int64, n × ( length, string, string )       (* 24: lowest expiry, then as distances from it; 12+ *)
- *              | int64, string ;                             (* 25: lowest expiry, listpack; 12+ *)
- *   textdouble = 0xFD | 0xFE | 0xFF | byte, text ;           (* nan, inf, -inf, or that many bytes of text *)
- *   moduleid   = length ;
- *   modulefields = { 1 length | 2 length | 3 float | 4 double | 5 string }, 0 ;        (* the codes are lengths, too *)
- *   stream     = n × ( string, string ),                     (* first id, listpack *)
- *                length, id, [ id, id, length ]*,            (* entries, last id; first id, highest deleted id, entries added *)
- *                n × group ;
- *   group      = string, id, [ length ]*, n × ( rawid, int64, length ), n × consumer ;   (* entries read; pending entries *)
- *   consumer   = string, int64, [ int64 ]**, n × rawid ;     (* seen time, active time; its pending ids *)
- *   id         = length, length ;    rawid = 16 bytes ;
- */
-const OPCODE = {
-  slotInfo: 0xf4,
-  functionLibrary: RDB_FUNCTION,
-  functionBeforeRelease: 0xf6,
-  moduleAux: 0xf7,
-  idle: 0xf8,
-  freq: 0xf9,
-  aux: 0xfa,
-  resizeDb: 0xfb,
-  expireMs: 0xfc,
-  expireSeconds: 0xfd,
-  selectDb: 0xfe,
-  end: 0xff,
-} as const;
-
-/** Bytes from here on are opcodes, known or not (later servers use 0xF1 to 0xF3). */
-const FIRST_OPCODE = 0xf1;
+import { bytes, layout, length, moduleFields, repeat, string } from "./value-layout.ts";
+import type { ValueLayout } from "./value-layout.ts";
 
 const CHECKSUM_SINCE = 5;
 const MAX_DB = 2 ** 31 - 1;
 const MODULE_AUX_LAYOUT = layout(moduleFields);
+const KEY_META_LAYOUT = layout(repeat(bytes(4), moduleFields));
+const SLOT_IMPORT_LAYOUT = layout(string, repeat(length, length));
 const SHOWN_KEY_BYTES = 64;
 
 /** Bytes of the CRC64 behind the end opcode, from RDB version 5 on. */
 export const CHECKSUM_BYTES = 8;
 
-/** What stands at the cursor: the file's header, the next record, or the rest of a value or of what a module saved. */
-export type RdbPlace = "header" | "record" | "value" | "module data" | "end";
+/** What stands at the cursor: the file's header, the next record, or the rest of a value or of a record that is passed over. */
+export type RdbPlace = "header" | "record" | "value" | "extra data" | "end";
 
 /**
  * Reads records at the cursor and hands them to the sink, as far as the cursor's bytes go. A record is taken whole or looked at
@@ -96,21 +37,28 @@ export class RdbParser {
   readonly #sink: RdbSink;
   readonly #maxBufferedBytes: number;
   readonly #partBytes: number;
+  readonly #skipsUnknown: boolean;
   readonly #extent = new ValueExtent();
   readonly #entry = new RdbEntry();
 
   #place: RdbPlace = "header";
   #version = 0;
   #types: readonly (RdbType | undefined)[] = [];
+  #isValkey = false;
+  /** Offset of metadata that belongs to the next key, else -1. */
+  #metadataAt = -1;
   /** While in a value: where its bytes that are still needed begin, and its key's unless in parts. */
   #start = 0;
   #keyInPlace = false;
   #inParts = false;
+  /** The value is passed over. */
+  #isSkipped = false;
 
-  constructor(sink: RdbSink, maxBufferedBytes: number, partBytes: number) {
+  constructor(sink: RdbSink, maxBufferedBytes: number, partBytes: number, skipsUnknown: boolean) {
     this.#sink = sink;
     this.#maxBufferedBytes = maxBufferedBytes;
     this.#partBytes = partBytes;
+    this.#skipsUnknown = skipsUnknown;
   }
 
   get place(): RdbPlace {
@@ -158,7 +106,7 @@ export class RdbParser {
     while (this.#place !== "end") {
       if (this.#place === "value") {
         if (!this.#value()) return;
-      } else if (this.#place === "module data") {
+      } else if (this.#place === "extra data") {
         if (!this.#extent.advance(cursor)) return;
         this.#place = "record";
       }
@@ -185,6 +133,7 @@ export class RdbParser {
     const { format, version } = rdbFormat(cursor.bytes);
     this.#version = version;
     this.#types = format.types;
+    this.#isValkey = format.isValkey;
     cursor.pos += HEADER_BYTES;
     this.#place = "record";
     return true;
@@ -211,18 +160,35 @@ export class RdbParser {
       entry.keyStart = 0;
       entry.keyEnd = key.length;
     }
-    entry.type = type;
-    const extentLayout = this.#types[type]?.layout;
-    if (extentLayout === undefined) {
-      throw new RdbError(`value type ${type} can't be read: the value ${this.#ofKey()}`, cursor.base + start - 1);
-    }
+    entry.type = typeOfByte(type, this.#isValkey);
+    const extentLayout = this.#known(type, cursor.base + start - 1).layout;
     entry.valueStart = body + count;
     cursor.pos = body + count;
     this.#extent.begin(extentLayout);
     this.#start = start;
     this.#inParts = false;
+    if (this.#isSkipped) {
+      this.#sink.skipped?.(entry);
+      this.#keepKeyShown();
+    }
     this.#place = "value";
     return true;
+  }
+
+  /** Settles what happens to a value by its type and by what stood before its key; throws where it can't be carried. */
+  #known(type: number, offset: number): RdbType & { readonly layout: ValueLayout } {
+    const known = this.#types[type];
+    if (known?.layout === undefined) throw new RdbError(`value type ${type} can't be read: the value ${this.#ofKey()}`, offset);
+    this.#isSkipped = known.isForeign === true;
+    if (this.#isSkipped && !this.#skipsUnknown) {
+      throw new RdbError(`value type ${type} is of a later RDB version: the value ${this.#ofKey()}`, offset);
+    }
+    this.#entry.hasMetadata = this.#metadataAt >= 0;
+    if (this.#entry.hasMetadata && !this.#skipsUnknown) {
+      throw new RdbError(`metadata of a module can't be carried: it is at the value ${this.#ofKey()}`, this.#metadataAt);
+    }
+    this.#metadataAt = -1;
+    return known as RdbType & { readonly layout: ValueLayout };
   }
 
   /** Walks on through the value; true once it has been delivered. */
@@ -230,15 +196,17 @@ export class RdbParser {
     const { cursor } = this;
     const entry = this.#entry;
     const complete = this.#extent.advance(cursor);
+    if (this.#isSkipped) {
+      this.#start = cursor.pos;
+      return complete && this.#endValue();
+    }
     if (!this.#inParts) {
       if (cursor.pos - entry.valueStart <= this.#partBytes) {
         if (!complete) return false;
         entry.valueBytes = cursor.bytes;
         entry.valueEnd = cursor.pos;
         this.#sink.entry(entry);
-        entry.clear();
-        this.#place = "record";
-        return true;
+        return this.#endValue();
       }
       this.#inParts = true;
       this.#start = entry.valueStart;
@@ -251,7 +219,11 @@ export class RdbParser {
     if (!complete) return false;
     this.#sink.entryPart(cursor.bytes.subarray(this.#start, cursor.pos));
     this.#sink.entryEnd();
-    entry.clear();
+    return this.#endValue();
+  }
+
+  #endValue(): true {
+    this.#entry.clear();
     this.#place = "record";
     return true;
   }
@@ -301,17 +273,26 @@ export class RdbParser {
         const start = cursor.pos;
         if (cursor.skipLength() === INCOMPLETE) return false;
         this.#sink.moduleAux(moduleName(cursor.bytes, start));
-        this.#extent.begin(MODULE_AUX_LAYOUT);
-        this.#place = "module data";
-        return true;
+        return this.#pass(MODULE_AUX_LAYOUT);
       }
+      case OPCODE.byMagic:
+        if (this.#isValkey) return this.#pass(SLOT_IMPORT_LAYOUT);
+        this.#metadataAt = cursor.offset - 1;
+        return this.#pass(KEY_META_LAYOUT);
       case OPCODE.end:
         return this.#end();
       default: {
-        const name = opcode === OPCODE.functionBeforeRelease ? "functions of a 7.0 release candidate" : "unknown opcode";
+        const name = opcodeName(opcode, this.#isValkey);
         throw new RdbError(`${name} (0x${opcode.toString(16)}) can't be read`, cursor.offset - 1);
       }
     }
+  }
+
+  /** Passes over the operands of an opcode, which are not needed and may be large. */
+  #pass(operands: ValueLayout): true {
+    this.#extent.begin(operands);
+    this.#place = "extra data";
+    return true;
   }
 
   #selectDb(): boolean {

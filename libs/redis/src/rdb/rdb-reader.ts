@@ -19,10 +19,16 @@ export interface RdbReaderOptions {
   readonly maxBufferedBytes?: number;
   /** The largest value delivered in one piece, and the size of the parts of larger ones. Default 512 KiB. */
   readonly partBytes?: number;
+  /**
+   * What happens at a value of a later version whose end can be found, and at metadata that a module attached to a key: `halt`, the
+   * default, is an RdbError that names key, type and place; `skip` passes it over and tells the sink. What has no known end is an
+   * RdbError in any case.
+   */
+  readonly unknown?: "halt" | "skip";
 }
 
 /**
- * Reads an RDB of version 1 to 12 from chunks of any size and cuts it into keys and raw values, which are never decoded.
+ * Reads an RDB of Redis (version 1 to 13) or Valkey (11; 80 and 81) from chunks of any size and cuts it into keys and raw values, which are never decoded.
  *
  * A chunk is read in place. What is still needed of it afterwards (the start of a record, a value that is not complete) is carried
  * over in a buffer of the reader's own, to which the next chunk is then appended: copying costs far less than the checksum. So
@@ -43,9 +49,9 @@ export class RdbReader {
 
   /** @throws RangeError: an option is out of range. */
   constructor(sink: RdbSink, options: RdbReaderOptions = {}) {
-    const { maxBufferedBytes = DEFAULT_MAX_BUFFERED_BYTES, partBytes = DEFAULT_PART_BYTES } = options;
+    const { maxBufferedBytes = DEFAULT_MAX_BUFFERED_BYTES, partBytes = DEFAULT_PART_BYTES, unknown = "halt" } = options;
     if (!Number.isInteger(partBytes) || partBytes < 1) throw new RangeError(`partBytes must be 1 or more, not ${partBytes}`);
-    this.#parser = new RdbParser(sink, maxBufferedBytes, partBytes);
+    this.#parser = new RdbParser(sink, maxBufferedBytes, partBytes, unknown === "skip");
     this.#partBytes = partBytes;
   }
 

@@ -23,4 +23,6 @@ export interface RdbSink {
   entryStart(entry: Readonly<RdbEntry>): void;
   entryPart(bytes: Buffer): void;
   entryEnd(): void;
+  /** The value of this key was passed over: its type is of a later version (`unknown: "skip"`). The value range is not set. */
+  skipped?(entry: Readonly<RdbEntry>): void;
 }

@@ -24,9 +24,13 @@ export function readString(cursor: RdbCursor): Buffer | undefined {
     cursor.pos = start;
     return undefined;
   }
-  const body = cursor.pos;
+  return readBody(cursor, count);
+}
+
+/** What stands behind a string header that the cursor has just read and that announced `count` bytes, which are all there. */
+export function readBody(cursor: RdbCursor, count: number): Buffer {
   const string = decodeBody(cursor, count);
-  cursor.pos = body + count;
+  cursor.pos += count;
   return string;
 }
 

@@ -8,6 +8,8 @@ export interface RdbType {
   readonly since: number;
   /** Missing where the end of such a value can't be found. */
   readonly layout?: ValueLayout;
+  /** Of a later version than this reader's; its end can be found, so it can be passed over. */
+  readonly isForeign?: boolean;
 }
 
 /** Opcode of a function library; its record `245 string` is also what a FUNCTION DUMP payload consists of (Redis 7.0 functions.c). */
@@ -26,14 +28,22 @@ interface StreamForm {
   readonly counters: boolean;
   /** Active time of a consumer, behind its seen time. */
   readonly activeTime: boolean;
+  /** Behind a group's consumers the pending entries that no consumer owns. */
+  readonly released?: boolean;
+  /** Behind the groups what is known of idempotent producers. */
+  readonly producers?: boolean;
 }
 
-function stream({ counters, activeTime }: StreamForm): ValueLayout {
+/** Seconds and entries to remember, producers with their messages (each an id of theirs and the entry it became), two counters. */
+const idempotence = [length, length, repeat(string, repeat(string, length, length)), length, length];
+
+function stream({ counters, activeTime, released = false, producers = false }: StreamForm): ValueLayout {
   const consumer = activeTime ? [string, millisecondTime, millisecondTime, owned] : [string, millisecondTime, owned];
   const groupHead = counters ? [string, length, length, length] : [string, length, length];
+  const group = [...groupHead, pending, repeat(...consumer), ...(released ? [owned] : [])];
   const lastId = [length, length];
   const more = counters ? [length, length, length, length, length] : [];
-  return layout(repeat(string, string), length, ...lastId, ...more, repeat(...groupHead, pending, repeat(...consumer)));
+  return layout(repeat(string, string), length, ...lastId, ...more, repeat(...group), ...(producers ? idempotence : []));
 }
 
 /** 2.6, the first server with RESTORE, reads RDB 6: nothing older can be a destination. */
@@ -41,8 +51,8 @@ const FIRST = 6;
 
 /**
  * The value types of files with the magic REDIS, by type byte. Numbers, layouts and the version each came with: Redis rdb.h and
- * rdb.c (rdbSaveObject, rdbLoadObject) at the tags 2.6.0, 3.2.0 (RDB 7), 4.0.0 (8), 5.0.0 (9), 7.0.0 (10), 7.2.0 (11), 7.4.0 (12).
- * A file with another magic numbers its types otherwise from 22 on.
+ * rdb.c (rdbSaveObject, rdbLoadObject) at the tags 2.6.0, 3.2.0 (RDB 7), 4.0.0 (8), 5.0.0 (9), 7.0.0 (10), 7.2.0 (11), 7.4.0 (12),
+ * 8.6 (13), 8.8 (14). A file with another magic numbers its types otherwise from 22 on: VALKEY_TYPES.
  */
 export const REDIS_TYPES: readonly (RdbType | undefined)[] = [
   /* 0 */ { name: "string", since: FIRST, layout: blob },
@@ -71,24 +81,75 @@ export const REDIS_TYPES: readonly (RdbType | undefined)[] = [
   /* 23: of 7.4 release candidates */ { name: "hash listpack with field expiries, no minimum", since: 12, layout: blob },
   /* 24 */ { name: "hash with field expiries", since: 12, layout: layout(millisecondTime, fieldsWithTtl) },
   /* 25 */ { name: "hash listpack with field expiries", since: 12, layout: layout(millisecondTime, string) },
+  /* 26 */ {
+    name: "stream with idempotent producers",
+    since: 13,
+    layout: stream({ counters: true, activeTime: true, producers: true }),
+  },
+  /* 27 */ {
+    name: "stream with released entries",
+    since: 14,
+    isForeign: true,
+    layout: stream({ counters: true, activeTime: true, released: true, producers: true }),
+  },
 ];
 
-/** Name of a type byte for logs; of unknown ones the number. */
+/** Bit of a type that is Valkey's own: Redis and Valkey gave the same bytes to different types from 22 on. */
+const VALKEY_OWN = 0x80;
+
+/** Type of Valkey's hash with field expiries. */
+export const VALKEY_HASH = VALKEY_OWN | 22;
+
+const VALKEY_OWN_TYPES: readonly (RdbType | undefined)[] = [
+  /* 22 */ {
+    name: "hash with field expiries of Valkey",
+    since: 80,
+    layout: layout(repeat(string, string, millisecondTime)),
+  },
+];
+
+/** The first byte that the two numberings use differently. */
+const FIRST_OWN = 22;
+
+/** The value types of files with the magic VALKEY, by type byte (Valkey rdb.h at the tags 9.0.0, RDB 80, and 9.1.0). */
+export const VALKEY_TYPES: readonly (RdbType | undefined)[] = [...REDIS_TYPES.slice(0, FIRST_OWN), ...VALKEY_OWN_TYPES];
+
+/** What `RdbEntry.type` says for a type byte of a file or payload: the byte, with a bit set where it is a type that only Valkey has. */
+export function typeOfByte(byte: number, isValkey: boolean): number {
+  return isValkey && VALKEY_OWN_TYPES[byte - FIRST_OWN] !== undefined ? byte | VALKEY_OWN : byte;
+}
+
+/** The byte that stands for a type in a file or payload. */
+export function byteOfType(type: number): number {
+  return isValkeyOwn(type) ? type & ~VALKEY_OWN : type;
+}
+
+/** By type as in `RdbEntry.type`. */
+export function rdbTypeOf(type: number): RdbType | undefined {
+  return VALKEY_OWN_TYPES[type - VALKEY_OWN - FIRST_OWN] ?? REDIS_TYPES[type];
+}
+
+/** True for a type that only Valkey has. */
+export function isValkeyOwn(type: number): boolean {
+  return VALKEY_OWN_TYPES[type - VALKEY_OWN - FIRST_OWN] !== undefined;
+}
+
+/** Name of a type for logs; of unknown ones the number. */
 export function rdbTypeName(type: number): string {
-  return REDIS_TYPES[type]?.name ?? `type ${type}`;
+  return rdbTypeOf(type)?.name ?? `type ${type}`;
 }
 
 /**
- * The lowest RDB version whose servers can RESTORE such a value, 6 to 12: with that version stamped, a payload is refused only by
- * servers that can't read it (verifyDumpPayload refuses a version above the server's own). See REDIS_TYPES for the source; also
- * takes RDB_FUNCTION (10). What a type holds may still be too new: a collection of 2^32 elements or more, whose length takes the
- * 64-bit form, before RDB 8.
+ * The lowest RDB version whose servers can RESTORE such a value, 6 to 14, or 80 for what only Valkey has: with that version stamped,
+ * a payload is refused only by servers that can't read it (verifyDumpPayload refuses a version above the server's own). See
+ * REDIS_TYPES for the source; also takes RDB_FUNCTION (10). What a type holds may still be too new: a collection of 2^32 elements or
+ * more, whose length takes the 64-bit form, before RDB 8.
  *
- * @throws RangeError: no type of RDB 1 to 12.
+ * @throws RangeError: no known type.
  */
 export function rdbVersionOfType(type: number): number {
   if (type === RDB_FUNCTION) return 10;
-  const known = REDIS_TYPES[type];
-  if (known === undefined) throw new RangeError(`no RDB version up to 12 has a value type ${type}`);
+  const known = rdbTypeOf(type);
+  if (known === undefined) throw new RangeError(`no RDB version that is known has a value type ${type}`);
   return known.since;
 }

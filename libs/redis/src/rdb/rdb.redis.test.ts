@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fixturesDir } from "@sluice/testkit";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { RdbReader } from "./rdb-reader.ts";
@@ -13,7 +14,7 @@ import type { RdbSink } from "./rdb-sink.ts";
 import { readDumpPayload, restorePayload } from "./dump-payload.ts";
 import { RDB_FUNCTION } from "./rdb-type.ts";
 
-const FIXTURES = new URL("../../fixtures/rdb/", import.meta.url);
+const FIXTURES = new URL(`file://${fixturesDir}`);
 
 interface Server extends AsyncDisposable {
   readonly redis: Redis;

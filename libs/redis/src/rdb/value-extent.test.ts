@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { RdbCursor } from "./rdb-cursor.ts";
 import { RdbError } from "./rdb-error.ts";
-import { REDIS_TYPES, rdbTypeName } from "./rdb-type.ts";
+import { rdbTypeName, rdbTypeOf, VALKEY_HASH } from "./rdb-type.ts";
 import { ValueExtent } from "./value-extent.ts";
 
 function hex(...digits: string[]): Buffer {
@@ -18,6 +18,7 @@ const most = "81 ffffffffffffffff";
 const pending = `02 ${id} ${time} 01 ${id} ${time} ${most}`;
 const owned = `02 ${id} ${id}`;
 const nodes = `02 10 ${id} ${long} 10 ${id} ${lzf}`;
+const producers = `4064 4064 02 ${text} 02 ${text} ${most} 00 ${lzf} 01 02 ${number} 00 05 ${most}`;
 const counters = `00 01 ${most} ${most} 05`;
 
 const streamValues: [number, string, string][] = [
@@ -34,9 +35,19 @@ const streamValues: [number, string, string][] = [
     "with groups",
     `${nodes} 05 ${most} 00 ${counters} 01 ${text} 01 02 ${most} ${pending} 01 ${text} ${time} ${time} ${owned}`,
   ],
+  [
+    26,
+    "with groups and producers",
+    `${nodes} 05 ${most} 00 ${counters} 01 ${text} 01 02 ${most} ${pending} 01 ${text} ${time} ${time} ${owned} ${producers}`,
+  ],
+  [
+    27,
+    "with released entries",
+    `${nodes} 05 ${most} 00 ${counters} 01 ${text} 01 02 ${most} ${pending} 00 ${owned} 05 05 00 ${most} 00`,
+  ],
 ];
 
-/** Type byte, what is special about it, and a whole value. */
+/** Type, what is special about it, and a whole value. */
 const values: [number, string, string][] = [
   [0, "plain", text],
   [0, "long", long],
@@ -58,18 +69,19 @@ const values: [number, string, string][] = [
   [22, "two fields", `02 81 ${time} ${text} ${long} 00 ${text} ${number}`],
   [24, "two fields", `${time} 02 4101 ${text} ${long} 00 ${text} ${number}`],
   [25, "listpack", `${time} ${long}`],
+  [VALKEY_HASH, "two fields", `02 ${text} ${long} ${time} ${number} ${lzf} ${"ff".repeat(8)}`],
 ];
 
 const named = values.map(([type, what, bytes]) => ({ type, name: `${rdbTypeName(type)}: ${what}`, value: hex(bytes) }));
 
 function begin(type: number): ValueExtent {
   const extent = new ValueExtent();
-  extent.begin(REDIS_TYPES[type]!.layout!);
+  extent.begin(rdbTypeOf(type)!.layout!);
   return extent;
 }
 
 test("there is a value of every type that can be read", () => {
-  const readable = [...REDIS_TYPES.keys()].filter((type) => REDIS_TYPES[type]?.layout !== undefined);
+  const readable = Array.from({ length: 256 }, (_, type) => type).filter((type) => rdbTypeOf(type)?.layout !== undefined);
   expect(new Set(values.map(([type]) => type))).toEqual(new Set(readable));
 });
 
