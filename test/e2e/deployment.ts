@@ -49,6 +49,19 @@ export class StatusClient {
     return { code: response.status, answer: await response.text() };
   }
 
+  /** Replaces a pipeline by what would stand in its file. What was answered, whatever it is. */
+  async put(
+    pipeline: { readonly name: string; readonly destinations: readonly object[] },
+    query = "",
+  ): Promise<{ code: number; answer: string }> {
+    const response = await fetch(`http://${this.#api}/api/v1/pipelines/${pipeline.name}${query}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(pipeline),
+    });
+    return { code: response.status, answer: await response.text() };
+  }
+
   /** Waits until the status is as wanted; a pipeline that failed ends the wait. */
   async until(
     name: string,
@@ -147,6 +160,8 @@ export class Run implements AsyncDisposable {
 
 /** Services on a NATS that is there already, each a process of its own that nobody starts again. */
 export class Services implements AsyncDisposable {
+  /** Where the API of `coordinator-1` listens, `host:port`. */
+  readonly api: string;
   readonly status: StatusClient;
   readonly #nats: string;
   readonly #settings: Readonly<Record<string, string>>;
@@ -156,6 +171,7 @@ export class Services implements AsyncDisposable {
   private constructor(nats: string, api: string, settings: Readonly<Record<string, string>>) {
     this.#nats = nats;
     this.#settings = settings;
+    this.api = api;
     this.status = new StatusClient(api);
   }
 

@@ -1,6 +1,6 @@
 import { ManualClock, readServiceConfig, silentLog, systemClock, type Actor } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
-import { assignmentRecord, memberRecord, recordKey, specRecord } from "@sluice/wire";
+import { assignmentRecord, memberRecord, recordKey, specRecord, topologyRecord, writtenSpec } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { runAssignedWork } from "./assigned-work.ts";
@@ -231,4 +231,51 @@ test("a member says so every second, through an outage, and takes its record awa
   stop.abort();
   await member;
   expect(await records.get(name, memberRecord)).toBeNull();
+});
+
+// Mutation: assigned-work.ts, `isOthers` false: whatever runs is made anew when a group comes; `madeFrom` without the spec: work of a group that
+// comes again goes on as its former self.
+test("where groups alone come or go, what runs for the others goes on; the work of one that comes again is made anew", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const { bus } = held;
+  const made: string[] = [];
+  const stop = new AbortController();
+  const actor = (name: string): Actor => ({
+    name,
+    run: async (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true })),
+  });
+  const ended = runAssignedWork({
+    context: {
+      config: readServiceConfig({ SLUICE_INSTANCE: "me", SLUICE_LOG_LEVEL: "silent" }),
+      log: silentLog(),
+      clock: systemClock,
+      stopping: stop.signal,
+    },
+    bus,
+    service: "writer",
+    pick: (assignment) => assignment.lanes,
+    madeFrom: (_topology, work, { additions }) => String(additions?.[work.split(".")[0] ?? ""]?.number),
+    create: async (_pipeline, work) => {
+      made.push(work);
+      return Promise.resolve(actor(`p/${work}`));
+    },
+  });
+  const shards = [{ id: "s0", host: "h", port: 1, slots: "0-16383", floor: 0 }];
+  await bus.records.put(recordKey.topology("p"), topologyRecord, { mode: "standalone", lanes: 1, shards, events: [] });
+  await bus.records.put(key, assignmentRecord, { shards: {}, lanes: { "main.s0.0": "me" } });
+  await waitUntil("it runs", () => made.length === 1);
+  const first = await bus.records.get(recordKey.spec("p"), writtenSpec);
+  const put = async (more: object): Promise<unknown> =>
+    bus.records.put(recordKey.spec("p"), specRecord, { ...first!.value, ...more });
+  await put({ madeRevision: first!.revision, additions: { more: { number: 1, above: 0 } } });
+  await bus.records.put(key, assignmentRecord, { shards: {}, lanes: { "main.s0.0": "me", "more.s0.0": "me" } });
+  await waitUntil("the group's work runs", () => made.length === 2);
+  await put({ madeRevision: first!.revision, additions: { more: { number: 2, above: 0 } } });
+  await waitUntil("it is made anew", () => made.length === 3);
+  expect(made).toEqual(["main.s0.0", "more.s0.0", "more.s0.0"]);
+  await put({ additions: { more: { number: 2, above: 0 } } });
+  await waitUntil("a start makes all anew", () => made.length === 5);
+  stop.abort();
+  await ended;
 });

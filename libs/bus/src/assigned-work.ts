@@ -1,6 +1,7 @@
 import { Crew, describeFault, type Actor, type ServiceContext } from "@sluice/runtime";
 import {
   assignmentRecord,
+  lastMade,
   recordFilter,
   recordKey,
   specRecord,
@@ -29,9 +30,10 @@ export interface AssignedWorkOptions {
   readonly create: (pipeline: string, work: string) => Promise<Actor>;
   /**
    * What of a source's topology one piece of work was made from: when it reads otherwise, the actor is made anew. So it is at
-   * every start of its pipeline; a stop makes nothing anew, and what is being drained goes on.
+   * every start of its pipeline; a stop makes nothing anew, and what is being drained goes on. Nor does an edit that only adds groups or
+   * takes some away: what the work of one group was made from is for `spec` to say.
    */
-  readonly madeFrom: (topology: TopologyRecord, work: string) => string;
+  readonly madeFrom: (topology: TopologyRecord, work: string, spec: SpecRecord) => string;
 }
 
 interface Work {
@@ -53,6 +55,7 @@ interface WorkBook {
   /** Revision of the spec when its pipeline was last started; 0 where only a stop of it was seen. */
   readonly starts: Map<string, number>;
   readonly wishes: Map<string, Wish>;
+  readonly specs: Map<string, SpecRecord>;
   /** Revision of the spec that paused or resumed its pipeline last: what works goes on, what has ended by itself is made anew. */
   readonly revivals: Map<string, number>;
   readonly madeFrom: Map<string, string>;
@@ -70,6 +73,7 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
     topologies: new Map(),
     starts: new Map(),
     wishes: new Map(),
+    specs: new Map(),
     revivals: new Map(),
     madeFrom: new Map(),
     madeAt: new Map(),
@@ -101,6 +105,7 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
     const pipeline = SPEC_KEY.exec(key)?.[1];
     const record = specRecord.safeParse(value);
     if (pipeline === undefined || !record.success) return;
+    book.specs.set(pipeline, record.data);
     takeSpec(book, pipeline, record.data, revision);
     wake();
   });
@@ -129,7 +134,8 @@ export async function runAssignedWork(options: AssignedWorkOptions): Promise<voi
  * A start makes everything anew. A pause takes lanes back, and a resume gives them out again: ingest works on meanwhile, so that neither
  * breaks off a copy.
  */
-function takeSpec(book: WorkBook, name: string, { desired, pipeline }: SpecRecord, revision: number): void {
+function takeSpec(book: WorkBook, name: string, spec: SpecRecord, revision: number): void {
+  const { desired, pipeline } = spec;
   const before = book.wishes.get(name);
   const now = { revision, desired, pipeline: JSON.stringify(pipeline) };
   // Behind a restart of the bus all records are told again.
@@ -139,9 +145,12 @@ function takeSpec(book: WorkBook, name: string, { desired, pipeline }: SpecRecor
   const isWorking = desired === "running" || desired === "paused";
   const isPause = before?.pipeline === now.pipeline && [before.desired, desired].includes("paused");
   const wasWorking = before?.desired === "running" || before?.desired === "paused";
+  // Since what was seen before, groups alone came or went.
+  const isOthers = before !== undefined && lastMade({ value: spec, revision }) <= before.revision;
+  const goesOn = wasWorking && start !== undefined;
   if (!isWorking) book.starts.set(name, start ?? 0);
-  else if (isPause && wasWorking && start !== undefined) book.revivals.set(name, revision);
-  else book.starts.set(name, revision);
+  else if (isPause && goesOn && !isOthers) book.revivals.set(name, revision);
+  else if (!(isOthers && goesOn)) book.starts.set(name, revision);
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {
@@ -155,11 +164,12 @@ async function keepCrew(crew: Crew, book: WorkBook, { context, create, madeFrom 
   for (const { pipeline, work } of [...book.assigned.values()].flat()) {
     const name = `${pipeline}/${work}`;
     const topology = book.topologies.get(pipeline);
+    const spec = book.specs.get(pipeline);
     const start = book.starts.get(pipeline);
     // What is made before its pipeline was seen would be made anew at once.
     if (start === undefined) continue;
     const revival = book.revivals.get(pipeline) ?? 0;
-    const from = `${start} ${topology === undefined ? "" : madeFrom(topology, work)}`;
+    const from = `${start} ${topology === undefined || spec === undefined ? "" : madeFrom(topology, work, spec)}`;
     if (crew.names.includes(name)) {
       // It ends first; what is made from the new topology starts when it has.
       if (book.madeFrom.get(name) !== from) continue;

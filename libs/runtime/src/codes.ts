@@ -323,7 +323,7 @@ export const codes = {
   },
   "PIP-015": {
     meaning:
-      "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command.",
+      "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps.",
     remedy:
       "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
   },
@@ -333,9 +333,31 @@ export const codes = {
     remedy:
       "Start a pipeline with `mode: full+changes`, which copies. Or put the data back in another way, delete this pipeline and start it again: it attaches anew where the source stands by then.",
   },
+  "DST-022": {
+    meaning:
+      "The pipeline says `existing: keep`, and the destination lost the names of the keys that stood there before the first copy (or never had them). What stands there now may be somebody's or the pipeline's own, and nobody can tell which.",
+    remedy:
+      "Where its keys are not needed any more, empty the part of the destination that the message names, the pipeline's own `sluice:{…` keys included, and `sluice resume NAME`: it is copied anew. Where they are, delete the pipeline and these own keys, remove what it had copied, and start it again: then all keys that are left are kept.",
+  },
+  "DST-023": {
+    meaning:
+      "The pipeline says `existing: keep`, and the destination holds more keys than a lane can keep in mind: 1 000 000 names, or 128 MB of them.",
+    remedy:
+      "Use `existing: overwrite` and see by `keys` that names of the source and of the destination do not meet; or more `lanes`, where the source or every destination is a cluster. Neither can be changed once the pipeline has run: start it under another name.",
+  },
   "PIP-016": {
     meaning: "The pipeline was being deleted by force, and the deletion broke off.",
     remedy: "`sluice delete NAME` ends it. `sluice resume NAME` keeps the pipeline instead.",
+  },
+  "PIP-017": {
+    meaning:
+      "A group can't be added to the pipeline as it is: a precheck of its destination or of the source forbids it, or the pipeline is one that never copies.",
+    remedy: "Do what the message says, and send the edit again: nothing was changed.",
+  },
+  "PIP-018": {
+    meaning:
+      "A group was taken away from the pipeline, or taken away and added anew: what is under way for the group as it was ends.",
+    remedy: "Nothing: the writers of the group as it is now begin by themselves.",
   },
   "API-001": {
     meaning: "The API has no such path, or can't read the request.",

@@ -1,11 +1,24 @@
 import { describe, expect, test } from "vitest";
 import { codes } from "./codes.ts";
-import { describeFault, Halt, printable, Retryable, Stopped } from "./fault.ts";
+import { describeFault, Halt, printable, reasonOf, Retryable, Stopped } from "./fault.ts";
 
 /** As Node makes them for a connection that several addresses refused. */
 function silent<E extends Error>(error: E): E {
   return Object.assign(error, { message: "" });
 }
+
+// Mutation: fault.ts, `reasonOf` as `describeFault`.
+test.each([
+  ["source s0", "source s0: the link broke", new Error("source s0: ECONNREFUSED"), "the link broke: ECONNREFUSED"],
+  ["source s0", "source s0 closed the replication link", undefined, "closed the replication link"],
+  ["source s0", "its copy was cut: source s01: away", undefined, "its copy was cut: source s01: away"],
+  ["destination m 10.0.0.1:1", "destination m 10.0.0.1:1: LOADING", undefined, "LOADING"],
+  ["bus", "BUS is away; the bus: no answer", undefined, "BUS is away; the bus: no answer"],
+])("a reason to wait for %s does not name it once more: %s", (endpoint, message, cause, reason) => {
+  const fault = new Retryable("SRC-001", endpoint, message, cause === undefined ? {} : { cause });
+  expect(reasonOf(fault)).toBe(reason);
+  expect(reasonOf(new Halt("SRC-004", message))).toBe(message);
+});
 
 describe("describeFault", () => {
   const cause = new Error("connect ECONNREFUSED 127.0.0.1:1");

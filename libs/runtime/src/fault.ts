@@ -50,6 +50,17 @@ export function describeFault(fault: unknown): string {
   return printable(messages.join(": "));
 }
 
+/**
+ * Why a fault is retried: `describeFault` without the name of the endpoint that is waited for, which stands beside the reason wherever it is
+ * shown (`waits for source s0: the link broke`).
+ */
+export function reasonOf(fault: Fault): string {
+  const told = describeFault(fault);
+  if (!(fault instanceof Retryable)) return told;
+  const name = fault.endpoint.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return told.replace(new RegExp(`(?<=^|: )${name}(?:: | )`, "g"), "");
+}
+
 /** A refused connection to a name with several addresses is an `AggregateError` that says nothing itself. */
 function saidBy(cause: unknown): string {
   if (cause instanceof AggregateError && cause.message === "") return cause.errors.slice(0, 4).map(saidBy).join(", ");

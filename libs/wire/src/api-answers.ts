@@ -25,6 +25,8 @@ export const editAnswer = z.object({
   why: z.string(),
   /** False where only what would happen was asked for, and where nothing differs. */
   isChanged: z.boolean(),
+  /** Groups that come or go, and what becomes of each. */
+  groups: z.array(z.object({ group: z.string(), change: z.enum(["added", "removed"]), text: z.string() })),
 });
 export type EditAnswer = z.output<typeof editAnswer>;
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { durationSchema } from "./duration.ts";
 import { pipelineSchema } from "./pipeline.ts";
 import { precheckRequest } from "./precheck.ts";
 import { NAME } from "./subjects.ts";
@@ -50,6 +51,14 @@ export const resumeQuery = z.strictObject({ dryRun: flag.describe("say what woul
 export const startRequest = z.strictObject({
   copy: z.boolean().default(false).describe("true: everything is copied anew, whatever could be continued"),
   ignore: precheckRequest.shape.ignore,
+});
+
+export const stopRequest = z.strictObject({
+  within: durationSchema
+    .optional()
+    .describe(
+      "how long its lanes may take to apply what is stored, `10m`; what is left then is applied after the next start. 15 s without it",
+    ),
 });
 
 const MOST_EVENTS_ANSWERED = 500;

@@ -21,6 +21,7 @@ import {
   precheckFileRequest,
   resumeQuery,
   startRequest,
+  stopRequest,
 } from "./api-requests.ts";
 import { pipelineList, pipelineStatus } from "./api.ts";
 import { pipelineSchema } from "./pipeline.ts";
@@ -167,6 +168,7 @@ export const apiRoutes = {
     method: "POST",
     path: "/api/v1/pipelines/{name}/stop",
     summary: "Stop a pipeline when it has applied what is stored",
+    body: { schema: stopRequest, isOptional: true },
     answers: accepted,
   },
   cutoverPipeline: {

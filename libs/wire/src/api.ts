@@ -45,6 +45,8 @@ export const laneStatus = z.object({
   instance: z.string().nullable(),
   phase: z.enum(["snap", "live"]),
   epoch: count,
+  /** 1 for the copy that the epoch began with; above that for one that was made for groups that were added later. */
+  copy: count,
   appliedOffset: count,
   sequence: count,
   keys: count,
@@ -55,6 +57,10 @@ export const laneStatus = z.object({
   /** Keys that were taken from the source again because a command on them had failed, and errors that were passed over. */
   repairedKeys: count,
   skippedErrors: count,
+  /** With `existing: keep`: keys that stood there before the first copy; entries of the copy, and commands, that were passed over for them. */
+  keptKeys: count,
+  keptEntries: count,
+  keptCommands: count,
   /** Bytes of the source's stream that the destination does not hold yet; null before the copy is done. */
   lagBytes: count.nullable(),
   /** Age of the newest sample of the source's offset that is applied here; null before there is one. */
@@ -90,6 +96,11 @@ export const groupStatus = z.object({
   ...progressShape,
   /** Keys that its servers have evicted since the pipeline looked at them first; null before it did. */
   evictedKeys: count.nullable(),
+  /** Keys that stood there before the first copy and are kept; null where none are, by `existing`, or their names are not taken down yet. */
+  keptKeys: count.nullable(),
+  /** Keys of the source that the present copy passed over for them, and commands since; these are not counted anew at a restart. */
+  keptEntries: count,
+  keptCommands: count,
   shards: z.array(feedStatus),
 });
 export type GroupStatus = z.output<typeof groupStatus>;

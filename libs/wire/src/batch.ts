@@ -11,7 +11,8 @@ import { WIRE_VERSION } from "./version.ts";
  * - `fence`: a new term (or, with a higher epoch, a new history) begins; `previous = last`. Carries nothing else.
  * - `heartbeat`: nothing for this lane up to `last`.
  * - `snapshot`: keys of a full copy; `previous` and `last` count this lane's keys.
- * - `snapshotEnd`: the copy of this lane is complete and the checksum of its RDB was verified; `previous = last` = its keys.
+ * - `snapshotEnd`: the copy of this lane is complete and the checksum of its RDB was verified; `previous = last` = its keys. That of a
+ *   copy beside the one that an epoch begins with carries S in its body, see `copyOffsetBody`: no fence says it.
  */
 export const BatchKind = { changes: 0, fence: 1, heartbeat: 2, snapshot: 3, snapshotEnd: 4 } as const;
 export type BatchKind = (typeof BatchKind)[keyof typeof BatchKind];
@@ -97,6 +98,20 @@ export function decodeBatch(message: Uint8Array): Batch {
   return checked(unpack(bytes));
 }
 
+const OFFSET_BYTES = 8;
+
+/** Body of a `snapshotEnd` that says S, the source's offset that the copy stands for. */
+export function copyOffsetBody(offset: number): Buffer {
+  const body = Buffer.alloc(OFFSET_BYTES);
+  body.writeBigUInt64BE(BigInt(offset));
+  return body;
+}
+
+/** S, where a `snapshotEnd` says it; null for any other batch. */
+export function copyOffsetOf({ kind, body }: Pick<Batch, "kind" | "body">): number | null {
+  return kind === BatchKind.snapshotEnd && body.length === OFFSET_BYTES ? Number(body.readBigUInt64BE()) : null;
+}
+
 function unpack(bytes: Buffer): readonly unknown[] {
   let fields: unknown;
   try {
@@ -131,12 +146,16 @@ function checked(fields: readonly unknown[]): Batch {
   };
   if (head.last < head.previous) throw new BatchError(`last ${head.last} is below previous ${head.previous}`);
   const columns = binary(rows, "rows");
+  const copyOffset = copyOffsetOf(head) ?? 0;
+  if (!Number.isSafeInteger(copyOffset))
+    throw new BatchError(`the copy's offset: expected a whole number, found ${copyOffset}`);
   return { ...head, rows: rowsOf(kind, columns, head.body.length, head.part !== null) };
 }
 
 function rowsOf(kind: BatchKind, columns: Buffer, bodyBytes: number, inParts: boolean): Batch["rows"] {
   if (kind !== BatchKind.changes && kind !== BatchKind.snapshot) {
-    if (columns.length + bodyBytes > 0 || inParts)
+    const isOffset = kind === BatchKind.snapshotEnd && bodyBytes === OFFSET_BYTES && columns.length === 0;
+    if ((columns.length + bodyBytes > 0 && !isOffset) || inParts)
       throw new BatchError(`kind ${kind} carries nothing, found ${columns.length} + ${bodyBytes} bytes`);
     return null;
   }

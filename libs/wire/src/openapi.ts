@@ -39,6 +39,7 @@ const taken: Readonly<Record<string, z.ZodType>> = {
   PrecheckFileRequest: requests.precheckFileRequest,
   PrecheckRequest: prechecks.precheckRequest,
   StartRequest: requests.startRequest,
+  StopRequest: requests.stopRequest,
 };
 
 /** JSON Schemas of all that have a name, and of anything made of them. */

@@ -10,6 +10,8 @@ import { NAME } from "./subjects.ts";
 const LEAST_STREAM_BYTES = 16 * 2 ** 20;
 /** A copy that is slower makes no progress that anybody would wait for. */
 const LEAST_COPY_BYTES = 64 * 2 ** 10;
+/** However slow the source is, `limits.sourceLatency` lets a copy be read at this pace, or at `copyBytesPerSecond` where that is less. */
+export const SLOWEST_COPY_BYTES_PER_SECOND = 1_000_000;
 /** Redis itself takes any number that fits an int; who has more databases than this has another problem. */
 const LAST_DATABASE = 65_535;
 const MAX_DATABASES = 1_024;
@@ -41,7 +43,7 @@ const destinationShape = z.strictObject({
     .enum(["refuse", "overwrite", "replace", "keep"])
     .default("refuse")
     .describe(
-      "keys that the destination holds already. refuse: it must be empty; overwrite: the same keys are overwritten; replace: it ends as the source's equal, all others are deleted; keep: they stay as they are, and are reported",
+      "keys that the destination holds already. refuse: it must be empty; overwrite: the same keys are overwritten; replace: it ends as the source's equal, all others are deleted; keep: they stay as they are and are never written to, whatever the source has under these names; what others write there later is not kept",
     ),
   databases: z
     .record(z.string().regex(/^(0|[1-9]\d{0,4})$/, `expected the number of a database, 0 to ${LAST_DATABASE}`), databaseSchema)

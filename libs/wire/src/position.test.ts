@@ -3,9 +3,16 @@ import { describe, expect, test } from "vitest";
 import {
   comparePositions,
   formatMark,
+  keptCount,
+  keptKey,
+  keptName,
+  keptShareKey,
+  keptShareOf,
   laneMarkKey,
   markBeside,
   MarkError,
+  parseKeptCount,
+  parseKeptName,
   parseMark,
   repairedKey,
   type Position,
@@ -50,6 +57,17 @@ describe("marks", () => {
     );
     expect(repairedKey(laneMarkKey("3560", "p", "main", "s0", 4))).toBe("sluice:{3560}:p:main:s0.4:repaired");
     expect(laneMarkKey("3560", "p", "main", "s0", 4)).toBe("sluice:{3560}:p:main:s0.4");
+  });
+
+  test("names of kept keys: where they stand is pinned, and what is no name is told from one", () => {
+    expect(keptKey("3560", "p", "main")).toBe("sluice:{3560}:p:main:kept");
+    expect(keptShareKey("3560", "p", "main", 9)).toBe("sluice:{3560}:p:main:kept.9");
+    expect([0, 255, 256, 16_383].map((slot) => keptShareOf(slot))).toEqual([0, 0, 1, 63]);
+    const name = keptName(12, Buffer.from([0, 0x3a, 0xff]));
+    expect([name.toString("latin1"), parseKeptName(name)]).toEqual(["12:\0:\xff", { db: 12, key: name.subarray(3) }]);
+    expect([parseKeptName(Buffer.from(keptCount(3))), parseKeptCount(Buffer.from(keptCount(3)))]).toEqual([null, 3]);
+    expect(["0:=3", "=x", "="].map((text) => parseKeptCount(Buffer.from(text)))).toEqual([null, null, null]);
+    expect([":a", "x:a", "a"].map((text) => parseKeptName(Buffer.from(text)))).toEqual([null, null, null]);
   });
 
   test("another text beside which something was written means the same", () => {

@@ -1,3 +1,4 @@
+import { SLOT_COUNT } from "./slots.ts";
 import { WIRE_VERSION } from "./version.ts";
 
 /** `snap` while a full copy is being written, `live` once the changes behind it are. In one copy, `snap` comes before `live`. */
@@ -43,6 +44,14 @@ export interface FailedCommands {
 }
 
 const PHASE_RANK = { snap: 0, live: 1 } as const;
+
+/** One copy of an epoch, and the changes behind it. */
+export type MarkedHistory = Pick<Position, "epoch" | "copy">;
+
+/** Negative when `a` is an earlier history than `b`, 0 when it is the same, positive when it is a later one. */
+export function compareHistories(a: MarkedHistory, b: MarkedHistory): number {
+  return a.epoch - b.epoch || a.copy - b.copy;
+}
 
 /** Negative when `a` is behind `b`, 0 when they are the same place, positive when it is ahead. */
 export function comparePositions(a: Position, b: Position): number {
@@ -146,4 +155,50 @@ export function laneMarkKey(tag: string, pipeline: string, group: string, shard:
  */
 export function repairedKey(markKey: string): string {
   return `${markKey}:repaired`;
+}
+
+/** On one server the names of kept keys are cut by slot into so many shares, so that a lane reads its own alone, however lanes are cut. */
+export const KEPT_SHARES = 64;
+
+/**
+ * Beside the mark of a slot, the names of the keys that stood there before the pipeline's first copy, where it says
+ * `existing: keep`: a set of `keptName`s, and `keptCount` of how many these are. It is written with the slot's first mark and never changed.
+ *
+ * On one server, which has no marks of slots, the key with the tag of slot 0 says how far the whole server is: a mark in phase `snap`
+ * while names are taken down (`sequence` counts the attempts), in phase `live` when all are (`offset` of them), in `keptShareKey`s.
+ */
+export function keptKey(tag: string, pipeline: string, group: string): string {
+  return `${slotMarkKey(tag, pipeline, group)}:kept`;
+}
+
+/** A set of the `keptName`s of some slots on one server, always in database 0; `share`: 0 to `KEPT_SHARES` - 1. */
+export function keptShareKey(tag: string, pipeline: string, group: string, share: number): string {
+  return `${keptKey(tag, pipeline, group)}.${share}`;
+}
+
+/** The share of a slot's names on one server. */
+export function keptShareOf(slot: number): number {
+  return Math.floor((slot * KEPT_SHARES) / SLOT_COUNT);
+}
+
+/** `database:key`, of the destination. */
+export function keptName(db: number, key: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${db}:`), key]);
+}
+
+/** What `keptName` was made of; null for what is none. */
+export function parseKeptName(name: Buffer): { readonly db: number; readonly key: Buffer } | null {
+  const colon = name.indexOf(58);
+  const db = colon < 1 || colon > 9 ? "" : name.toString("latin1", 0, colon);
+  return /^\d+$/.test(db) ? { db: Number(db), key: name.subarray(colon + 1) } : null;
+}
+
+/** Among the names of a slot, how many they are: no name begins so. */
+export function keptCount(count: number): string {
+  return `=${count}`;
+}
+
+/** The number that `keptCount` gives; null for a name. */
+export function parseKeptCount(member: Buffer): number | null {
+  return member[0] === 61 && /^=\d{1,9}$/.test(member.toString("latin1")) ? Number(member.toString("latin1", 1)) : null;
 }

@@ -49,6 +49,7 @@ describe("records as services write them", () => {
     ["assignment", records.assignmentRecord, { shards: { s0: "i" }, lanes: { "main.s0.0": "w" } }],
     ["checkpoint", records.checkpointRecord, { shards: { s0: { replid: "r", offset: 1, db: 0, epoch: 1 } }, lanes: {}, at: 3 }],
     ["member", records.memberRecord, { service: "writer", instance: "w", pid: 1, startedAt: 2 }],
+    ["kept", records.keptRecord, { slots: "0-99,200", at: 3 }],
     ["lease", records.leaseRecord, { holder: "w" }],
   ])("%s", (_name, schema, value) => {
     expect(schema.parse(JSON.parse(JSON.stringify(value)))).toEqual(value);

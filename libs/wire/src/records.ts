@@ -1,6 +1,11 @@
 import { z } from "zod";
-import { pipelineSchema } from "./pipeline.ts";
+import { copyRecord, groupCopy } from "./group-copy.ts";
 import { precheckReport } from "./precheck.ts";
+import { endpointKind, haltRecord, retryRecord } from "./trouble-record.ts";
+
+export * from "./group-copy.ts";
+export * from "./spec-record.ts";
+export * from "./trouble-record.ts";
 
 /** The KV bucket that holds every record. */
 export const RECORDS_BUCKET = "sluice";
@@ -8,101 +13,6 @@ export const RECORDS_BUCKET = "sluice";
 const count = z.number().int().nonnegative();
 /** Wall clock in ms since 1970: shown to people, never compared between machines. */
 const at = z.number().nonnegative();
-
-/**
- * What a pipeline shall do. Data services run one only where it says `running`; of one that is `paused` ingest goes on.
- *
- *     created    it is kept, and nothing of it runs
- *     checking   a start was asked for: its prechecks run, or one of them forbids it
- *     running    it runs
- *     paused     ingest stores what the source sends, nothing is applied
- *     stopped    nothing runs once what is stored is applied
- *     failed     a retry window has closed: nothing runs, everything stays where it is; `failure` says why
- *     cut-over   nothing of it runs any more, for good; what its destinations hold is settled
- */
-export const desiredState = z.enum(["created", "checking", "running", "paused", "stopped", "failed", "cut-over"]);
-export type DesiredState = z.output<typeof desiredState>;
-
-/** Why something stopped for good, with what an operator can do about it. */
-export const haltRecord = z.object({ code: z.string(), message: z.string(), remedy: z.string(), at });
-export type HaltRecord = z.output<typeof haltRecord>;
-
-/** The mark is behind the unit at fault when these are found: it alone does not tell that something is missing there. */
-const BEHIND_MARK: ReadonlySet<string> = new Set(["DST-004", "DST-007", "DST-014"]);
-
-/** Whether a lane that halted so would go on behind the unit at fault if it were only run again. */
-export function isBehindMark(halt: Pick<HaltRecord, "code"> | null): boolean {
-  return halt !== null && BEHIND_MARK.has(halt.code);
-}
-
-/** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
-export const specRecord = z.object({
-  pipeline: pipelineSchema,
-  desired: desiredState,
-  createdAt: at,
-  /** It has never run: all prechecks come before its first start. */
-  isNew: z.boolean().optional(),
-  /** Its endpoints were edited since it ran: all prechecks come before the next start. */
-  isEdited: z.boolean().optional(),
-  /** Present where it is `failed`. */
-  failure: haltRecord.optional(),
-  /** It is `stopped` by itself: a full copy is all that it was for. */
-  isCopied: z.boolean().optional(),
-  /** How often the operator has started or resumed it. */
-  starts: count.optional(),
-  /** Revision of the spec that the last of these wrote; 0 or absent: this one. Only a start lifts a halt behind the mark. */
-  startRevision: count.optional(),
-});
-export type SpecRecord = z.output<typeof specRecord>;
-/** The spec as it stands in its record, so that it can be written again: durations are text, defaults are not filled in. */
-export type WrittenSpec = z.input<typeof specRecord>;
-export const writtenSpec = z.custom<WrittenSpec>(
-  (value) => specRecord.safeParse(value).success,
-  "expected the spec of a pipeline",
-);
-
-/** Revision of the spec with which the operator last started the pipeline. */
-export function lastStart({
-  value,
-  revision,
-}: {
-  readonly value: Pick<WrittenSpec, "startRevision">;
-  readonly revision: number;
-}): number {
-  const { startRevision = 0 } = value;
-  return startRevision === 0 ? revision : startRevision;
-}
-
-/**
- * `next` with the start that it belongs to, to be written over `existing`: itself where it counts another start, else the one before. Every
- * writer of a spec that exists writes what this answers.
- */
-export function withLastStart(
-  next: WrittenSpec,
-  existing: { readonly value: WrittenSpec; readonly revision: number },
-): WrittenSpec {
-  const isStart = (next.starts ?? 0) !== (existing.value.starts ?? 0);
-  return { ...next, startRevision: isStart ? 0 : lastStart(existing) };
-}
-
-/** Why something waits, and since when. */
-export const retryRecord = z.object({
-  /** `source s0`, `destination main`, `bus`: its first word says of what kind it is, see `endpointKindOf`. */
-  endpoint: z.string(),
-  since: at,
-  reason: z.string(),
-  /** It waits for its turn or for a time of day: nothing is wrong with the endpoint, and no retry window counts. */
-  isTurn: z.boolean().optional(),
-});
-export type RetryRecord = z.output<typeof retryRecord>;
-
-export const endpointKind = z.enum(["source", "destination", "bus"]);
-export type EndpointKind = z.output<typeof endpointKind>;
-
-/** Which retry window counts for an endpoint as a retry names it; null for none: Sluice itself failed. */
-export function endpointKindOf(endpoint: string): EndpointKind | null {
-  return endpointKind.safeParse(endpoint.split(" ", 1)[0]).data ?? null;
-}
 
 /** How long an endpoint has been tried in vain, by the clocks of the coordinators, which stand still while none is active. */
 export const openWindow = z.object({
@@ -245,10 +155,6 @@ export const routerRecord = z.object({
 });
 export type RouterRecord = z.output<typeof routerRecord>;
 
-/** Progress of a full copy; the expected figures are the source's own estimate when it began, 0 where unknown. */
-export const copyRecord = z.object({ keys: count, expectedKeys: count, bytes: count, expectedBytes: count });
-export type CopyRecord = z.output<typeof copyRecord>;
-
 /** A source shard, written by the ingest instance that holds its term. */
 export const shardRecord = z.object({
   epoch: count,
@@ -262,6 +168,12 @@ export const shardRecord = z.object({
   storedOffset: count,
   db: count,
   copied: copyRecord,
+  /** Up to which addition groups are served by the copy that the named epoch began with; absent: those that were there from the beginning. */
+  joined: z.object({ epoch: count, number: count }).optional(),
+  /** Copies for groups that were added later, oldest first. */
+  copies: z.array(groupCopy).optional(),
+  /** Number of the last of these that there was. */
+  lastCopy: count.optional(),
   /** Commands and bytes taken from the stream since this term began. */
   commands: count,
   bytes: count,
@@ -274,6 +186,8 @@ export type ShardRecord = z.output<typeof shardRecord>;
 /** A lane of a writer group, written by the writer that runs it. */
 export const laneRecord = z.object({
   instance: z.string(),
+  /** Number of the group's addition, absent for one that was there from the beginning: that of an earlier one says nothing of this. */
+  addition: count.optional(),
   epoch: count,
   copy: count,
   phase: z.enum(["snap", "live"]),
@@ -291,11 +205,22 @@ export const laneRecord = z.object({
   /** Keys that were taken from the source again, and errors that were passed over, since the lane began; absent: none. */
   repairedKeys: count.optional(),
   skippedErrors: count.optional(),
+  /** With `existing: keep`: keys that stood there before the first copy, entries of the running or last copy and commands that were passed over for them. */
+  keptKeys: count.optional(),
+  keptEntries: count.optional(),
+  keptCommands: count.optional(),
   retry: retryRecord.nullable(),
   halt: haltRecord.nullable(),
   at,
 });
 export type LaneRecord = z.output<typeof laneRecord>;
+
+/**
+ * Of a group with `existing: keep`, the slots of which the names that stood there are taken down in the destination. Written by its
+ * writers before they put the first key into a slot: where the destination has lost the names, what stands there may be the pipeline's own.
+ */
+export const keptRecord = z.object({ slots: z.string(), at });
+export type KeptRecord = z.output<typeof keptRecord>;
 
 /** Where a restart resumes, gathered once a second by the coordinator. */
 export const checkpointRecord = z.object({
@@ -373,6 +298,8 @@ export const recordKey = {
   /** `watch`: `source`, or `destination.<group>`. */
   router: (pipeline: string, watch: string) => `pipeline.${pipeline}.router.${watch}`,
   shard: (pipeline: string, shard: string) => `pipeline.${pipeline}.shard.${shard}`,
+  voidCopies: (pipeline: string, shard: string) => `pipeline.${pipeline}.void.${shard}`,
+  kept: (pipeline: string, group: string) => `pipeline.${pipeline}.kept.${group}`,
   lane: (pipeline: string, label: string) => `pipeline.${pipeline}.lane.${label}`,
   member: (service: string, instance: string) => `member.${service}.${instance}`,
   lease: (what: string) => `lease.${what}`,

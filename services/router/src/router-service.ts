@@ -1,6 +1,6 @@
 import type { Leases, RecordChange, Records } from "@sluice/bus";
 import { Crew, Retryable, type Actor } from "@sluice/runtime";
-import { assignmentRecord, memberRecord, recordFilter, recordKey } from "@sluice/wire";
+import { assignmentRecord, lastMade, memberRecord, recordFilter, recordKey } from "@sluice/wire";
 import { planWork, type Work } from "./lanes/plan.ts";
 import { RollCall } from "./lanes/roll-call.ts";
 import { isFed, wantedWork } from "./lanes/wanted-work.ts";
@@ -144,17 +144,22 @@ class RouterTerm {
     }
   }
 
-  /** Every running pipeline has its servers watched. Each start writes the spec, and with it begins another watch. */
+  /**
+   * Every running pipeline has its servers watched. Each start writes the spec, and with it begins another watch; where groups alone came or
+   * went the others are watched on.
+   */
   #watchServers(): void {
     const wanted = new Map<string, () => Actor>();
     for (const [name, known] of this.#pipelines) {
       if (known.spec === null || !isFed(known.spec.value)) continue;
-      const { revision, value } = known.spec;
-      wanted.set(`source of ${name} at ${revision}`, () => new SourceWatch(name, known, this.#deps));
+      const { value } = known.spec;
+      const made = lastMade(known.spec);
+      wanted.set(`source of ${name} at ${made}`, () => new SourceWatch(name, known, this.#deps));
       if (value.desired !== "running") continue;
       for (const { group } of value.pipeline.destinations) {
         const create = (): Actor => new DestinationWatch(name, group, known, this.#deps);
-        wanted.set(`destination ${group} of ${name} at ${revision}`, create);
+        const addition = value.additions?.[group]?.number ?? 0;
+        wanted.set(`destination ${group} (${addition}) of ${name} at ${made}`, create);
       }
     }
     this.#crew.keep(new Set(wanted.keys()), (watch) => wanted.get(watch)!());

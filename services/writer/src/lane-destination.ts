@@ -65,7 +65,7 @@ export interface LaneDestination {
   /** Writes entries of the copy. `target.offset`: entries of the lane so far. Returns how many bytes that took. */
   applyValues(values: readonly SnapshotValue[], target: Position): Promise<number>;
   /** Deletes what the copy did not hold. Returns how many keys that were. */
-  sweep(held: KeySet): Promise<number>;
+  sweep(held: Pick<KeySet, "has">): Promise<number>;
   /** The copy is complete: the lane is live at `target`. */
   goLive(target: Position): Promise<void>;
   close(): void;

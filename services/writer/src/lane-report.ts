@@ -25,7 +25,7 @@ export class LaneReport {
   #revision: number | null = null;
   #written: Promise<void> = Promise.resolve();
 
-  /** `tally`: where what the lane does is counted for its process. */
+  /** `tally`: where what the lane does is counted for its process. `addition`: of the lane's group, where it was added later. */
   constructor(
     records: Records,
     pipeline: string,
@@ -33,6 +33,7 @@ export class LaneReport {
     instance: string,
     clock: Clock,
     tally: WriterTally = new WriterTally(),
+    addition?: number,
   ) {
     this.#records = records;
     this.#key = recordKey.lane(pipeline, label);
@@ -40,6 +41,7 @@ export class LaneReport {
     this.#tally = tally;
     this.#record = {
       instance,
+      ...(addition === undefined ? {} : { addition }),
       epoch: 0,
       copy: 1,
       phase: "snap",
@@ -99,12 +101,34 @@ export class LaneReport {
     record.skippedErrors = (record.skippedErrors ?? 0) + skippedErrors;
   }
 
+  /** The destination keeps so many keys of the lane's slots. */
+  keeps(keys: number): void {
+    this.#record.keptKeys = keys;
+    this.#record.keptEntries ??= 0;
+    this.#record.keptCommands ??= 0;
+  }
+
+  /** So many entries of the running copy, in all, are not written because such a key stands there. */
+  passedEntries(entries: number): void {
+    this.#record.keptEntries = entries;
+  }
+
+  /** So many more commands were left out or changed because of such a key. */
+  passedCommands(commands: number): void {
+    if (commands > 0) this.#record.keptCommands = (this.#record.keptCommands ?? 0) + commands;
+  }
+
   /** The lane works from here on, and what its record said at `revision` (0: there is none) counts no more, but for `sums`. */
-  begin(revision: number, sums: Pick<LaneRecord, "repairedKeys" | "skippedErrors"> = {}): void {
+  begin(
+    revision: number,
+    sums: Pick<LaneRecord, "repairedKeys" | "skippedErrors" | "keptEntries" | "keptCommands"> = {},
+  ): void {
     this.#revision = revision;
     this.#record.halt = null;
     this.#record.repairedKeys = sums.repairedKeys ?? 0;
     this.#record.skippedErrors = sums.skippedErrors ?? 0;
+    this.#record.keptEntries = sums.keptEntries;
+    this.#record.keptCommands = sums.keptCommands;
   }
 
   tell(changes: Pick<Partial<LaneRecord>, "retry">): void {

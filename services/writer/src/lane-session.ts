@@ -2,6 +2,7 @@ import type { LaneStream } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
 import type { DestinationSpec, Position } from "@sluice/wire";
 import { StaleMark } from "./apply/standalone-destination.ts";
+import type { Keeping } from "./keep/keeping.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destination.ts";
 import type { LaneReport } from "./lane-report.ts";
 import type { AppliedHistory } from "./progress/applied-history.ts";
@@ -22,6 +23,8 @@ export interface LaneSessionOptions {
   readonly existing: DestinationSpec["existing"];
   /** What the group gets; everything where absent. */
   readonly projection?: Projection;
+  /** With `existing: keep`; the projection knows of it. */
+  readonly keeping?: Keeping;
   readonly stream: LaneStream;
   readonly report: LaneReport;
   readonly clock: Clock;
@@ -100,8 +103,15 @@ export class LaneSession {
 
   async claim(target: Position, isClean: boolean): Promise<void> {
     await this.#step(() => this.destination.claim(target, isClean), 0);
+    this.tellKept();
     this.options.applied.begins(target.epoch);
     await this.options.claimed();
+  }
+
+  /** How many keys are kept, once that is known. */
+  tellKept(): void {
+    const { keeping, report } = this.options;
+    if (keeping !== undefined && this.position !== null) report.keeps(keeping.kept.size);
   }
 
   async applyValues(values: readonly SnapshotValue[], target: Position): Promise<void> {

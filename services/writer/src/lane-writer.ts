@@ -1,41 +1,43 @@
 import type { Bus, Leases, LaneStream } from "@sluice/bus";
-import { endpointName, keySlot, slotTag, type Endpoint } from "@sluice/redis";
-import { describeFault, Halt, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import type { Endpoint } from "@sluice/redis";
+import { describeFault, Halt, Retryable, reasonOf, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import {
-  BatchError,
-  decodeBatch,
-  epochRecord,
+  FIRST_COPY,
   groupLaneLabel,
   isBehindMark,
-  laneMarkKey,
   laneRecord,
   liveSubject,
   recordKey,
   shardRecord,
-  SLOT_COUNT,
   SlotSet,
   slotsOfLane,
   specRecord,
   topologyRecord,
-  type Batch,
+  type Addition,
   type DestinationRecord,
   type DestinationSpec,
-  type Position,
+  type ServedCopy,
   type ShardTopology,
+  type SpecRecord,
   type TopologyRecord,
 } from "@sluice/wire";
 import { earlierHistoriesEnded } from "./apply/claim-gate.ts";
-import { StandaloneDestination } from "./apply/standalone-destination.ts";
-import { StandaloneLane } from "./apply/standalone-lane.ts";
-import { ClusterLane } from "./cluster/cluster-lane.ts";
+import { FirstCopy } from "./copies/first-copy.ts";
+import { GroupCopy } from "./copies/group-copy.ts";
+import { joiningOf } from "./copies/joining.ts";
+import { LaneCopies } from "./copies/lane-copies.ts";
+import type { Keeping } from "./keep/keeping.ts";
+import { keepingOf, projected } from "./keep/lane-keep.ts";
 import type { LaneDestination } from "./lane-destination.ts";
+import { openLane } from "./lane-opening.ts";
 import { CopyNeeded, requestCopy } from "./copy-request.ts";
 import { LaneReport } from "./lane-report.ts";
 import { LaneSession } from "./lane-session.ts";
 import { LivePhase } from "./live-phase.ts";
 import { AppliedHistory } from "./progress/applied-history.ts";
 import { LaneLog } from "./progress/lane-log.ts";
-import { logPlace, type LogPlace } from "./progress/log-place.ts";
+import { findPlace } from "./progress/find-place.ts";
+import type { LogPlace } from "./progress/log-place.ts";
 import type { Projection } from "./project/projection.ts";
 import { judgeSpan } from "./repair/judge-span.ts";
 import { KeyRepair, type DivergencePolicy } from "./repair/key-repair.ts";
@@ -52,6 +54,8 @@ export interface LaneWriterOptions {
   readonly endpoint: Endpoint;
   readonly destination: DestinationRecord;
   readonly topology: TopologyRecord;
+  /** How the group came to the pipeline; absent for one that was there from the beginning. */
+  readonly addition?: Addition;
   readonly existing: DestinationSpec["existing"];
   /** The pipeline is of changes alone: what a destination loses is never copied anew. Default false. */
   readonly isCopyless?: boolean;
@@ -82,6 +86,8 @@ export class LaneWriter implements Actor {
   readonly #options: LaneWriterOptions;
   readonly #label: string;
   readonly #report: LaneReport;
+  /** Which copy serves the lane, where its group was added later; null where it is always the one that an epoch begins with. */
+  readonly #copies: LaneCopies | null;
   #stopping = new AbortController().signal;
   /** Something failed behind the mark for sure; see `KeyRepair.isLifted`. */
   #isLifted = false;
@@ -92,11 +98,13 @@ export class LaneWriter implements Actor {
   #isFirst = true;
 
   constructor(options: LaneWriterOptions) {
-    const { pipeline, group, shard, lane, bus, instance, clock, tally } = options;
+    const { pipeline, group, shard, lane, bus, addition, instance, clock, tally } = options;
     this.#options = options;
     this.#label = groupLaneLabel(group, shard, lane);
     this.name = `writer ${pipeline} ${this.#label}`;
-    this.#report = new LaneReport(bus.records, pipeline, this.#label, instance, clock, tally);
+    this.#report = new LaneReport(bus.records, pipeline, this.#label, instance, clock, tally, addition?.number);
+    const of = { ...options, records: bus.records, stream: bus.stream(pipeline), report: this.#report };
+    this.#copies = addition === undefined ? null : new LaneCopies({ ...of, addition });
     // Ingest will not finish a copy at or below the floor; to begin with one would be to wait at the gate for oneself.
     const floor = this.#shard?.floor ?? 0;
     if (floor > 0) this.#voidEpoch = floor;
@@ -120,7 +128,7 @@ export class LaneWriter implements Actor {
 
   retrying(fault: Fault, since: number): void {
     const endpoint = "endpoint" in fault ? String(fault.endpoint) : "sluice";
-    this.#report.tell({ retry: { endpoint, since, reason: describeFault(fault) } });
+    this.#report.tell({ retry: { endpoint, since, reason: reasonOf(fault) } });
   }
 
   halted(fault: Fault): void {
@@ -134,8 +142,11 @@ export class LaneWriter implements Actor {
   /** Throws the halt that the lane has to stay with. */
   async #begin(): Promise<void> {
     const { bus, pipeline, log } = this.#options;
-    const lane = await bus.records.get(recordKey.lane(pipeline, this.#label), laneRecord);
+    const record = await bus.records.get(recordKey.lane(pipeline, this.#label), laneRecord);
     const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
+    this.#checkGroup(spec?.value ?? null);
+    // What is left of an earlier time of the group in the pipeline says nothing of this one.
+    const lane = record?.value.addition === this.#options.addition?.number ? record : null;
     const halt = standingHalt(lane, spec);
     if (halt !== null) throw halt;
     const lifted = lane?.value.halt ?? null;
@@ -147,7 +158,7 @@ export class LaneWriter implements Actor {
       this.#isLifted = true;
     }
     const { epoch = 0, copy = 1 } = lane?.value ?? {};
-    this.#report.begin(lane?.revision ?? 0, lane?.value);
+    this.#report.begin(record?.revision ?? 0, lane?.value);
     // A start that finds the destination away must not forget that the lane ever stood: it may be empty when it is back.
     if (this.#options.isCopyless === true && epoch > 0 && this.#isFirst)
       this.#report.standsAt({
@@ -155,6 +166,13 @@ export class LaneWriter implements Actor {
         safeSequence: 0,
       });
     this.#isFirst = epoch === 0;
+  }
+
+  /** The group may have been taken away and added again: another copy serves it then, and another writer. Throws `Retryable` PIP-018. */
+  #checkGroup(spec: SpecRecord | null): void {
+    const { group, pipeline, addition } = this.#options;
+    if (spec === null || spec.additions?.[group]?.number === addition?.number) return;
+    throw new Retryable("PIP-018", "sluice", `group ${group} of ${pipeline} was taken away, or added anew`);
   }
 
   async #tellHalt(fault: Fault): Promise<void> {
@@ -171,30 +189,37 @@ export class LaneWriter implements Actor {
 
   async #work(signal: AbortSignal, progress: () => void): Promise<void> {
     try {
-      await this.#follow(signal, progress);
+      for (let isAgain = true; isAgain && !signal.aborted;) isAgain = await this.#follow(signal, progress);
     } catch (cause) {
       if (!(cause instanceof CopyNeeded)) throw cause;
       const { bus, pipeline, shard, clock } = this.#options;
-      this.#voidEpoch = Math.max(this.#voidEpoch, cause.epoch);
-      await requestCopy(bus.records, pipeline, shard, cause.epoch, cause.message, clock.nowMs());
+      const refusal = (await this.#copies?.refuse(cause)) ?? "epoch";
+      if (refusal !== "asked") this.#voidEpoch = Math.max(this.#voidEpoch, cause.epoch);
+      if (refusal === "epoch") await requestCopy(bus.records, pipeline, shard, cause.epoch, cause.message, clock.nowMs());
       throw cause;
     }
   }
 
-  async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
-    const { bus, pipeline, shard, lane, existing, projection, clock, log } = this.#options;
-    const projected = projection === undefined ? {} : { projection };
-    const destination = await this.#open(signal);
-    this.#report.standsAt(destination);
+  /** True when another copy serves the lane now: it is to begin anew. */
+  async #follow(signal: AbortSignal, progress: () => void): Promise<boolean> {
+    const { bus, pipeline, shard, lane, existing, clock, log } = this.#options;
+    const served = (await this.#copies?.awaited(signal)) ?? null;
+    if (this.#copies !== null && served === null) return false;
+    const keeping = keepingOf(this.#options, this.#label);
+    const destination = await this.#open(signal, keeping);
+    const scope = projected(this.#options, keeping);
+    const joining = await this.#joiningOf(destination, served);
+    // An older mark says nothing of where the lane stands.
+    if (joining === null) this.#report.standsAt(destination);
     this.#tellLoss(destination);
     const writing = new AbortController();
     const reporting = this.#report.keepWriting(AbortSignal.any([signal, writing.signal]));
     try {
       const stream = bus.stream(pipeline);
-      const place = await this.#place(destination, stream);
-      if (place.kind === "read") {
+      const place = joining === null ? await this.#place(destination, stream) : null;
+      if (place?.kind === "read") {
         const subject = liveSubject(pipeline, shard, lane);
-        await judgeSpan(destination, { stream, subject, shard, label: this.#label, signal, ...projected });
+        await judgeSpan(destination, { stream, subject, shard, label: this.#label, signal, ...scope });
         this.#isLifted = false;
       }
       const session = new LaneSession(destination, {
@@ -203,7 +228,7 @@ export class LaneWriter implements Actor {
         lane,
         label: this.#label,
         existing,
-        ...projected,
+        ...scope,
         stream,
         report: this.#report,
         clock,
@@ -214,7 +239,8 @@ export class LaneWriter implements Actor {
         progress,
         claimed: () => this.#gate(signal),
       });
-      await this.#read(session, stream, place, signal);
+      session.tellKept();
+      return place === null ? await this.#join(session, joining) : await this.#read(session, stream, place, signal);
     } finally {
       destination.close();
       writing.abort();
@@ -235,24 +261,10 @@ export class LaneWriter implements Actor {
     log.warn({ code: "DST-008" }, `${group} does not hold ${what} any more: what it lost is copied anew`);
   }
 
-  async #open(signal: AbortSignal): Promise<LaneDestination> {
-    const { pipeline, group, shard, lane, endpoint, destination, topology, shift, clock } = this.#options;
-    const label = this.#label;
-    const repair = this.#keyRepair(signal);
+  async #open(signal: AbortSignal, keeping: Keeping | null): Promise<LaneDestination> {
+    const { lane, topology } = this.#options;
     const slots = slotsOfLane(SlotSet.parse(this.#shard?.slots ?? ""), topology.lanes, lane);
-    if (destination.mode === "cluster") {
-      const seeds = [...destination.nodes, endpoint].map(({ host, port }) => ({
-        name: endpointName({ host, port }),
-        host,
-        port,
-      }));
-      return ClusterLane.open({ pipeline, group, shard, lane, label, endpoint, seeds, slots, shift, repair, clock, signal });
-    }
-    const markKey = laneMarkKey(slotTag(0), pipeline, group, shard, lane);
-    const target = await StandaloneDestination.open(group, endpoint, markKey, signal);
-    const isSole = slots.size === SLOT_COUNT;
-    const owns = isSole ? () => true : (key: Buffer) => slots.has(keySlot(key));
-    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, repair, signal });
+    return openLane(this.#options, { label: this.#label, slots, repair: this.#keyRepair(signal), keeping, signal });
   }
 
   #keyRepair(signal: AbortSignal): KeyRepair {
@@ -284,7 +296,28 @@ export class LaneWriter implements Actor {
     return this.#options.topology.shards.find(({ id }) => id === this.#options.shard);
   }
 
-  async #read(session: LaneSession, stream: LaneStream, place: LogPlace, signal: AbortSignal): Promise<void> {
+  /** The copy that the lane has to write before it goes on anywhere; null where it goes on from its mark. */
+  async #joiningOf({ position }: LaneDestination, served: ServedCopy | null): Promise<ServedCopy | null> {
+    const joining = served === null ? "follow" : joiningOf(position, served);
+    if (joining !== "outdone" || position === null) return joining === "join" ? served : null;
+    await this.#copies?.outdone(position);
+    throw new Retryable(
+      "BUS-003",
+      "bus",
+      `the mark of lane ${this.#label} is of copy ${position.copy}, which no record tells of`,
+    );
+  }
+
+  /** Writes the group's own copy. Always true: live or not, the lane goes on from what its mark says then. */
+  async #join(session: LaneSession, served: ServedCopy | null): Promise<boolean> {
+    if (this.#copies === null || served === null) return true;
+    this.#options.log.info({ mark: session.position, ...served }, "lane opened for a copy of its group");
+    await new SnapshotPhase(session, new GroupCopy(session, this.#copies, served)).run();
+    return true;
+  }
+
+  /** As `#follow`. */
+  async #read(session: LaneSession, stream: LaneStream, place: LogPlace, signal: AbortSignal): Promise<boolean> {
     const { pipeline, shard, lane, log } = this.#options;
     const { position } = session;
     const isVoid = place.kind !== "read";
@@ -294,9 +327,15 @@ export class LaneWriter implements Actor {
     try {
       let live = new LivePhase(session, changes, isVoid ? this.#voidEpoch : null, history);
       for (let fence = await live.run(); fence !== null; fence = await live.run()) {
-        const isLive = await new SnapshotPhase(session, fence).run();
-        live = new LivePhase(session, changes, isLive ? null : fence.batch.epoch);
+        const { epoch } = fence.batch;
+        const served = (await this.#copies?.awaited(signal, epoch)) ?? null;
+        if (this.#copies !== null && served === null) return false;
+        if (served?.epoch === epoch && served.copy !== FIRST_COPY) return true;
+        const isPassed = served !== null && served.epoch > epoch;
+        const isLive = !isPassed && (await new SnapshotPhase(session, new FirstCopy(session, fence)).run());
+        live = new LivePhase(session, changes, isLive ? null : epoch);
       }
+      return false;
     } finally {
       await changes.close();
     }
@@ -316,47 +355,16 @@ export class LaneWriter implements Actor {
       );
     if (position === null) return this.#voidEpoch < 0 ? { kind: "read", from: 1, history: null, isBehind: false } : VOID;
     if (position.epoch <= this.#voidEpoch) return VOID;
-    const { pipeline, shard, lane, log } = this.#options;
-    const subject = liveSubject(pipeline, shard, lane);
-    const message = await stream.tail(subject);
-    const tail = message === null ? null : { ...readAt(message.payload, message.sequence), sequence: message.sequence };
-    await this.#checkEpoch(position, tail?.epoch ?? 0);
-    const replid = this.#applied.replidAt(position.epoch, reached);
-    const found = position.phase === "live" && position.sequence > 0 ? await stream.at(position.sequence) : null;
-    const batch = found?.subject === subject ? readAt(found.payload, found.sequence) : null;
-    const isTaken = found !== null && batch === null;
-    const place = logPlace({ position, reached, found: isTaken ? "another's" : batch, tail, replid });
-    if (place.kind === "lost") throw new CopyNeeded(`lane ${this.#label} can't go on: ${place.why}`, position.epoch);
+    const place = await findPlace(position, reached, {
+      ...this.#options,
+      label: this.#label,
+      records: this.#options.bus.records,
+      stream,
+      applied: this.#applied,
+    });
     if (place.kind === "void") this.#voidEpoch = position.epoch;
-    else if (place.isBehind) {
-      const what = `the stream lost what led to offset ${reached}, it ends at ${tail?.last ?? 0}`;
-      log.warn({ code: "BUS-003" }, `${what}: waiting until the source has sent it again`);
-    }
     return place;
-  }
-
-  /**
-   * Epochs begin above all that a destination holds, unless what counts them is lost, or another pipeline of the name writes
-   * there (H6). An epoch that this writer has seen the pipeline in is our own: a copy in a higher one mends it.
-   */
-  async #checkEpoch(position: Position, stored: number): Promise<void> {
-    const { bus, pipeline, group } = this.#options;
-    const counter = (await bus.records.get(recordKey.epoch(pipeline), epochRecord))?.value.epoch ?? 0;
-    const epoch = Math.max(counter, stored);
-    if (position.epoch <= epoch) return this.#applied.begins(position.epoch);
-    const what = `the mark in ${group} is of epoch ${position.epoch}, pipeline ${pipeline} is at epoch ${epoch}`;
-    if (position.epoch <= this.#applied.epoch) throw new CopyNeeded(what, position.epoch);
-    throw new Halt("DST-005", what);
   }
 }
 
 const VOID: LogPlace = { kind: "void" };
-
-function readAt(payload: Uint8Array, sequence: number): Batch {
-  try {
-    return decodeBatch(payload);
-  } catch (cause) {
-    if (!(cause instanceof BatchError)) throw cause;
-    throw new Halt("BUS-004", `message ${sequence}, where the mark stands, can't be read`, { cause });
-  }
-}

@@ -112,7 +112,11 @@ export class LivePhase {
   #wantedOf(batch: Batch): ChangeSlice | null {
     const { projection, label } = this.#session.options;
     const slice = this.#sliceOf(batch);
-    return slice === null || projection === undefined ? slice : projection.project(slice, { label, batch });
+    if (slice === null || projection === undefined) return slice;
+    const before = projection.keptCommands;
+    const wanted = projection.project(slice, { label, batch });
+    this.#session.options.report.passedCommands(projection.keptCommands - before);
+    return wanted;
   }
 
   /** What of the batch is not applied yet; null while a unit in parts is not complete. */

@@ -4,6 +4,7 @@ import {
   BatchKind,
   ChangeFlag,
   ChangeRows,
+  copyOffsetBody,
   encodeBatch,
   epochRecord,
   liveSubject,
@@ -29,6 +30,8 @@ export class ScriptedLane {
   epoch = 1;
   term = 1;
   replid = "r";
+  /** Number of the copy that entries are put into. */
+  copy = 1;
   readonly #bus: Bus;
   readonly #tails = new Map<string, number>();
 
@@ -52,7 +55,7 @@ export class ScriptedLane {
       part: null,
     };
     const isSnapshot = fields.kind === BatchKind.snapshot || fields.kind === BatchKind.snapshotEnd;
-    const subject = isSnapshot ? snapSubject(this.pipeline, 1, "s0", 0) : liveSubject(this.pipeline, "s0", 0);
+    const subject = isSnapshot ? snapSubject(this.pipeline, this.copy, "s0", 0) : liveSubject(this.pipeline, "s0", 0);
     const message = encodeBatch({ ...head, ...fields });
     if (damage) message[20] = (message[20] ?? 0) ^ 1;
     const result = await this.#bus.stream(this.pipeline).append(subject, message, this.#tails.get(subject) ?? 0);
@@ -103,8 +106,10 @@ export class ScriptedLane {
     await this.append({ kind: BatchKind.snapshot, previous, last: previous + rows.count, rows, body: Buffer.concat(bodies) });
   }
 
-  async copyEnds(keys: number): Promise<void> {
-    await this.append({ kind: BatchKind.snapshotEnd, previous: keys, last: keys });
+  /** `offset`: for which the copy stands, where its end says it. */
+  async copyEnds(keys: number, offset?: number): Promise<void> {
+    const body = offset === undefined ? {} : { body: copyOffsetBody(offset) };
+    await this.append({ kind: BatchKind.snapshotEnd, previous: keys, last: keys, ...body });
   }
 
   /** A lane that is live at offset 100, with an empty copy. */

@@ -1,7 +1,15 @@
 import { Leases, type Bus, type LaneStream } from "@sluice/bus";
 import { slotTag } from "@sluice/redis";
 import { silentLog, supervise, systemClock } from "@sluice/runtime";
-import { laneMarkKey, laneRecord, recordKey, topologyRecord, type DestinationRecord } from "@sluice/wire";
+import {
+  laneMarkKey,
+  laneRecord,
+  recordKey,
+  topologyRecord,
+  type Addition,
+  type DestinationRecord,
+  type DestinationSpec,
+} from "@sluice/wire";
 import { LaneWriter } from "./lane-writer.ts";
 import type { Projection } from "./project/projection.ts";
 import { ScriptedLane } from "./scripted-lane.sample.ts";
@@ -17,6 +25,9 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
   projection: Projection | undefined;
   /** Whether writers that begin from now on are those of a pipeline of changes alone. */
   isCopyless = false;
+  existing: DestinationSpec["existing"] = "refuse";
+  /** How the group of writers that begin from now on came to the pipeline. */
+  addition: Addition | undefined;
   /** What was logged as a warning. */
   readonly warnings: string[] = [];
   #stop = new AbortController();
@@ -55,8 +66,9 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
       shard: "s0",
       lane: 0,
       endpoint,
-      existing: "refuse",
+      existing: this.existing,
       isCopyless: this.isCopyless,
+      ...(this.addition === undefined ? {} : { addition: this.addition }),
       ...(this.projection === undefined ? {} : { projection: this.projection }),
       shift: (ms) => ms,
       destination: { mode, nodes: [{ host: "127.0.0.1", port, slots }], at: 0 },

@@ -25,15 +25,17 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
     bus,
     service: "writer",
     pick: (assignment) => assignment.lanes,
-    madeFrom: ({ lanes, shards }, label) => {
-      const own = shards.find(({ id }) => id === parseGroupLaneLabel(label).shard);
-      return JSON.stringify([lanes, own?.slots, own?.floor]);
+    madeFrom: ({ lanes, shards }, label, { additions }) => {
+      const { group, shard } = parseGroupLaneLabel(label);
+      const own = shards.find(({ id }) => id === shard);
+      return JSON.stringify([lanes, own?.slots, own?.floor, additions?.[group]?.number]);
     },
     create: async (pipeline, label) => {
       const { group, shard, lane } = parseGroupLaneLabel(label);
       const spec = await bus.records.get(recordKey.spec(pipeline), specRecord);
       const destination = spec?.value.pipeline.destinations.find((candidate) => candidate.group === group);
       if (spec === null || destination === undefined) throw new Error(`no specification of ${pipeline} names group ${group}`);
+      const added = spec.value.additions?.[group];
       const topology = await bus.records.get(recordKey.topology(pipeline), topologyRecord);
       const servers = await bus.records.get(recordKey.destination(pipeline, group), destinationRecord);
       if (topology === null || servers === null) throw new Error(`the router has not written the topology of ${pipeline} yet`);
@@ -48,6 +50,7 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
         endpoint: endpointOf(destination, open, readCertificateFile),
         destination: servers.value,
         topology: topology.value,
+        ...(added === undefined ? {} : { addition: added }),
         existing: destination.existing,
         isCopyless: spec.value.pipeline.mode === "changes",
         ...(projection === null ? {} : { projection }),

@@ -63,6 +63,7 @@ export class Pair {
       books: () => this.#books,
       shift: (expireAtMs) => expiryWithGrace(expireAtMs, this.#graceMs),
       isOfLane: (shard, lane, slot) => this.#isOfLane(shard, lane, slot),
+      isVoid: (shard, epoch) => epoch <= (this.#shard(shard)?.floor ?? 0),
     };
   }
 
@@ -225,9 +226,13 @@ export class Pair {
     ]);
   }
 
+  #shard(shard: string): TopologyRecord["shards"][number] | undefined {
+    return this.#record(recordKey.topology(PIPELINE), topologyRecord)?.shards.find(({ id }) => id === shard);
+  }
+
   #isOfLane(shard: string, lane: number, slot: number): boolean {
     const topology = this.#record(recordKey.topology(PIPELINE), topologyRecord);
-    const own = topology?.shards.find(({ id }) => id === shard);
+    const own = this.#shard(shard);
     return own !== undefined && slotsOf(own).has(slot) && laneOf(slot, (topology as TopologyRecord).lanes) === lane;
   }
 

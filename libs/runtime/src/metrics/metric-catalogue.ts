@@ -118,6 +118,20 @@ export const metricCatalogue = {
     help: "Steps that the destination refused because the mark was not the writer's.",
   },
   sluice_keys_repaired_total: { ...ofLane, help: "Keys taken from the source again because a command on them had failed." },
+  sluice_kept_keys: {
+    ...ofLane,
+    type: "gauge",
+    help: "Keys that stood in the destination before the first copy and are kept, with `existing: keep`.",
+  },
+  sluice_kept_entries: {
+    ...ofLane,
+    type: "gauge",
+    help: "Keys of the running or last full copy that were passed over because the destination keeps a key of the name.",
+  },
+  sluice_kept_commands_total: {
+    ...ofLane,
+    help: "Commands that were left out or changed because the destination keeps a key of theirs.",
+  },
   sluice_errors_skipped_total: { ...ofLane, help: "Errors passed over, as `onDivergence: skip` says." },
   sluice_api_requests_total: {
     of: "coordinator",

@@ -1,4 +1,12 @@
-import { BATCH_OVERHEAD_BYTES, BatchKind, encodeBatch, SnapshotRows, type Part, type SnapshotRow } from "@sluice/wire";
+import {
+  BATCH_OVERHEAD_BYTES,
+  BatchKind,
+  copyOffsetBody,
+  encodeBatch,
+  SnapshotRows,
+  type Part,
+  type SnapshotRow,
+} from "@sluice/wire";
 import type { BacklogBound } from "./backlog-bound.ts";
 import type { BatchQueue, ClosedBatch, LaneHead } from "./lane-batch.ts";
 
@@ -69,9 +77,13 @@ export class SnapshotBatcher implements BatchQueue {
     this.#partIndex = -1;
   }
 
-  /** The copy of this lane is complete, and the RDB it came from was verified. Nothing may be added any more. */
-  finish(): void {
+  /**
+   * The copy of this lane is complete, and the RDB it came from was verified. Nothing may be added any more. `saysOffset`: the end carries S,
+   * where no fence says it.
+   */
+  finish(saysOffset = false): void {
     this.#close();
+    if (saysOffset) this.#bodyBytes = copyOffsetBody(this.#offset).copy(this.#body);
     this.#enqueue(BatchKind.snapshotEnd, null);
   }
 

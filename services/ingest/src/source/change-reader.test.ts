@@ -195,6 +195,17 @@ const keyOfLane = (lane: number, lanes: number): string => {
   }
 };
 
+// Mutation: #rewritten without withoutTrimLimit: the destination refuses the command, and the lane halts.
+test("the LIMIT of a trim is left out: only a server's own primary may say it beside an exact length", () => {
+  const { reader, batchers } = setUp();
+  reader.push(stream("XADD s MAXLEN = 5 LIMIT 100 1-1 f v", "XTRIM s MINID = 3-0 LIMIT 7", "XADD s MAXLEN = 5 2-1 LIMIT 1"));
+  expect(unitsOf(batchers).map(({ commands, flags }) => [commands.join(), flags & ChangeFlag.expiry])).toEqual([
+    ["XADD s MAXLEN = 5 1-1 f v", 0],
+    ["XTRIM s MINID = 3-0", 0],
+    ["XADD s MAXLEN = 5 2-1 LIMIT 1", 0],
+  ]);
+});
+
 test("ordered-lane: each key goes to the lane of its slot", () => {
   const [a, b] = [keyOfLane(0, 4), keyOfLane(3, 4)];
   const units = carried(stream(`SET ${a} 1`, `SET ${b} 1`, `DEL ${a}`, "MULTI", `SET ${b} 2`, "EXEC"), { lanes: 4 });

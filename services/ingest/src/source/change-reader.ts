@@ -7,6 +7,7 @@ import {
   commandTable,
   encodeCommand,
   keySlot,
+  withoutTrimLimit,
 } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
 import { ChangeFlag, isOwnKey, laneOf, type SlotSet } from "@sluice/wire";
@@ -16,6 +17,8 @@ import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 const ABSOLUTE_EXPIRY_VERSION = 70_000;
 const CR = 13;
 const RESTORE_ASKING = commandTable.idOf("RESTORE-ASKING");
+const XADD = commandTable.idOf("XADD");
+const XTRIM = commandTable.idOf("XTRIM");
 /** Nothing of the command goes into a lane as it stands. */
 const ELSEWHERE = -1;
 /** Commands that change each of their keys by itself, with the arguments of one key: taking them apart by lane is exact. */
@@ -164,12 +167,15 @@ export class ChangeReader {
     }
     const headerLength = rewritten.indexOf(CR) + 2;
     const argc = Number(rewritten.toString("latin1", 1, headerLength - 2));
-    const isExpiry = id !== CommandId.BRPOPLPUSH;
+    const isExpiry = id !== CommandId.BRPOPLPUSH && id !== XADD && id !== XTRIM;
     const marked = isExpiry ? flags | ChangeFlag.expiry : flags;
     batcher.add({ buffer: rewritten, start: 0, end: rewritten.length, argc, headerLength }, slot, db, marked);
   }
 
-  /** Rewritten at receipt, once: a relative expiry, which counts from now (H38), and a blocking command, which no transaction may hold (H40). */
+  /**
+   * Rewritten at receipt, once: a relative expiry, which counts from now (H38), a blocking command, which no transaction may hold (H40), and
+   * what only a server's own primary may say.
+   */
   #rewritten(id: number): Buffer | null {
     const framer = this.#framer;
     if (id === CommandId.BRPOPLPUSH) {
@@ -181,6 +187,7 @@ export class ChangeReader {
     }
     // What a slot migration brings is a value like any other to a slot that this shard owns (and keeps, if the migration is given up).
     if (id === RESTORE_ASKING) return this.#renamed("RESTORE");
+    if (id === XADD || id === XTRIM) return withoutTrimLimit(id, framer);
     return this.#rewritesExpiry ? absoluteExpiry(framer, this.#options.nowMs()) : null;
   }
 

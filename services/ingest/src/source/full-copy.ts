@@ -43,9 +43,9 @@ export class FullCopy {
     return this.#keys;
   }
 
-  /** The transfer is done and the RDB verified: closes every lane's copy. */
-  finish(): void {
-    for (const lane of this.#lanes) lane?.finish();
+  /** The transfer is done and the RDB verified: closes every lane's copy. `saysOffset`: see `SnapshotBatcher.finish`. */
+  finish(saysOffset = false): void {
+    for (const lane of this.#lanes) lane?.finish(saysOffset);
   }
 
   #sink(): RdbSink {

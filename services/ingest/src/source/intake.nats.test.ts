@@ -1,5 +1,5 @@
 import { Bus, type Leases, type Records } from "@sluice/bus";
-import { silentLog } from "@sluice/runtime";
+import { silentLog, Retryable } from "@sluice/runtime";
 import { NatsServer, rdbPath, RecordedPrimary, waitUntil } from "@sluice/testkit";
 import { BatchKind, snapSubject, SnapshotRows, SnapshotType, type Batch } from "@sluice/wire";
 import { expect, test, vi } from "vitest";
@@ -139,7 +139,11 @@ test("case 8: one-writer-per-lane: once another intake has taken the term, the f
     get: async (key, schema) => bus.records.get(key, schema),
     removeIf: async (key, revision) => bus.records.removeIf(key, revision),
     watch: (filter, changed) => bus.records.watch(filter, changed),
-    compareAndSet: async (...write) => (isAsleep ? new Promise(() => undefined) : bus.records.compareAndSet(...write)),
+    // Not left unanswered: its report waits for the answer, and it ends only behind its report.
+    compareAndSet: async (...write) => {
+      if (isAsleep) throw new Retryable("BUS-001", "bus", "no record is written");
+      return bus.records.compareAndSet(...write);
+    },
   };
   const suspended = { records, stream: (name: string) => bus.stream(name), maxBatchBytes: bus.maxBatchBytes } as unknown as Bus;
   const intake = intakeOf(suspended, leases as Leases, primary.port, "zombie");

@@ -1,25 +1,23 @@
 import type { Bus, Leases } from "@sluice/bus";
-import { endpointName, type Endpoint } from "@sluice/redis";
-import { describeFault, persist, printable, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
-import { lanesOf, type SlotSet } from "@sluice/wire";
+import type { Endpoint } from "@sluice/redis";
+import { describeFault, persist, reasonOf, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
+import { FIRST_COPY, lanesOf, type RetryRecord, type SlotSet } from "@sluice/wire";
 import type { CopyGate } from "../copy-gate.ts";
 import { readTails, type StoredTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
 import { ShardReport } from "../shard-report.ts";
 import { findAttachment, whyNotFirst } from "./attachment.ts";
 import { continuation, type Continuation } from "./continuation.ts";
-import { CopyPermit } from "./copy-permit.ts";
+import type { CopyPermit } from "./copy-permit.ts";
 import type { CopyLimits } from "./copy-throttle.ts";
 import { CopyTries } from "./copy-tries.ts";
+import { takeCopyTurn } from "./copy-turn.ts";
 import { LinkSession } from "./link-session.ts";
 import { ReplicaLink } from "./replica-link.ts";
+import { checkRole } from "./source-role.ts";
 import type { SourceFacts } from "./source-facts.ts";
 
-/** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
-const FIRST_COPY = 1;
 const NOTHING_COPIED = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
-/** A shard that waits longer than this for its turn to copy says so. */
-const TURN_UNTOLD_MS = 5_000;
 
 export interface IntakeOptions {
   readonly pipeline: string;
@@ -75,6 +73,7 @@ export class SourceIntake implements Actor {
   readonly name: string;
   readonly #options: IntakeOptions;
   readonly #tries = new CopyTries();
+  readonly #groupTries = new CopyTries();
   #report: ShardReport | null = null;
   #stopping = new AbortController().signal;
 
@@ -91,7 +90,7 @@ export class SourceIntake implements Actor {
 
   retrying(fault: Fault, since: number): void {
     const endpoint = "endpoint" in fault ? String(fault.endpoint) : "sluice";
-    this.#tell({ phase: "connecting", retry: { endpoint, since, reason: describeFault(fault) } });
+    this.#tell({ phase: "connecting", retry: { endpoint, since, reason: reasonOf(fault) } });
   }
 
   halted(fault: Fault): void {
@@ -127,6 +126,7 @@ export class SourceIntake implements Actor {
       signal,
       progress,
       onCopied,
+      groupTries: this.#groupTries,
     });
     const isAttached = point === null && this.#options.gate?.isCopyless === true;
     const open = isAttached ? await this.#attach(session, tails, signal) : await this.#open(session, point, signal);
@@ -187,7 +187,7 @@ export class SourceIntake implements Actor {
     const link = await ReplicaLink.open(shard, endpoint, signal);
     try {
       const facts = await link.facts();
-      this.#checkRole(facts);
+      checkRole(facts, this.#options);
       const at = await findAttachment(shard, endpoint, facts, clock, signal);
       return { link, facts, asked: await session.attach(at), permit: null };
     } catch (cause) {
@@ -202,7 +202,7 @@ export class SourceIntake implements Actor {
     const link = await ReplicaLink.open(shard, endpoint, signal);
     try {
       const facts = await link.facts();
-      this.#checkRole(facts);
+      checkRole(facts, this.#options);
       const next: Continuation =
         point === null ? { kind: "copy", why: "the lanes hold nothing to continue" } : continuation(point, facts);
       if (next.kind === "wait") throw new Retryable("SRC-003", `source ${shard}`, next.why);
@@ -238,13 +238,6 @@ export class SourceIntake implements Actor {
     }
   }
 
-  #checkRole({ role, replicaOf }: SourceFacts): void {
-    const { shard, endpoint, read } = this.#options;
-    if (read === "replica" || role !== "slave") return;
-    const message = `${endpointName(endpoint)} is a replica of ${printable(replicaOf)}; expected a primary`;
-    throw new Retryable("SRC-009", `source ${shard}`, message);
-  }
-
   #checkTries(): void {
     const { shard, clock } = this.#options;
     const waitMs = this.#tries.waitMs(clock.monotonicMs());
@@ -257,43 +250,11 @@ export class SourceIntake implements Actor {
     );
   }
 
-  /** The permit for a full copy, in the window that copies may start in: others may have copied beyond it. Null when `signal` aborts first. */
   async #takeTurn(signal: AbortSignal): Promise<CopyPermit | null> {
-    const { gate, shard } = this.#options;
-    for (;;) {
-      await gate?.inWindow(shard, signal, (retry) => this.#tell({ retry }));
-      const permit = await this.#takePermit(signal);
-      if (permit === null || signal.aborted || gate?.isInWindow !== false) return permit;
-      await permit.release();
-    }
-  }
-
-  async #takePermit(signal: AbortSignal): Promise<CopyPermit | null> {
-    const { bus, clock, log, endpoint, instance, pipeline, shard, concurrentFullSyncs } = this.#options;
-    const holder = `${instance} ${pipeline} ${shard}`;
     // It may wait long for its turn, with nothing wrong: a copy it is all the same, of which nothing has come yet.
-    this.#tell({ phase: "copying", copied: NOTHING_COPIED, retry: null });
-    const decided = new AbortController();
-    const telling = this.#tellTurn(AbortSignal.any([signal, decided.signal]));
-    try {
-      return await CopyPermit.take(
-        { records: bus.records, host: endpoint.host, limit: concurrentFullSyncs, holder, clock, log },
-        signal,
-      );
-    } finally {
-      decided.abort();
-      await telling;
-    }
-  }
-
-  /** Says what is waited for, unless `signal` aborts soon. */
-  async #tellTurn(signal: AbortSignal): Promise<void> {
-    const { clock, shard, endpoint } = this.#options;
-    const since = clock.nowMs();
-    await clock.sleep(TURN_UNTOLD_MS, signal);
-    if (signal.aborted) return;
-    const reason = `waits for its turn to copy from ${printable(endpoint.host)}`;
-    this.#tell({ retry: { endpoint: `source ${shard}`, since, reason, isTurn: true } });
+    const tell = (retry: RetryRecord | null): void =>
+      this.#tell(retry === null ? { phase: "copying", copied: NOTHING_COPIED, retry } : { retry });
+    return takeCopyTurn({ ...this.#options, tell }, signal);
   }
 
   #tell(changes: Parameters<ShardReport["update"]>[0]): void {

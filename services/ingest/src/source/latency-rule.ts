@@ -1,7 +1,9 @@
+import { SLOWEST_COPY_BYTES_PER_SECOND } from "@sluice/wire";
+
 /** Measurements that one verdict is made of; its median counts. */
 const SAMPLES = 5;
 /** However slow the source is, a copy is read at this pace, or at what the operator allows where that is less. */
-export const LEAST_BYTES_PER_SECOND = 1_000_000;
+export const LEAST_BYTES_PER_SECOND = SLOWEST_COPY_BYTES_PER_SECOND;
 /** Measurements before the copy that tell how far away the source is. */
 const BASE_SAMPLES = 3;
 /** A source may fork for long before it sends anything: the last ones count. */

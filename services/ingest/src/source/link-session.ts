@@ -1,6 +1,6 @@
 import type { LaneStream } from "@sluice/bus";
 import { RdbError, RespError, ExpiryError } from "@sluice/redis";
-import { describeFault, Retryable, type Logger } from "@sluice/runtime";
+import { describeFault, reasonOf, Retryable, type Logger } from "@sluice/runtime";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
@@ -16,7 +16,9 @@ import { TermLost, type ShardReport } from "../shard-report.ts";
 import type { Attachment } from "./attachment.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { CopyThrottle } from "./copy-throttle.ts";
+import type { CopyTries } from "./copy-tries.ts";
 import { FullCopy } from "./full-copy.ts";
+import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { PsyncReply } from "./psync-reply.ts";
 import type { ReplicaLink } from "./replica-link.ts";
@@ -45,6 +47,8 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly progress: () => void;
   /** The RDB of a full copy is received and verified. */
   readonly onCopied: () => void;
+  /** Of the copies for groups that are added while changes flow. */
+  readonly groupTries: CopyTries;
 }
 
 /** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
@@ -65,6 +69,8 @@ export class LinkSession {
   #waiting: { readonly fault: Retryable; readonly since: number } | null = null;
   #link: ReplicaLink | null = null;
   #removing: Promise<void> | null = null;
+  #joining: Promise<void> | null = null;
+  readonly #over = new AbortController();
   #bytes = 0;
   #heardAtMs = 0;
   #toldAtMs = 0;
@@ -113,7 +119,8 @@ export class LinkSession {
     await this.#fences.put(history, at, signal);
     await this.#fences.storeEmptyCopies(history, signal);
     const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
-    await report.update({ ...history, copy, storedOffset: offset, db, copied, retry: null }, clock.nowMs());
+    const joined = await this.#joined(history.epoch);
+    await report.update({ ...history, copy, joined, storedOffset: offset, db, copied, retry: null }, clock.nowMs());
     this.#log.info({ ...history, offset, db }, "attached to the source's changes, without a copy");
     return { ...history, offset, db, highest: offset };
   }
@@ -143,7 +150,8 @@ export class LinkSession {
       this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
-      await Promise.all([ticking, this.#removing, this.#throttle?.end()]);
+      this.#over.abort();
+      await Promise.all([ticking, this.#removing, this.#joining, this.#throttle?.end()]);
     }
   }
 
@@ -151,8 +159,9 @@ export class LinkSession {
     const { report, tails, clock, copy } = this.#options;
     const epoch = await this.#beginEpoch();
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
+    const joined = await this.#joined(epoch);
     await report.update(
-      { epoch, copy, replid, storedOffset: offset, db: 0, phase: "copying", copied, retry: null },
+      { epoch, copy, joined, replid, storedOffset: offset, db: 0, phase: "copying", copied, retry: null },
       clock.nowMs(),
     );
     await this.#fenceLinked({ epoch, replid }, { offset, db: 0 });
@@ -176,6 +185,18 @@ export class LinkSession {
     return beginEpoch(bus.records, this.#options, Math.max(0, ...tails.map(({ live }) => live?.epoch ?? 0)));
   }
 
+  /** Groups that have come by now are served by the copy with which the epoch begins. */
+  async #joined(epoch: number): Promise<{ epoch: number; number: number }> {
+    return { epoch, number: await lastAddition(this.#options) };
+  }
+
+  /** Changes flow: from here on groups may be added beside them. */
+  #letJoin(epoch: number, replid: string): void {
+    const head = this.#head(epoch, replid);
+    const signal = AbortSignal.any([this.#options.signal, this.#over.signal]);
+    this.#joining = new GroupCopies({ ...this.#options, head, tries: this.#options.groupTries }).run(signal);
+  }
+
   /** While the source keeps its stream for us: as patient with each fence as with the backlog. */
   async #fenceLinked(history: FencedHistory, at: { offset: number; db: number } | null): Promise<void> {
     await this.#fences.putWithin(BUS_PATIENCE_MS, history, at, this.#options.signal, () => this.#impatience());
@@ -189,6 +210,7 @@ export class LinkSession {
       clock.nowMs(),
     );
     this.#openLanes(point.epoch, replid, facts, point.offset, point.db);
+    this.#letJoin(point.epoch, replid);
   }
 
   #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
@@ -236,13 +258,8 @@ export class LinkSession {
   /** Waits for the bus, for as long as it stores anything. Throws what it waited for in vain. */
   async #room(): Promise<void> {
     const { clock, signal } = this.#options;
-    for (let before = Infinity; this.#backlog.isFull && this.#backlog.bytes < before;) {
-      before = this.#backlog.bytes;
-      const waited = new AbortController();
-      await Promise.race([this.#backlog.room(), clock.sleep(BUS_PATIENCE_MS, AbortSignal.any([signal, waited.signal]))]);
-      waited.abort();
-    }
-    if (this.#backlog.isFull && !signal.aborted) throw this.#impatience();
+    const hasRoom = await this.#backlog.roomWithin(BUS_PATIENCE_MS, clock, signal);
+    if (!hasRoom && !signal.aborted) throw this.#impatience();
   }
 
   #impatience(): Retryable {
@@ -260,6 +277,8 @@ export class LinkSession {
       void this.#throttle?.end();
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
+      const { epoch, replid } = this.#options.report.record;
+      this.#letJoin(epoch, replid);
       // A diskless source sends its stream only after the first acknowledgement.
       this.#link?.keepAlive();
       void this.#report({ phase: "streaming", copied: this.#copied(copy) });
@@ -334,7 +353,7 @@ export class LinkSession {
   #retry({ record }: ShardReport): Pick<ShardReport["record"], "retry"> | null {
     if (this.#waiting !== null) {
       const { fault, since } = this.#waiting;
-      return { retry: { endpoint: fault.endpoint, since, reason: describeFault(fault) } };
+      return { retry: { endpoint: fault.endpoint, since, reason: reasonOf(fault) } };
     }
     return this.#copy === null && record.retry !== null ? { retry: null } : null;
   }

@@ -67,6 +67,20 @@ export class ReplicaLink {
     }
   }
 
+  /**
+   * Asks for the RDB alone when a full copy is asked for: the source keeps no stream for this link then. For sources from 6.2; false where it
+   * does not know of that: the link is an ordinary one.
+   */
+  async askRdbOnly(): Promise<boolean> {
+    try {
+      await this.#connection.call(["REPLCONF", "rdb-only", "1"]);
+      return true;
+    } catch (cause) {
+      if (cause instanceof ReplyError && cause.code !== "NOAUTH" && cause.code !== "NOPERM") return false;
+      throw sourceFault(this.#shard, cause);
+    }
+  }
+
   /** Asks for what follows `offset` of the history `replid`, or for a full copy where there is none. */
   async psync(replid: string | null, offset: number): Promise<PsyncReply> {
     const reply = await this.#ask(replid === null ? ["PSYNC", "?", "-1"] : ["PSYNC", replid, offset + 1]);

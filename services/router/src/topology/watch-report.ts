@@ -1,4 +1,4 @@
-import { describeFault, Retryable, type Fault } from "@sluice/runtime";
+import { describeFault, reasonOf, Retryable, type Fault } from "@sluice/runtime";
 import { recordKey, routerRecord, type RouterRecord } from "@sluice/wire";
 import type { WatchDeps } from "./source-watch.ts";
 
@@ -34,7 +34,7 @@ export class WatchReport {
   retrying(fault: Fault, since: number): void {
     if (fault.code === "BUS-001") return;
     const endpoint = fault instanceof Retryable ? fault.endpoint : "sluice";
-    this.#tell({ retry: { endpoint, since, reason: `${fault.code} ${describeFault(fault)}` }, halt: null });
+    this.#tell({ retry: { endpoint, since, reason: `${fault.code} ${reasonOf(fault)}` }, halt: null });
   }
 
   halted(fault: Fault): void {

@@ -99,6 +99,22 @@ test("mark-with-data: whatever the rows, a destination gets exactly their comman
   );
 });
 
+// Mutation seen to fail it: plan-changes.ts, `#keepStanding` not where another database is selected.
+test("what stands in database 0 for good is put back behind whatever may have taken it away", () => {
+  const planner = new ChangePlanner({ shift: (ms) => ms, markKey: MARK, standing: { key: "own", text: "t" } });
+  const lines = ["FLUSHALL", "FLUSHDB", "SWAPDB 0 3"].map((text) => text.split(" "));
+  planner.add(sliceOf(lines.map((sent) => ({ db: 3, flags: ChangeFlag.barrier, sent }))));
+  expect(seen(decoded(planner.finish().request.finish()))).toEqual([
+    "3 FLUSHALL",
+    "0 SET own t",
+    "3 FLUSHDB",
+    "0 SET own t",
+    "3 SWAPDB 0 3",
+    `3 DEL ${MARK} own`,
+    "0 SET own t",
+  ]);
+});
+
 test("only the rows before `until` are taken", () => {
   const planner = new ChangePlanner({ shift: (ms) => ms, markKey: MARK });
   const lines = ["a", "b", "c", "d"].map((key) => ({ db: 0, flags: 0, sent: ["DEL", key] }));

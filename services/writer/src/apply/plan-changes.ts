@@ -18,10 +18,18 @@ export interface ChangeSlice {
   readonly from: number;
 }
 
+/** A string of Sluice's own. */
+export interface StandingKey {
+  readonly key: string;
+  readonly text: string;
+}
+
 export interface PlanOptions {
   /** Takes an absolute expiry of the source to that of the destination, in ms. */
   readonly shift: (expireAtMs: number) => number;
   readonly markKey: string;
+  /** What else of Sluice's own stands in database 0 for good, and would go with it. */
+  readonly standing?: StandingKey;
   /** Told, for each row in order, which command of the request it became. */
   readonly trace?: (index: number) => void;
 }
@@ -101,7 +109,9 @@ export class ChangePlanner {
     framer.next();
     const shifted = (flags & ChangeFlag.expiry) === 0 ? null : shiftExpiry(framer, this.#options.shift);
     this.#request.addRaw(shifted ?? command, 1);
-    if ((flags & ChangeFlag.barrier) !== 0) this.#keepMarkHome(framer);
+    if ((flags & ChangeFlag.barrier) === 0) return;
+    this.#keepMarkHome(framer);
+    this.#keepStanding();
   }
 
   /** SWAPDB with database 0 takes the mark away with it; what it left elsewhere must go, since marks are looked for in 0 only. */
@@ -112,7 +122,18 @@ export class ChangePlanner {
     if (one === two || (one !== 0 && two !== 0)) return;
     const db = this.#db;
     this.#select(one === 0 ? two : one);
-    this.#request.addCommand(["DEL", this.#options.markKey]);
+    const { markKey, standing } = this.#options;
+    this.#request.addCommand(["DEL", markKey, ...(standing === undefined ? [] : [standing.key])]);
+    this.#select(db);
+  }
+
+  /** What empties database 0, or takes another's place there, took it away. */
+  #keepStanding(): void {
+    const { standing } = this.#options;
+    if (standing === undefined) return;
+    const db = this.#db;
+    this.#select(0);
+    this.#request.addCommand(["SET", standing.key, standing.text]);
     this.#select(db);
   }
 }

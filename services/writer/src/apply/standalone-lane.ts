@@ -2,6 +2,7 @@ import type { Endpoint } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import type { Position } from "@sluice/wire";
 import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
+import type { StandaloneKept } from "../keep/standalone-kept.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import type { LaneHistory } from "../repair/repair-book.ts";
@@ -27,6 +28,8 @@ export interface StandaloneLaneOptions {
   /** The lane has all slots: what belongs to no slot is its own, too. */
   readonly isSole: boolean;
   readonly repair: KeyRepair;
+  /** With `existing: keep`; read already. */
+  readonly kept?: StandaloneKept;
   readonly signal: AbortSignal;
 }
 
@@ -118,8 +121,10 @@ export class StandaloneLane implements LaneDestination {
   }
 
   async claim(target: Position, isClean: boolean): Promise<void> {
+    await this.#options.kept?.takeDown();
     // Claimed before, and a part of the copy written: a restart goes on there.
-    if (this.#position?.epoch === target.epoch && this.#position.phase === "snap") return;
+    const { epoch, copy } = target;
+    if (this.#position?.epoch === epoch && this.#position.copy === copy && this.#position.phase === "snap") return;
     this.#unjudged = null;
     const request = new Request();
     this.#repairs.forget(request);
@@ -143,7 +148,7 @@ export class StandaloneLane implements LaneDestination {
     return this.#applyCopy(request, target);
   }
 
-  async sweep(held: KeySet): Promise<number> {
+  async sweep(held: Pick<KeySet, "has">): Promise<number> {
     const { endpoint, owns, signal } = this.#options;
     const remove = this.#target.version >= UNLINK_SINCE ? "UNLINK" : "DEL";
     let swept = 0;
@@ -238,8 +243,14 @@ export class StandaloneLane implements LaneDestination {
   }
 
   #newPlanner(trace?: (index: number) => void): ChangePlanner {
-    const { shift, markKey } = this.#options;
-    return new ChangePlanner({ shift, markKey, ...(trace === undefined ? {} : { trace }) });
+    const { shift, markKey, kept } = this.#options;
+    const standing = kept?.standing ?? null;
+    return new ChangePlanner({
+      shift,
+      markKey,
+      ...(standing === null ? {} : { standing }),
+      ...(trace === undefined ? {} : { trace }),
+    });
   }
 
   get #standingMark(): Position {

@@ -1,7 +1,9 @@
 import { encodeCommand, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
 import { Halt, Retryable, type Clock } from "@sluice/runtime";
-import { formatMark, repairedKey, type Position, type SlotSet } from "@sluice/wire";
+import { compareHistories, formatMark, repairedKey, type Position, type SlotSet } from "@sluice/wire";
 import { markFault, readVersion } from "../apply/standalone-destination.ts";
+import type { Keeping } from "../keep/keeping.ts";
+import { KeptSlots } from "../keep/kept-slots.ts";
 import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
 import { joinedCommand } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
@@ -37,6 +39,8 @@ export interface ClusterLaneOptions extends MarkNames {
   readonly slots: SlotSet;
   readonly shift: (expireAtMs: number) => number;
   readonly repair: KeyRepair;
+  /** With `existing: keep`. */
+  readonly keeping?: Keeping;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -57,6 +61,7 @@ export class ClusterLane implements LaneDestination {
   readonly #watermarks: Watermarks;
   readonly #planner: SlotPlanner;
   readonly #repairs: ClusterRepairs;
+  readonly #kept: KeptSlots | null;
   #unjudged: UnjudgedSpan | null = null;
   readonly #version: number;
   readonly #keys: SlotKeys;
@@ -72,7 +77,9 @@ export class ClusterLane implements LaneDestination {
     watermarks: Watermarks,
     version: number,
     repaired: ReadonlyMap<number, Reply>,
+    kept: KeptSlots | null,
   ) {
+    this.#kept = kept;
     this.name = options.group;
     this.#options = options;
     this.#pool = pool;
@@ -83,7 +90,7 @@ export class ClusterLane implements LaneDestination {
     this.#keys = new SlotKeys(pool, options.slots);
     this.#planner = new SlotPlanner(options.shift, options.label);
     this.#position = marks.position(options.shard, (slot) => sender.map.ownerOf(slot)?.name ?? "");
-    if (this.#position !== null) marks.follow(this.#position.epoch);
+    if (this.#position !== null) marks.follow(this.#position);
     if (this.#position?.phase === "live") this.#safeSequence = this.#position.sequence;
     this.#markedAtMs = options.clock.monotonicMs();
     const { repair, shift } = options;
@@ -94,7 +101,7 @@ export class ClusterLane implements LaneDestination {
 
   /** Reads the slot map and all marks of the lane, and loads the script. Throws `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005. */
   static async open(options: ClusterLaneOptions): Promise<ClusterLane> {
-    const { group, endpoint, seeds, slots, clock, signal } = options;
+    const { group, endpoint, seeds, slots, keeping, clock, signal } = options;
     const pool = new NodePool(group, endpoint, seeds, signal);
     try {
       const map = await pool.slotMap(slots);
@@ -103,21 +110,17 @@ export class ClusterLane implements LaneDestination {
       const watermarks = new Watermarks(options, pool, slots, marks);
       let version = Infinity;
       const repaired = new Map<number, Reply>();
+      const kept = keeping === undefined ? null : new KeptSlots(options, slots, pool, keeping);
       for (const node of map.nodes) {
+        const own = [...slots].filter((slot) => map.ownerOf(slot)?.name === node.name);
         await watermarks.meet(node);
         await pool.call(node, ["SCRIPT", "LOAD", APPLY_SCRIPT]);
         version = Math.min(version, readVersion(await pool.call(node, ["INFO", "server"])));
-        await readMarks(
-          pool,
-          node,
-          [...slots].filter((slot) => map.ownerOf(slot)?.name === node.name),
-          options,
-          options.repair,
-          marks,
-          repaired,
-        );
+        await readMarks(pool, node, own, options, options.repair, marks, repaired);
+        await kept?.read(node, own);
       }
-      return new ClusterLane(options, pool, sender, marks, watermarks, version, repaired);
+      kept?.requireBeside(marks);
+      return new ClusterLane(options, pool, sender, marks, watermarks, version, repaired, kept);
     } catch (cause) {
       pool.close();
       throw cause;
@@ -129,7 +132,7 @@ export class ClusterLane implements LaneDestination {
   }
 
   get reached(): number {
-    return this.#position?.phase === "live" ? Math.max(this.#position.offset, this.#marks.reached(this.#position.epoch)) : 0;
+    return this.#position?.phase === "live" ? Math.max(this.#position.offset, this.#marks.reached(this.#position)) : 0;
   }
 
   get safeSequence(): number {
@@ -139,7 +142,7 @@ export class ClusterLane implements LaneDestination {
   get lost(): string | null {
     const { missing } = this.#marks;
     // Slots that a copy has not claimed yet never had one.
-    const wasLive = this.#position !== null && this.#marks.reached(this.#position.epoch) > 0;
+    const wasLive = this.#position !== null && this.#marks.reached(this.#position) > 0;
     return missing > 0 && wasLive ? `the marks of ${missing} of the lane's slots` : null;
   }
 
@@ -190,18 +193,21 @@ export class ClusterLane implements LaneDestination {
   }
 
   async claim(target: Position): Promise<void> {
+    await this.#kept?.takeDown(this.#sender, this.#keys);
     const next = formatMark(target);
     const groups: SlotGroup[] = [];
     for (const slot of this.#options.slots) {
       const position = this.#marks.positionOf(slot);
-      if (position !== null && position.epoch >= target.epoch) continue;
+      if (position !== null && compareHistories(position, target) >= 0) continue;
       const group = new SlotGroup(slot, slotMark(this.#options, slot), this.#marks.textOf(slot), next);
       this.#repairs.forget(group);
+      this.#kept?.addTo(group);
       groups.push(group);
     }
     await this.#sendWhole(groups);
+    await this.#kept?.claimed();
     for (const { slot } of groups) this.#marks.moved(slot, next, target);
-    this.#marks.follow(target.epoch);
+    this.#marks.follow(target);
     this.#position = target;
     this.#unjudged = null;
   }
@@ -233,7 +239,7 @@ export class ClusterLane implements LaneDestination {
     return groups.bytes;
   }
 
-  async sweep(held: KeySet): Promise<number> {
+  async sweep(held: Pick<KeySet, "has">): Promise<number> {
     let swept = 0;
     let found = await this.#keys.look(this.#sender.map);
     for (let slots: readonly number[] = [...this.#options.slots]; slots.length > 0;) {
@@ -259,7 +265,7 @@ export class ClusterLane implements LaneDestination {
     }
     await this.#sendWhole(groups);
     for (const { slot } of groups) this.#marks.moved(slot, next, target);
-    this.#marks.follow(target.epoch);
+    this.#marks.follow(target);
     this.#position = target;
     await this.#raiseAll(target);
   }
@@ -295,10 +301,11 @@ export class ClusterLane implements LaneDestination {
   /** The mark of a slot that the lane's running copy has claimed and not finished; null for any other. */
   #copyingMark(slot: number): Position | null {
     const position = this.#marks.positionOf(slot);
-    return position?.phase === "snap" && position.epoch === this.#position?.epoch ? position : null;
+    const isOwn = position !== null && this.#position !== null && compareHistories(position, this.#position) === 0;
+    return isOwn && position.phase === "snap" ? position : null;
   }
 
-  async #sweepSlot(slot: number, keys: readonly Buffer[], standing: Position, held: KeySet): Promise<number> {
+  async #sweepSlot(slot: number, keys: readonly Buffer[], standing: Position, held: Pick<KeySet, "has">): Promise<number> {
     const stale = keys.filter((key) => !held.has(0, key));
     for (let at = 0; at < stale.length; at += SWEEP_KEYS) {
       const some = stale.slice(at, at + SWEEP_KEYS);

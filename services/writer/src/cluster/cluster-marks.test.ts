@@ -41,7 +41,7 @@ test("a lane that no mark speaks of begins anew; one with a slot in the copy is 
 
 test("a live lane that has lost the mark of a slot, or all watermarks, is in the copy again", () => {
   const lost = read([live(50), null, live(90)], { 0: live(50) });
-  expect([lost.position("s0", oneNode), lost.missing, lost.reached(3)]).toEqual([
+  expect([lost.position("s0", oneNode), lost.missing, lost.reached({ epoch: 3, copy: 1 })]).toEqual([
     live(0, { phase: "snap", sequence: 0 }),
     1,
     90,
@@ -72,7 +72,7 @@ test("a watermark above where a copy ends has to go down before the copy is live
 
 test("a slot that a later history took over is applied for good, as far as this lane goes; an earlier mark says nothing", () => {
   const marks = read([live(50), live(1, { epoch: 5, shard: "s1" }), live(40, { epoch: 2 })]);
-  marks.follow(3);
+  marks.follow({ epoch: 3, copy: 1 });
   expect([marks.appliedIn(0), marks.appliedIn(1), marks.appliedIn(2)]).toEqual([50, Infinity, -1]);
 });
 

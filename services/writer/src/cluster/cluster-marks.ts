@@ -1,12 +1,14 @@
 import { slotTag } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import {
+  compareHistories,
   laneMarkKey,
   MarkError,
   parseMark,
   SLOT_COUNT,
   slotMarkKey,
   type Judged,
+  type MarkedHistory,
   type Position,
   type SlotSet,
 } from "@sluice/wire";
@@ -105,20 +107,21 @@ export class ClusterMarks {
     this.#watermarks.set(slot, { text, position });
   }
 
-  /** From here on `appliedIn` speaks of the history of `epoch`. */
-  follow(epoch: number): void {
+  /** From here on `appliedIn` speaks of `history`. */
+  follow(history: MarkedHistory): void {
     for (const slot of this.#slots) {
       const position = this.positionOf(slot);
-      if (position === null || position.epoch < epoch) this.#applied[slot] = UNKNOWN;
-      else this.#applied[slot] = position.epoch > epoch ? Infinity : position.offset;
+      const order = position === null ? -1 : compareHistories(position, history);
+      if (position === null || order < 0) this.#applied[slot] = UNKNOWN;
+      else this.#applied[slot] = order > 0 ? Infinity : position.offset;
     }
   }
 
-  /** Highest offset of a slot that is live in the history of `epoch`; 0 without one. */
-  reached(epoch: number): number {
+  /** Highest offset of a slot that is live in `history`; 0 without one. */
+  reached(history: MarkedHistory): number {
     let highest = 0;
     for (const { position } of this.#marks.values()) {
-      if (position.epoch === epoch && position.phase === "live") highest = Math.max(highest, position.offset);
+      if (compareHistories(position, history) === 0 && position.phase === "live") highest = Math.max(highest, position.offset);
     }
     return highest;
   }
@@ -132,7 +135,7 @@ export class ClusterMarks {
 
   /**
    * Where the lane stands: null when no slot has a mark of its shard; live when every slot is that no later history of another
-   * shard took over; else in the copy of the highest epoch of its own shard. So is a lane that has lost the marks of some slots,
+   * shard took over; else in the latest copy of its own shard. So is a lane that has lost the marks of some slots,
    * or all watermarks: the copy puts down what is missing and leaves the slots alone that are live.
    *
    * `nodeOf`: who serves a slot. A node without a watermark by any of its slots may have lost the one that it had, together with
@@ -143,29 +146,32 @@ export class ClusterMarks {
     let newest: Position | null = null;
     for (const slot of this.#slots) {
       const position = this.positionOf(slot);
-      if (position?.shard === shard && (newest === null || position.epoch > newest.epoch)) newest = position;
+      if (position?.shard === shard && (newest === null || compareHistories(position, newest) > 0)) newest = position;
     }
     if (newest === null) return null;
     const { epoch, copy } = newest;
-    const lowest = this.#lowestWatermark(epoch, shard);
+    const history = newest;
+    const lowest = this.#lowestWatermark(history);
     const snap = { epoch, copy, phase: "snap", shard, offset: 0, sequence: 0 } as const;
     const isLive = (slot: number): boolean => {
       const position = this.positionOf(slot);
-      return position !== null && (position.epoch > epoch || (position.epoch === epoch && position.phase === "live"));
+      if (position === null) return false;
+      const order = compareHistories(position, history);
+      return order > 0 || (order === 0 && position.phase === "live");
     };
     if (lowest === null || ![...this.#slots].every(isLive)) return snap;
-    const offset = this.#lowestUnwatched(epoch, shard, nodeOf);
+    const offset = this.#lowestUnwatched(history, nodeOf);
     return offset < lowest.offset ? { ...snap, phase: "live", offset } : lowest;
   }
 
   /** Lowest offset of a slot whose node has no watermark of the history; infinite where every node has one. */
-  #lowestUnwatched(epoch: number, shard: string, nodeOf: (slot: number) => string): number {
+  #lowestUnwatched(history: Position, nodeOf: (slot: number) => string): number {
     const watched = new Set<string>();
-    for (const [slot, { position }] of this.#watermarks) if (isLiveIn(position, epoch, shard)) watched.add(nodeOf(slot));
+    for (const [slot, { position }] of this.#watermarks) if (isLiveIn(position, history)) watched.add(nodeOf(slot));
     let lowest = Infinity;
     for (const slot of this.#slots) {
       const position = this.positionOf(slot);
-      if (position?.epoch !== epoch || watched.has(nodeOf(slot))) continue;
+      if (position === null || compareHistories(position, history) !== 0 || watched.has(nodeOf(slot))) continue;
       lowest = Math.min(lowest, position.offset);
     }
     return lowest;
@@ -176,21 +182,19 @@ export class ClusterMarks {
    * down before they are live again: nothing else would tell that they are not as far as the watermark says.
    */
   hasWatermarkAbove(target: Position): boolean {
-    return [...this.#watermarks.values()].some(
-      ({ position }) => isLiveIn(position, target.epoch, target.shard) && position.offset > target.offset,
-    );
+    return [...this.#watermarks.values()].some(({ position }) => isLiveIn(position, target) && position.offset > target.offset);
   }
 
-  #lowestWatermark(epoch: number, shard: string): Position | null {
+  #lowestWatermark(history: Position): Position | null {
     let lowest: Position | null = null;
     for (const { position } of this.#watermarks.values()) {
-      if (!isLiveIn(position, epoch, shard)) continue;
+      if (!isLiveIn(position, history)) continue;
       if (lowest === null || position.offset < lowest.offset) lowest = position;
     }
     return lowest;
   }
 }
 
-function isLiveIn(position: Position, epoch: number, shard: string): boolean {
-  return position.epoch === epoch && position.shard === shard && position.phase === "live";
+function isLiveIn(position: Position, history: Pick<Position, "epoch" | "copy" | "shard">): boolean {
+  return compareHistories(position, history) === 0 && position.shard === history.shard && position.phase === "live";
 }

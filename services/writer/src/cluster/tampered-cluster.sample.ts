@@ -2,6 +2,7 @@ import type { Clock } from "@sluice/runtime";
 import { RedisCluster, RedisServer } from "@sluice/testkit";
 import type { SlotSet } from "@sluice/wire";
 import { ReplyTamperer, type Tamper } from "../apply/reply-tamperer.sample.ts";
+import type { Keeping } from "../keep/keeping.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { SourceLane } from "../repair/source-lane.sample.ts";
 import { ClusterLane } from "./cluster-lane.ts";
@@ -63,12 +64,14 @@ export class TamperedCluster implements AsyncDisposable {
     for (const each of this.#tamperers) each.tamper = tamper;
   }
 
-  async open(repair: KeyRepair): Promise<ClusterLane> {
+  /** `keeping`: with `existing: keep`. */
+  async open(repair: KeyRepair, keeping?: Keeping): Promise<ClusterLane> {
     const seeds = this.ports.map((port) => ({ name: `127.0.0.1:${port}`, host: "127.0.0.1", port }));
     const names = { pipeline: "p", group: "main", shard: "s0", lane: 0, label: "main.s0.0" };
     const endpoint = { host: "127.0.0.1", port: seeds[0]?.port ?? 0 };
     const [slots, shift] = [this.#slots, this.#shift];
-    return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, repair, clock, signal });
+    const kept = keeping === undefined ? {} : { keeping };
+    return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, repair, ...kept, clock, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -63,14 +63,16 @@ const WRITES_FIRST: ReadonlySet<number> = new Set(
  *
  * Databases that are one in the destination: what is written last counts. What was written because nothing was in its way at the
  * source (MOVE, COPY without REPLACE, SETNX …) would find a key of another database there, and do nothing: unclear.
+ *
+ * Keys that the destination keeps are out of the scope of their own database there. What empties a database would take them with it:
+ * unclear.
  */
 export class CommandScope {
   readonly #databases: DatabaseMap;
-  readonly #keys: KeyScope | null;
+  readonly #keys: KeyScope;
   #args = new Int32Array(256);
 
-  /** `keys`: null for all. */
-  constructor(databases: DatabaseMap, keys: KeyScope | null) {
+  constructor(databases: DatabaseMap, keys: KeyScope) {
     this.#databases = databases;
     this.#keys = keys;
   }
@@ -85,8 +87,9 @@ export class CommandScope {
     if (id === CommandId.FUNCTION || id === CommandId.SCRIPT) return WHOLE;
     const target = this.#databases.targetOf(db);
     if (target === NOWHERE) return NOTHING;
+    if (id === CommandId.FLUSHDB && this.#keys.keepsIn(target)) return unclear(KEPT);
     if (id === CommandId.FLUSHDB) return this.#databases.isMerged(target) ? unclear(MERGED) : WHOLE;
-    const scoped = this.#keys === null ? WHOLE : this.#byKeys(this.#keys, id, command, target);
+    const scoped = this.#keys.isWhole ? WHOLE : this.#byKeys(this.#keys, id, command, target);
     const isOnMerged = scoped.kind !== "nothing" && this.#databases.isMerged(target);
     return isOnMerged && isIfAbsent(id, command) ? unclear(MERGED) : scoped;
   }
@@ -94,16 +97,16 @@ export class CommandScope {
   #byKeys(scope: KeyScope, id: number, command: FramedCommand, target: number): Scoped {
     if (id >= 0 && commandTable.hasOneKey(id)) {
       const at = commandTable.firstKeyArg(id, command);
-      if (at > 0) return has(scope, command, at) ? WHOLE : NOTHING;
+      if (at > 0) return has(scope, target, command, at) ? WHOLE : NOTHING;
     }
     if (this.#args.length < command.argc) this.#args = new Int32Array(command.argc * 2);
     const count = id < 0 ? -1 : commandTable.keyArgs(id, command, this.#args);
     if (count < 0) return unclear("its keys are not known");
     if (count === 0) return isScript(id) ? unclear("a script that names no keys may change any") : WHOLE;
     const args = this.#args.subarray(0, count);
-    const inside = args.filter((at) => has(scope, command, at));
+    const inside = args.filter((at) => has(scope, target, command, at));
     if (inside.length === 0) return NOTHING;
-    if (id === SORT) return sorted(scope, command, args);
+    if (id === SORT) return sorted(scope, target, command, args);
     if (inside.length === count) return WHOLE;
     const step = APART.get(id);
     if (step !== undefined) return partOf(command, inside, step, target);
@@ -115,6 +118,7 @@ export class CommandScope {
 
   #flushAll(command: FramedCommand): Scoped {
     const { targets } = this.#databases;
+    if ((targets ?? [null]).some((db) => this.#keys.keepsIn(db))) return unclear(KEPT);
     if (targets === null) return WHOLE;
     const options = command.argc > 1 ? [argument(command, 1)] : [];
     return { kind: "other", commands: targets.map((db) => ({ db, args: ["FLUSHDB", ...options], key: null })) };
@@ -126,16 +130,18 @@ export class CommandScope {
     if (one === NOWHERE || two === NOWHERE)
       return unclear("it brings a database that is not copied in the place of one that is");
     if (one === two) return NOTHING;
+    if (this.#keys.keepsIn(one) || this.#keys.keepsIn(two)) return unclear("it brings kept keys into another database");
     if (this.#databases.isMerged(one) || this.#databases.isMerged(two)) return unclear(MERGED);
     return { kind: "other", commands: [{ db: 0, args: ["SWAPDB", one, two], key: null }] };
   }
 
   #move(command: FramedCommand, db: number): Scoped {
-    if (this.#keys !== null && !has(this.#keys, command, 1)) return NOTHING;
     const key = argument(command, 1);
     const [from, to] = [this.#databases.targetOf(db), this.#databases.targetOf(numberAt(command, 2))];
-    if (to === NOWHERE) return from === NOWHERE ? NOTHING : deleted(key, from);
+    const isFrom = from !== NOWHERE && has(this.#keys, from, command, 1);
+    if (to === NOWHERE || !has(this.#keys, to, command, 1)) return isFrom ? deleted(key, from) : NOTHING;
     if (from === NOWHERE) return unclear("it moves a key out of a database that is not copied");
+    if (!isFrom) return unclear("it moves a key whose value is another in the destination, where that name is kept");
     if (this.#databases.isMerged(from) || this.#databases.isMerged(to)) return unclear(MERGED);
     return { kind: "other", commands: [{ db: from, args: [argument(command, 0), key, to], key: null }] };
   }
@@ -144,9 +150,9 @@ export class CommandScope {
     const args = Array.from({ length: command.argc }, (_, index): CommandArgument => argument(command, index));
     const at = args.findIndex((arg, index) => index > 2 && index + 1 < args.length && String(arg).toUpperCase() === "DB");
     const [from, to] = [this.#databases.targetOf(db), this.#databases.targetOf(at < 0 ? db : numberAt(command, at + 1))];
-    if (to === NOWHERE || (this.#keys !== null && !has(this.#keys, command, 2))) return NOTHING;
+    if (to === NOWHERE || !has(this.#keys, to, command, 2)) return NOTHING;
     if (from === NOWHERE) return unclear("it copies a key out of a database that is not copied");
-    if (this.#keys !== null && !has(this.#keys, command, 1)) return unclear("it copies a key that is not in the scope");
+    if (!has(this.#keys, from, command, 1)) return unclear("it copies a key that is not in the scope");
     const isReplacing = args.some((arg, index) => index > 2 && String(arg).toUpperCase() === "REPLACE");
     if (!isReplacing && this.#databases.isMerged(to)) return unclear(MERGED);
     if (from === to && argument(command, 1).equals(argument(command, 2))) return NOTHING;
@@ -155,6 +161,7 @@ export class CommandScope {
   }
 }
 
+const KEPT = "keys of the destination that are kept would be deleted with it";
 const MERGED = "it speaks of a database that is one with others in the destination";
 
 function unclear(why: string): Scoped {
@@ -173,14 +180,14 @@ function partOf(command: FramedCommand, inside: Int32Array, step: number, db: nu
 }
 
 /** SORT … STORE, some of whose keys are in the scope: BY and GET read keys that only their patterns name. */
-function sorted(scope: KeyScope, command: FramedCommand, args: Int32Array): Scoped {
+function sorted(scope: KeyScope, db: number, command: FramedCommand, args: Int32Array): Scoped {
   const stored = args[1];
-  if (stored === undefined || !has(scope, command, stored)) return NOTHING;
+  if (stored === undefined || !has(scope, db, command, stored)) return NOTHING;
   for (let index = 2; index + 1 < command.argc; index++) {
     const isPattern = /^(by|get)$/i.test(argument(command, index).toString("latin1"));
     if (isPattern && argument(command, index + 1).includes("*")) return unclear("it reads keys that BY and GET do not name");
   }
-  return has(scope, command, args[0] as number) ? WHOLE : unclear("it sorts a key that is not in the scope");
+  return has(scope, db, command, args[0] as number) ? WHOLE : unclear("it sorts a key that is not in the scope");
 }
 
 function isIfAbsent(id: number, command: FramedCommand): boolean {
@@ -195,9 +202,10 @@ function isScript(id: number): boolean {
   return id === CommandId.EVAL || id === CommandId.EVALSHA || id === FCALL;
 }
 
-function has(scope: KeyScope, { buffer, argStarts, argLengths }: FramedCommand, at: number): boolean {
+/** `db`: of the destination. */
+function has(scope: KeyScope, db: number, { buffer, argStarts, argLengths }: FramedCommand, at: number): boolean {
   const start = argStarts[at] as number;
-  return scope.has(buffer, start, start + (argLengths[at] as number));
+  return scope.has(db, buffer, start, start + (argLengths[at] as number));
 }
 
 /** A view. */

@@ -4,6 +4,7 @@ import { ChangeFlag, type Batch, type DestinationSpec, type Pipeline } from "@sl
 import type { ChangeSlice } from "../apply/plan-changes.ts";
 import { CommandScope } from "./command-scope.ts";
 import { DatabaseMap, NOWHERE } from "./database-map.ts";
+import type { KeptKeys } from "../keep/kept-keys.ts";
 import { KeyScope } from "./key-scope.ts";
 import { ProjectedSlice } from "./projected-slice.ts";
 
@@ -17,7 +18,7 @@ export interface SliceOrigin {
 }
 
 /**
- * What a writer group gets of its source: some databases, maybe under other numbers, and some keys. It stands where a lane reads
+ * What a writer group gets of its source: some databases, maybe under other numbers, and some keys; none that its destination keeps. It stands where a lane reads
  * its batches, before anything is planned, judged or repaired, so that all behind it know only what the destination shall hold:
  *
  *     batch    [SET a:1][DEL a:1 b:1][SET b:2 in db 3][SET a:2]     previous 0, last 90
@@ -29,13 +30,16 @@ export interface SliceOrigin {
  */
 export class Projection {
   readonly #databases: DatabaseMap;
-  readonly #keys: KeyScope | null;
+  readonly #patterns: DestinationSpec["keys"];
+  readonly #keys: KeyScope;
   readonly #scope: CommandScope;
+  #keptCommands = 0;
 
-  constructor(databases: DatabaseMap, keys: KeyScope | null) {
+  constructor(databases: DatabaseMap, patterns: DestinationSpec["keys"], kept: KeptKeys | null = null) {
     this.#databases = databases;
-    this.#keys = keys;
-    this.#scope = new CommandScope(databases, keys);
+    this.#patterns = patterns;
+    this.#keys = new KeyScope(patterns, kept);
+    this.#scope = new CommandScope(databases, this.#keys);
   }
 
   /** That of a group; null where it gets everything as it is. */
@@ -47,7 +51,18 @@ export class Projection {
     const { include, exclude } = destination.keys;
     const hasPatterns = include.length + exclude.length > 0;
     if (databases.isIdentity && !hasPatterns) return null;
-    return new Projection(databases, hasPatterns ? new KeyScope(destination.keys) : null);
+    return new Projection(databases, destination.keys);
+  }
+
+  /** As `base` (null: everything), without the keys that are kept. */
+  static keeping(base: Projection | null, kept: KeptKeys): Projection {
+    if (base === null) return new Projection(new DatabaseMap(null, {}), { include: [], exclude: [] }, kept);
+    return new Projection(base.#databases, base.#patterns, kept);
+  }
+
+  /** Commands so far that were left out or changed because of a key that is kept. */
+  get keptCommands(): number {
+    return this.#keptCommands;
   }
 
   /**
@@ -55,6 +70,7 @@ export class Projection {
    * The result is the slice itself where nothing is left out or changed.
    */
   project(slice: ChangeSlice, origin: SliceOrigin): ChangeSlice {
+    if (this.#keys.isWhole && this.#databases.isIdentity) return slice;
     const { rows, body, from } = slice;
     let at = 0;
     for (let row = 0; row < from; row++) at += rows.lengths[row] as number;
@@ -65,7 +81,9 @@ export class Projection {
     for (let row = from; row < rows.count; row++) {
       if (!framer.next()) throw new Error(`row ${row} of a slice of lane ${origin.label} is not in its body`);
       const db = rows.dbs[row] as number;
+      const asked = this.#keys.keptAsked;
       const scoped = this.#scope.of(framer, db);
+      if (this.#keys.keptAsked !== asked) this.#keptCommands++;
       if (scoped.kind === "unclear") throw unclear(scoped.why, framer, row, slice, origin);
       if (scoped.kind === "whole") {
         // What belongs to no database may come while one is selected that is not copied.
@@ -84,7 +102,12 @@ export class Projection {
   /** The database that an entry of a full copy has in the destination; null where the group does not get it. */
   databaseOf(db: number, key: Buffer): number | null {
     const target = this.#databases.targetOf(db);
-    return target === NOWHERE || this.#keys?.has(key) === false ? null : target;
+    return target === NOWHERE || !this.#keys.has(target, key) ? null : target;
+  }
+
+  /** Grows by one with every entry of a copy, and key of a command, that is not the group's because it is kept. */
+  get keptAsked(): number {
+    return this.#keys.keptAsked;
   }
 
   /** Where the keys of the destination's database `db` stand at the source; null where several databases are that one, or none. */

@@ -1,5 +1,6 @@
-import { BatchKind, decodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
+import { BatchKind, decodeBatch, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
 import { Halt } from "@sluice/runtime";
+import type { CopyOrigin } from "../copies/copy-origin.ts";
 import { CopyNeeded } from "../copy-request.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
@@ -16,11 +17,9 @@ const GROUP_ENTRIES = 8_192;
 const UNREADABLE = "Bad data format";
 /** So often a lane that waits for more of a copy looks whether it can still come. */
 const LOOK_MS = 2_000;
-/** Copies are numbered inside an epoch; the one that an epoch begins with is for all groups. */
-const FIRST_COPY = 1;
 
 /**
- * Writes the full copy of one lane that an epoch begins with, and ends with the lane live.
+ * Writes a full copy of one lane, the one that an epoch begins with or one that was made for the group (`origin`), and ends with the lane live.
  *
  *     claim    marks ← epoch|copy|snap        upward only: batches of earlier epochs are refused from here on
  *     values   entries of the copy, marks staying at snap, as far as the destination counts them, so that a restart goes on
@@ -28,15 +27,14 @@ const FIRST_COPY = 1;
  *              after the RDB's checksum was verified, and only when the count is right (H22)
  *     live     marks ← epoch|copy|live|S
  *
- * Ingest publishes changes only behind the stored end of the lane's copy. Changes without that end mean that the bus has lost what
- * it had acknowledged (H7): the copy is never going to be complete.
+ * An end that must be stored by now and is not there has been lost by the bus (H7): the copy is never going to be complete.
  *
- * A newer epoch in the subject ends the copy half-way: its own copy follows. When it has begun in the changes, ingest removes what
- * is left of this one; what is missing then is missed by nobody.
+ * A newer epoch in the subject ends the copy half-way: its own copy follows. When it has begun in the changes, or another copy has taken
+ * the place of this one, ingest removes what is left of this one; what is missing then is missed by nobody.
  */
 export class SnapshotPhase {
   readonly #session: LaneSession;
-  readonly #fence: LoggedBatch;
+  readonly #origin: CopyOrigin;
   readonly #projection: Projection | null;
   readonly #parts = new PartAssembly();
   /** Keys of the copy, for the sweep; null where none is needed. */
@@ -45,21 +43,23 @@ export class SnapshotPhase {
   #bytes = 0;
   #target: Position;
   #read = 0;
+  /** Entries that are not written because their key is kept. */
+  #keptEntries = 0;
   #alarm: Promise<undefined> | null = null;
 
-  constructor(session: LaneSession, fence: LoggedBatch) {
+  constructor(session: LaneSession, origin: CopyOrigin) {
     this.#session = session;
-    this.#fence = fence;
+    this.#origin = origin;
     this.#projection = session.options.projection ?? null;
-    const { epoch, shard } = fence.batch;
-    this.#target = { epoch, copy: FIRST_COPY, phase: "snap", shard, offset: 0, sequence: 0 };
+    const { epoch, copy, shard } = origin;
+    this.#target = { epoch, copy, phase: "snap", shard, offset: 0, sequence: 0 };
   }
 
-  /** True when the lane is live; false when a newer epoch began before the copy was complete, or the session ended. */
+  /** True when the lane is live; false when a newer epoch or copy began before this one was complete, or the session ended. */
   async run(): Promise<boolean> {
-    const { stream, pipeline, shard, lane, signal, log } = this.#session.options;
+    const { stream, shard, signal, log } = this.#session.options;
     await this.#claim();
-    const snapshot = await LaneLog.open(stream, snapSubject(pipeline, FIRST_COPY, shard, lane), shard, 1, signal);
+    const snapshot = await LaneLog.open(stream, this.#subject, shard, 1, signal);
     try {
       for (
         let next = await this.#flushed(snapshot);
@@ -71,16 +71,16 @@ export class SnapshotPhase {
         if (batch.epoch > this.#target.epoch) return false;
         if (batch.kind === BatchKind.snapshotEnd) {
           await this.#flush();
-          await this.#complete(batch, next.sequence);
-          log.info({ epoch: batch.epoch, entries: batch.last }, "copy complete");
-          return true;
+          const isLive = await this.#complete(batch, next.sequence);
+          if (isLive) log.info({ epoch: batch.epoch, copy: this.#origin.copy, entries: batch.last }, "copy complete");
+          return isLive;
         }
         this.#add(batch, next.sequence);
         if (this.#bytes >= GROUP_BYTES || this.#values.length >= GROUP_ENTRIES) await this.#flush();
       }
       return false;
     } catch (cause) {
-      if (cause instanceof CopyNeeded && (await this.#isOver())) return false;
+      if (cause instanceof CopyNeeded && (await this.#origin.isOver())) return false;
       if (cause instanceof Halt && mayBeDamage(cause)) {
         const isVerified = await this.#isVerified(cause);
         this.#session.options.report.tell({ retry: null });
@@ -97,12 +97,12 @@ export class SnapshotPhase {
    * and begins another. Resolves with what it turns out to be; false also when the session ended first.
    */
   async #isVerified(refusal: Halt): Promise<boolean> {
-    const { stream, pipeline, shard, lane, clock, signal, report, log } = this.#session.options;
+    const { stream, shard, clock, signal, report, log } = this.#session.options;
     const since = clock.nowMs();
     log.warn({ code: refusal.code }, `waiting for the copy's checksum: ${refusal.message}`);
     while (!signal.aborted) {
-      if (await this.#isOver()) return false;
-      const tail = await stream.tail(snapSubject(pipeline, FIRST_COPY, shard, lane));
+      if (await this.#origin.isOver()) return false;
+      const tail = await stream.tail(this.#subject);
       const last = tail === null ? null : decodeBatch(tail.payload);
       if (last !== null && last.epoch > this.#target.epoch) return false;
       if (last?.epoch === this.#target.epoch && last.kind === BatchKind.snapshotEnd) return true;
@@ -114,21 +114,23 @@ export class SnapshotPhase {
     return false;
   }
 
-  /** Whether the lane's changes have gone on to a newer epoch. */
-  async #isOver(): Promise<boolean> {
-    const { stream, pipeline, shard, lane } = this.#session.options;
-    const tail = await stream.tail(liveSubject(pipeline, shard, lane));
-    return tail !== null && decodeBatch(tail.payload).epoch > this.#target.epoch;
+  get #subject(): string {
+    const { pipeline, shard, lane } = this.#session.options;
+    return snapSubject(pipeline, this.#origin.copy, shard, lane);
   }
 
   async #claim(): Promise<void> {
     const { position, options } = this.#session;
     const { existing, isFirst } = options;
     const isEmpty = position === null && (await this.#session.destination.isEmpty());
-    if (existing !== "overwrite" && !isEmpty) this.#held = new KeySet();
-    if (position !== null && position.epoch === this.#target.epoch && position.phase === "snap") this.#target = position;
+    // All that stands there is kept; what others write meanwhile is left to the sweeps of later copies.
+    const isKept = existing === "keep" && position === null && isFirst;
+    if (existing !== "overwrite" && !isEmpty && !isKept) this.#held = new KeySet();
+    const { epoch, copy } = this.#target;
+    if (position?.epoch === epoch && position.copy === copy && position.phase === "snap") this.#target = position;
     // A destination that was flushed still has its function libraries.
-    await this.#session.claim(this.#target, (isEmpty && isFirst) || existing === "overwrite");
+    const isShared = existing === "overwrite" || existing === "keep";
+    await this.#session.claim(this.#target, (isEmpty && isFirst) || isShared);
   }
 
   #add(batch: Batch, sequence: number): void {
@@ -165,14 +167,17 @@ export class SnapshotPhase {
   /** `count`: entries of the lane before this one. */
   #addValue(value: SnapshotValue, count: number): void {
     const { rows, row, key } = value;
-    if (this.#projection !== null && !isLoose(rows, row) && !place(this.#projection, rows, row, key)) return;
+    const kept = this.#projection?.keptAsked ?? 0;
+    const isWanted = this.#projection === null || isLoose(rows, row) || place(this.#projection, rows, row, key);
+    if ((this.#projection?.keptAsked ?? 0) !== kept) this.#session.options.report.passedEntries(++this.#keptEntries);
+    if (!isWanted) return;
     if (!isLoose(rows, row)) this.#held?.add(rows.dbs[row] as number, key);
     if (count < (this.#session.position?.offset ?? 0)) return;
     this.#values.push(value);
     for (const piece of value.value) this.#bytes += piece.length;
   }
 
-  /** The next batch of the copy, however long it takes to come. */
+  /** The next batch of the copy, however long it takes to come; null when it is over, or the session. */
   async #flushed(snapshot: LaneLog): Promise<LoggedBatch | null> {
     await this.#flush();
     const waited = snapshot.next();
@@ -181,6 +186,7 @@ export class SnapshotPhase {
     for (;;) {
       const first = await Promise.race([waited, this.#lookDue()]);
       if (first !== undefined) return first;
+      if (await this.#origin.isOver()) return null;
       await this.#requireEnd();
     }
   }
@@ -195,15 +201,11 @@ export class SnapshotPhase {
     return this.#alarm;
   }
 
-  /** Throws `CopyNeeded` where the copy's end was stored and is gone. The changes are looked at first: the end is older. */
+  /** Throws `CopyNeeded` where the copy's end was stored and is gone. What tells that is looked at first: the end is older. */
   async #requireEnd(): Promise<void> {
-    const { stream, pipeline, shard, lane } = this.#session.options;
     const { epoch } = this.#target;
-    const changes = await stream.tail(liveSubject(pipeline, shard, lane));
-    const tail = changes === null ? null : decodeBatch(changes.payload);
-    // A fence is set before the source is asked for anything, by an ingest that begins anew, too.
-    if (tail?.epoch !== epoch || tail.kind === BatchKind.fence) return;
-    const end = await stream.tail(snapSubject(pipeline, FIRST_COPY, shard, lane));
+    if (!(await this.#origin.isEndDue())) return;
+    const end = await this.#session.options.stream.tail(this.#subject);
     const found = end === null ? null : decodeBatch(end.payload);
     if (found !== null && (found.epoch > epoch || (found.epoch === epoch && found.kind === BatchKind.snapshotEnd))) return;
     throw this.#incomplete("the bus has lost its end");
@@ -218,19 +220,22 @@ export class SnapshotPhase {
     await this.#session.applyValues(values, this.#target);
   }
 
-  async #complete(end: Batch, sequence: number): Promise<void> {
+  /** False when the copy is over before it is known where the lane goes on behind it. */
+  async #complete(end: Batch, sequence: number): Promise<boolean> {
     const { log } = this.#session.options;
     if (end.last !== this.#read)
       throw this.#incomplete(`${this.#read} entries were read, message ${sequence} says ${end.last}`);
-    // A later term's fence is not where the copy stands: what led from there to it was removed.
-    if (end.term !== this.#fence.batch.term)
-      throw this.#incomplete(`it was written in term ${end.term}, the changes begin with term ${this.#fence.batch.term}`);
-    if (this.#held !== null) {
-      const swept = await this.#session.destination.sweep(this.#held);
-      log.info({ kept: this.#held.size, swept }, "destination swept of keys that the source does not hold");
+    const landing = await this.#origin.landing(end, sequence);
+    if (landing === null) return false;
+    const held = this.#held;
+    if (held !== null) {
+      const kept = this.#session.options.keeping?.kept;
+      const has = (db: number, key: Buffer): boolean => held.has(db, key) || kept?.has(db, key) === true;
+      const swept = await this.#session.destination.sweep({ has });
+      log.info({ held: held.size, swept }, "destination swept of keys that the source does not hold");
     }
-    const { batch, sequence: fenceSequence } = this.#fence;
-    await this.#session.goLive({ ...this.#target, phase: "live", offset: batch.last, sequence: fenceSequence });
+    await this.#session.goLive({ ...this.#target, ...landing, phase: "live" });
+    return true;
   }
 
   #incomplete(what: string): CopyNeeded {

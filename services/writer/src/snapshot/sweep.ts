@@ -19,7 +19,7 @@ export interface StaleKeys {
 export async function* staleKeys(
   name: string,
   endpoint: Endpoint,
-  held: KeySet,
+  held: Pick<KeySet, "has">,
   owns: (key: Buffer) => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<StaleKeys> {

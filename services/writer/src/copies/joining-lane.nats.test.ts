@@ -1,0 +1,200 @@
+import { Bus } from "@sluice/bus";
+import { silentLog } from "@sluice/runtime";
+import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
+import {
+  laneRecord,
+  liveSubject,
+  recordKey,
+  shardRecord,
+  voidCopiesRecord,
+  type GroupCopy,
+  type ShardRecord,
+} from "@sluice/wire";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { WatchedLane } from "../watched-lane.sample.ts";
+
+let nats: NatsServer;
+let redis: RedisServer;
+let bus: Bus;
+
+beforeAll(async () => {
+  [nats, redis] = await Promise.all([NatsServer.start(), RedisServer.start()]);
+  bus = await Bus.connect({ url: nats.url, name: "test", log: silentLog() });
+});
+
+afterAll(async () => {
+  await bus.close();
+  await Promise.all([nats[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]);
+});
+
+const unit = (end: number, ...commands: readonly string[]) => ({ end, commands });
+const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
+
+/** What ingest says of the shard: the copies that there are beside the one of its epoch, `[number, phase]`. */
+async function tellCopies(lane: WatchedLane, ...copies: readonly (readonly [number, GroupCopy["phase"]])[]): Promise<void> {
+  const record: ShardRecord = {
+    epoch: 1,
+    copy: 1,
+    term: 1,
+    instance: "i",
+    phase: "streaming",
+    replid: "r",
+    storedOffset: 0,
+    db: 0,
+    copied,
+    joined: { epoch: 1, number: 0 },
+    copies: copies.map(([copy, phase]) => ({
+      epoch: 1,
+      copy,
+      groups: { main: 1 },
+      phase,
+      offset: 0,
+      replid: "r",
+      copied,
+      retry: null,
+    })),
+    commands: 0,
+    bytes: 0,
+    retry: null,
+    halt: null,
+    at: 0,
+  };
+  await bus.records.put(recordKey.shard(lane.pipeline, "s0"), shardRecord, record);
+}
+
+/** A lane whose changes hold three increments up to 130, of a group that is added now, in a destination that has it from an earlier time. */
+async function added(): Promise<WatchedLane> {
+  await redis.client().flushall();
+  const lane = await WatchedLane.open(bus);
+  lane.existing = "replace";
+  await lane.changes(100, unit(110, "INCR n"), unit(120, "INCR n"));
+  lane.write("standalone", redis.port);
+  await waitUntil("the lane is live at 120", () => lane.isAt(120));
+  await lane.stop();
+  // It had halted by then: that is over with the group's former time.
+  const halt = { code: "DST-004", message: "m", remedy: "r", at: 1 };
+  await bus.records.put(recordKey.lane(lane.pipeline, "main.s0.0"), laneRecord, { ...(await lane.record())!, halt });
+  lane.addition = { number: 1, above: 1 };
+  return lane;
+}
+
+const markOf = async (lane: WatchedLane): Promise<string> => (await redis.client().get(lane.markKey)) ?? "";
+
+// Mutations: joining.ts, a live mark taken for the lane's own: it never waits for a copy; live-phase.ts, `firstAbove` from 0: the unit at 150
+// counts twice; lane-writer.ts, `#begin` that takes the record of the earlier time on: the lane stays halted.
+test("a group that comes again waits for its copy, and goes on behind S in the middle of a batch, every unit once; a killed writer goes on", async () => {
+  await using lane = await added();
+  await lane.changes(120, unit(140, "INCR n"), unit(150, "INCR n"), unit(160, "INCR n", "SET m late"));
+  await lane.changes(160, unit(165, "SET z 1"));
+  await tellCopies(lane);
+  lane.write("standalone", redis.port);
+  await waitUntil("it waits", async () => (await lane.record())?.retry?.isTurn === true);
+  expect([await redis.client().get("n"), await markOf(lane)]).toEqual(["2", expect.stringMatching(/^1\|1\|1\|live/) as string]);
+  expect(await lane.record()).toMatchObject({ addition: 1, epoch: 0, phase: "snap" });
+
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "4" });
+  await tellCopies(lane, [2, "copying"]);
+  await waitUntil("an entry stands there", async () => (await redis.client().get("n")) === "4");
+  expect(await markOf(lane)).toMatch(/^1\|1\|2\|snap/);
+  await lane.stop();
+  lane.write("standalone", redis.port);
+  await redis.client().set("stranger", "1");
+  await lane.copied(1, { "0:other": "x" });
+  await lane.copyEnds(2, 150);
+  await tellCopies(lane, [2, "stored"]);
+  await waitUntil("the lane is live at 165", () => lane.isAt(165));
+  expect(await redis.client().mget("n", "m", "other", "stranger")).toEqual(["5", "late", "x", null]);
+  expect(await markOf(lane)).toMatch(/^1\|1\|2\|live\|s0\|165/);
+  await lane.changes(165, unit(170, "INCR n"));
+  await waitUntil("it goes on", () => lane.isAt(170));
+  expect([await redis.client().get("n"), await lane.floorAsked()]).toEqual(["6", 0]);
+});
+
+// Mutation: group-copy.ts, `#next` that gives up at the log's end: the lane asks for another copy, and never gets ahead of its source.
+test("a copy that stands ahead of all that is stored waits for it, and units up to there are passed over", async () => {
+  await using lane = await added();
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "40" });
+  await lane.copyEnds(1, 300);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("it waits for changes", async () => (await lane.record())?.retry?.reason.includes("offset 300") === true);
+  expect(await markOf(lane)).toMatch(/^1\|1\|2\|snap/);
+  await lane.changes(120, unit(200, "INCR n"));
+  await lane.changes(200, unit(290, "INCR n"), unit(310, "INCR n"));
+  await waitUntil("the lane is live at 310", () => lane.isAt(310));
+  expect(await redis.client().get("n")).toBe("41");
+});
+
+// Mutations: landing-search.ts, the history not compared: n is 4 and grows by what another history did; lane-writer.ts, a refusal that asks for
+// an epoch: the floor is raised, and every group is copied anew.
+async function otherHistory(lane: WatchedLane): Promise<void> {
+  lane.replid = "other";
+  return Promise.resolve();
+}
+
+async function lastAlone({ stream, pipeline }: WatchedLane): Promise<void> {
+  const subject = liveSubject(pipeline, "s0", 0);
+  await stream.trim(subject, (await stream.tail(subject))?.sequence ?? 0);
+}
+
+test.each([
+  ["of another history than the changes", otherHistory, 150],
+  ["from before all that the lane still holds", lastAlone, 90],
+] as const)("a copy %s is void: nothing is deleted for it, and the group alone gets another", async (_, spoil, offset) => {
+  await using lane = await added();
+  await lane.changes(120, unit(140, "INCR n"), unit(160, "INCR n"));
+  await redis.client().set("stranger", "1");
+  lane.copy = 2;
+  await spoil(lane);
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, offset);
+  lane.replid = "r";
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  const refused = await waitUntil("it says so", async () =>
+    bus.records.get(recordKey.voidCopies(lane.pipeline, "s0"), voidCopiesRecord),
+  );
+  expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 2 });
+  expect([await redis.client().get("stranger"), await lane.floorAsked()]).toEqual(["1", 0]);
+  lane.copy = 3;
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, 140);
+  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await waitUntil("the lane is live at 160", () => lane.isAt(160));
+  expect([...(await redis.client().mget("n", "stranger")), await lane.floorAsked()]).toEqual(["4", null, 0]);
+});
+
+// Mutation: group-copy.ts, `isOver` false: the writer waits for the rest of a copy that broke off with its ingest.
+test("a copy that broke off gives way to the next one, and a new epoch's own copy to that", async () => {
+  await using lane = await added();
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "3", "0:half": "1" });
+  await tellCopies(lane, [2, "copying"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("half of it stands there", async () => (await redis.client().get("half")) === "1");
+  lane.copy = 3;
+  await lane.copied(0, { "0:n": "2" });
+  await lane.copyEnds(1, 120);
+  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await waitUntil("the lane is live", async () => (await markOf(lane)).startsWith("1|1|3|live"));
+  expect(await redis.client().mget("n", "half")).toEqual(["2", null]);
+  // The epoch began behind the addition.
+  lane.copy = 1;
+  const record = (await bus.records.get(recordKey.shard(lane.pipeline, "s0"), shardRecord))!.value;
+  await lane.fence(2, 2, 500);
+  await lane.copied(0, { "0:n": "9" });
+  await lane.copyEnds(1);
+  await bus.records.put(recordKey.shard(lane.pipeline, "s0"), shardRecord, {
+    ...record,
+    epoch: 2,
+    joined: { epoch: 2, number: 1 },
+  });
+  await lane.changes(500, unit(510, "INCR n"));
+  await waitUntil("the lane is live at 510", () => lane.isAt(510));
+  expect([await redis.client().get("n"), await markOf(lane)]).toEqual([
+    "10",
+    expect.stringMatching(/^1\|2\|1\|live/) as string,
+  ]);
+});

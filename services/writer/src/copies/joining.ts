@@ -1,0 +1,18 @@
+import { FIRST_COPY, type Position, type ServedCopy } from "@sluice/wire";
+
+/**
+ * What a lane of a group that was added later does first, by its mark and by the copy that serves it:
+ *
+ * - `join`: writes that copy. Whatever mark stands there is older: it is none, or of an earlier time of the group in the pipeline.
+ * - `follow`: goes on from its mark as any lane, which also leads it into the copy that an epoch begins with.
+ * - `outdone`: the mark is of a later copy than any that the records tell of: they were set back, or the group was added anew.
+ */
+export type Joining = "join" | "follow" | "outdone";
+
+/** Pure; see `Joining`. */
+export function joiningOf(mark: Position | null, { epoch, copy }: ServedCopy): Joining {
+  if (mark?.epoch === epoch && mark.copy > copy) return "outdone";
+  if (copy === FIRST_COPY || (mark !== null && mark.epoch > epoch)) return "follow";
+  const isDone = mark?.epoch === epoch && mark.copy === copy && mark.phase === "live";
+  return isDone ? "follow" : "join";
+}

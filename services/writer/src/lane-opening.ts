@@ -1,0 +1,49 @@
+import { endpointName, keySlot, slotTag } from "@sluice/redis";
+import { laneMarkKey, SLOT_COUNT, type SlotSet } from "@sluice/wire";
+import { StandaloneDestination } from "./apply/standalone-destination.ts";
+import { StandaloneLane } from "./apply/standalone-lane.ts";
+import { ClusterLane } from "./cluster/cluster-lane.ts";
+import type { Keeping } from "./keep/keeping.ts";
+import { standaloneKept } from "./keep/lane-keep.ts";
+import type { LaneDestination } from "./lane-destination.ts";
+import type { LaneWriterOptions } from "./lane-writer.ts";
+import type { KeyRepair } from "./repair/key-repair.ts";
+
+/** What one session of a lane brings along. */
+export interface LaneOpening {
+  /** The lane's, with its group. */
+  readonly label: string;
+  readonly slots: SlotSet;
+  readonly repair: KeyRepair;
+  /** Null unless its group says `existing: keep`. */
+  readonly keeping: Keeping | null;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the lane in its destination, whichever kind that is. Throws `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005, DST-022, DST-023. */
+export async function openLane(options: LaneWriterOptions, opening: LaneOpening): Promise<LaneDestination> {
+  const { pipeline, group, shard, lane, endpoint, destination, shift, clock } = options;
+  const { label, slots, repair, keeping, signal } = opening;
+  if (destination.mode === "cluster") {
+    const seeds = [...destination.nodes, endpoint].map(({ host, port }) => ({
+      name: endpointName({ host, port }),
+      host,
+      port,
+    }));
+    const names = { pipeline, group, shard, lane, label };
+    const kept = keeping === null ? {} : { keeping };
+    return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, repair, ...kept, clock, signal });
+  }
+  const markKey = laneMarkKey(slotTag(0), pipeline, group, shard, lane);
+  const target = await StandaloneDestination.open(group, endpoint, markKey, signal);
+  try {
+    const isSole = slots.size === SLOT_COUNT;
+    const owns = isSole ? () => true : (key: Buffer) => slots.has(keySlot(key));
+    const hasMark = target.position !== null;
+    const kept = keeping === null ? {} : { kept: await standaloneKept(options, keeping, slots, hasMark, signal) };
+    return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, repair, ...kept, signal });
+  } catch (cause) {
+    target.close();
+    throw cause;
+  }
+}
