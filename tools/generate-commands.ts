@@ -13,7 +13,11 @@ const version = /^redis_version:(\S+)/m.exec(server)?.[1] ?? "unknown";
 const replies = await connection.call(["COMMAND"]);
 connection.close();
 if (!Array.isArray(replies)) throw new Error("COMMAND did not answer an array");
-const definitions = replies.map((reply) => commandDefinition(reply)).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+// The server's order differs from start to start.
+const definitions = replies
+  .map((reply) => commandDefinition(reply))
+  .map((definition) => ({ ...definition, subcommands: definition.subcommands.toSorted() }))
+  .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 const lines = definitions.map((definition) => `  ${JSON.stringify(definition)},`);
 await writeFile(
   TARGET,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes this machine able to build, test and run Sluice: npm packages, redis-server and nats-server.
+# Makes this machine able to build, test and run Sluice: npm packages, redis-server and nats-server, and curl for tests.
 # Does nothing, in well under a second, when all of it is there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -49,14 +49,14 @@ install_node_packages() {
   touch "$installed"
 }
 
-install_servers() {
+install_programs() {
   missing=
-  for server in redis-server nats-server; do
-    has "$server" || missing="$missing $server"
+  for program in redis-server nats-server curl; do
+    has "$program" || missing="$missing $program"
   done
   if [ -z "$missing" ]; then return; fi
 
-  by_hand="install by hand and put into PATH: https://redis.io/downloads, https://github.com/nats-io/nats-server/releases"
+  by_hand="install by hand and put into PATH: https://redis.io/downloads, https://github.com/nats-io/nats-server/releases, https://curl.se/download.html"
   has apt-get || fail "missing:$missing. There is no apt-get here; $by_hand"
   as_root=
   if [ "$(id -u)" -ne 0 ]; then
@@ -73,9 +73,10 @@ install_servers() {
     apt_get install --yes --no-install-recommends "$package" || fail "apt-get can't install $package; $by_hand"
   done
   allow_starts
-  for server in $missing; do
-    has "$server" || fail "$server is installed, but not in PATH: $PATH"
-    if [ -d /run/systemd/system ]; then $as_root systemctl disable --quiet "$server" || true; fi
+  for program in $missing; do
+    has "$program" || fail "$program is installed, but not in PATH: $PATH"
+    # curl is no service.
+    if [ "$program" != curl ] && [ -d /run/systemd/system ]; then $as_root systemctl disable --quiet "$program" || true; fi
   done
 }
 
@@ -100,4 +101,4 @@ allow_starts() {
 
 check_node
 install_node_packages
-install_servers
+install_programs

@@ -148,9 +148,32 @@ test("pause and stop are followed until they are done", async () => {
   const pause = await runOn(showing([samplePipeline(), paused], null, [202, paused]), "pause", "orders");
   expect(pause).toMatchObject({ code: 0, asked: expect.arrayContaining(["POST /api/v1/pipelines/orders/pause"]) as string[] });
   expect(pause.printed).toContain("orders is paused; what the source writes is stored meanwhile\n");
-  const stopped = samplePipeline({ state: "stopped", desired: "stopped" });
+  const stopped = samplePipeline({ state: "stopped", desired: "stopped", reason: "stopped by the operator; all is applied" });
   const stop = await runOn(showing([samplePipeline(), stopped], null, [202, stopped]), "stop", "orders");
-  expect(stop).toMatchObject({ code: 0, printed: "orders is stopped\n" });
+  expect(stop).toMatchObject({ code: 0, printed: "orders is stopped: all is applied\n", complained: "" });
+  expect(stop.requests[0]).toMatchObject({ path: "/api/v1/pipelines/orders/stop", body: { within: "600s" } });
+});
+
+// Mutation: stop-command.ts, without `onWaiting`: it is silent for as long as the lanes take.
+test("a stop that lasts says what it waits for, as often as that is something else, and takes the time that it is given", async () => {
+  const drains = samplePipeline({ desired: "stopped", reason: "stopping: lane main.s0.0 still applies what is stored" });
+  const waits = samplePipeline({
+    state: "retrying",
+    desired: "stopped",
+    reason: "stopping: lane main.s0.0 still applies what is stored; lane main.s0.0 waits for destination main: DST-001 refused",
+  });
+  const stopped = samplePipeline({ state: "stopped", desired: "stopped", reason: "stopped by the operator; what is left …" });
+  const shown = showing([drains, drains, waits, stopped], null, [202, drains]);
+  const stop = await runOn(shown, "stop", "orders", "--within", "1h");
+  expect(stop.requests[0]).toMatchObject({ body: { within: "3600s" } });
+  expect(stop.printed).toBe("orders is stopped: what is left …\n");
+  expect(stop.complained).toMatchInlineSnapshot(`
+    "orders is stopping, for 1 h 0 min at most; sluice stop orders --within 0s ends it
+    stopping: lane main.s0.0 still applies what is stored
+    stopping: lane main.s0.0 still applies what is stored; lane main.s0.0 waits for destination main: DST-001 refused
+    "
+  `);
+  expect((await runOn(shown, "stop", "orders", "--within", "long")).code).toBe(2);
 });
 
 const failed = samplePipeline({ state: "failed", desired: "failed", reason: "DST-019 …" });
@@ -178,6 +201,7 @@ test("edit says what differs and whether the checkpoint is kept", async () => {
     checkpoint: "kept",
     why: "the history is the same",
     isChanged: false,
+    groups: [],
   };
   const run = await runOn(() => [200, edited], "edit", file.path, "--dry-run");
   expect(run).toMatchObject({ code: 0, asked: ["PUT /api/v1/pipelines/orders?dryRun=true"] });
@@ -194,6 +218,30 @@ test("edit says what differs and whether the checkpoint is kept", async () => {
   expect((await runOn(() => [200, { ...edited, changed: [] }], "edit", file.path)).printed).toBe(
     "orders is as the file says already\n",
   );
+});
+
+// Mutation: edit-command.ts, the edit without the dry run before it: what is said of the group comes when it is done.
+test("edit says what becomes of groups before it does it", async () => {
+  await using file = await samplePipelineFile();
+  const group = { group: "more", change: "added", text: "group more is added: it is copied anew" };
+  const edited = {
+    name: "orders",
+    changed: ["destinations[more]"],
+    checkpoint: "kept",
+    why: "",
+    isChanged: true,
+    groups: [group],
+  };
+  const run = await runOn(() => [200, edited], "edit", file.path);
+  expect(run.asked).toEqual(["PUT /api/v1/pipelines/orders?dryRun=true", "PUT /api/v1/pipelines/orders"]);
+  expect(run.printed).toMatchInlineSnapshot(`
+    "group more is added: it is copied anew
+    orders: a field differs
+      destinations[more]
+    the other groups: checkpoint kept
+    changed
+    "
+  `);
 });
 
 test("delete asks for nothing that nobody can answer, and does what it is told", async () => {

@@ -7,12 +7,13 @@ import { pausePipeline } from "./commands/pause-command.ts";
 import { precheck, type PrecheckOptions } from "./commands/precheck-command.ts";
 import { resumePipeline, type ResumeOptions } from "./commands/resume-command.ts";
 import { createPipeline, startPipeline, type StartOptions } from "./commands/start-command.ts";
-import { stopPipeline } from "./commands/stop-command.ts";
+import { stopPipeline, type StopOptions } from "./commands/stop-command.ts";
 import type { ApiOptions } from "./commands/asking.ts";
-import { checkId, waiver } from "./option-values.ts";
+import { checkId, duration, waiver } from "./option-values.ts";
 
 const FILE = "pipeline file (YAML)";
 const PIPELINE = "the pipeline";
+const STOP_WITHIN_MS = 600_000;
 const IGNORE = ["--ignore <id=reason...>", "let these checks warn; kept with the reason"] as const;
 
 /** The commands that change something. */
@@ -71,19 +72,33 @@ function addGoingOn(program: Command, data: string): void {
     .option("--follow", "show it when it runs, too, until Ctrl-C")
     .option("--no-wait", "only ask for it")
     .action(async (name: string, options: ResumeOptions) => resumePipeline(name, options));
-  askingCommand(program, "edit", "change endpoints, credentials, policies and limits; says whether the checkpoint is kept", {
-    data,
-    examples: ["edit pipeline.yaml --dry-run", "edit pipeline.yaml"],
-  })
+  askingCommand(
+    program,
+    "edit",
+    "change endpoints, credentials, policies, limits and groups; says what it will do first, and whether the checkpoint is kept",
+    {
+      data,
+      examples: ["edit pipeline.yaml --dry-run", "edit pipeline.yaml"],
+    },
+  )
     .argument("<file>", "the pipeline file as it shall be")
     .option("--dry-run", "only say what would happen")
     .action(async (file: string, options: EditOptions) => editPipeline(file, options));
 }
 
 function addEnding(program: Command, data: string): void {
-  askingCommand(program, "stop", "stop a pipeline; what is stored is applied first", { data, examples: ["stop orders"] })
+  askingCommand(program, "stop", "stop a pipeline; what is stored is applied first", {
+    data,
+    examples: ["stop orders", "stop orders --within 1h"],
+  })
     .argument("<name>", PIPELINE)
-    .action(async (name: string, options: ApiOptions) => stopPipeline(name, options));
+    .addOption(
+      program
+        .createOption("--within <duration>", "how long that may take; what is left then is applied after the next start")
+        .argParser(duration)
+        .default(STOP_WITHIN_MS, "10m"),
+    )
+    .action(async (name: string, options: StopOptions) => stopPipeline(name, options));
   askingCommand(program, "delete", "delete a pipeline that does not run: its stream and records, nothing in its destinations", {
     data,
     examples: ["delete orders", "delete orders --force --yes"],

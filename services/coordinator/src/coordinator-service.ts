@@ -4,6 +4,7 @@ import { leaseRecord, recordFilter, recordKey, type MemoryRecord, type OpenWindo
 import type { DeskDeps } from "./desk/desk-deps.ts";
 import type { ActiveCoordinator } from "./api/api-server.ts";
 import type { SourceView } from "./checkpoint/lane-lag.ts";
+import { LeftRecords } from "./lifecycle/left-records.ts";
 import { PipelineBook, type KnownPipeline } from "./lifecycle/pipeline-book.ts";
 import { PipelineLife } from "./lifecycle/pipeline-life.ts";
 import { RestingLife } from "./lifecycle/resting-life.ts";
@@ -149,6 +150,7 @@ class CoordinatorTerm implements ActiveCoordinator {
         const lives = new Map<string, () => Actor>([
           ...wanted.map((name): Life => [name, () => this.#createLife(name, clock.monotonicMs() - beganAtMs)]),
           ...resting.map((known): Life => [`${known.name} at rest`, () => new RestingLife(known, this.#deps)]),
+          ...this.book.left.map((name): Life => [`what is left of ${name}`, () => new LeftRecords(name, this.#deps)]),
         ]);
         this.#crew.keep(new Set(lives.keys()), (life) => lives.get(life)!());
         for (const name of this.#lives.keys()) if (!wanted.includes(name)) this.#lives.delete(name);

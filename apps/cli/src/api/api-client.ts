@@ -110,8 +110,9 @@ export class ApiClient {
     return this.#ask("POST", path, { schema: resumeAnswer, body: wishes, timeoutMs: LONG_TIMEOUT_MS });
   }
 
-  async stop(pipeline: string): Promise<void> {
-    await this.#send("POST", pathOf(pipeline, "/stop"), {});
+  /** `withinMs`: how long its lanes may take to apply what is stored; the coordinator's own limit where absent. */
+  async stop(pipeline: string, withinMs?: number): Promise<void> {
+    await this.#send("POST", pathOf(pipeline, "/stop"), withinMs === undefined ? {} : { within: `${withinMs / 1000}s` });
   }
 
   /** Replaces the file of a pipeline. `written`: as in a pipeline file. */

@@ -149,6 +149,14 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     meaning: "The destination does not hold any more what the pipeline left in it: it was emptied, replaced or set back to before the start. The pipeline says `mode: changes`, so that nothing brings back the rest of the data; going on with the changes alone would make a destination that looks whole and is not.",
     remedy: "Start a pipeline with `mode: full+changes`, which copies. Or put the data back in another way, delete this pipeline and start it again: it attaches anew where the source stands by then.",
   },
+  "DST-022": {
+    meaning: "The pipeline says `existing: keep`, and the destination lost the names of the keys that stood there before the first copy (or never had them). What stands there now may be somebody's or the pipeline's own, and nobody can tell which.",
+    remedy: "Where its keys are not needed any more, empty the part of the destination that the message names, the pipeline's own `sluice:{…` keys included, and `sluice resume NAME`: it is copied anew. Where they are, delete the pipeline and these own keys, remove what it had copied, and start it again: then all keys that are left are kept.",
+  },
+  "DST-023": {
+    meaning: "The pipeline says `existing: keep`, and the destination holds more keys than a lane can keep in mind: 1 000 000 names, or 128 MB of them.",
+    remedy: "Use `existing: overwrite` and see by `keys` that names of the source and of the destination do not meet; or more `lanes`, where the source or every destination is a cluster. Neither can be changed once the pipeline has run: start it under another name.",
+  },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
     remedy: "Each fault is printed with its line; mend them and run it again.",
@@ -206,12 +214,20 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "Mend the file that the message names. It is read by every service of Sluice, at the same path on each of their machines. Then start the pipeline again.",
   },
   "PIP-015": {
-    meaning: "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command.",
+    meaning: "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps.",
     remedy: "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
   },
   "PIP-016": {
     meaning: "The pipeline was being deleted by force, and the deletion broke off.",
     remedy: "`sluice delete NAME` ends it. `sluice resume NAME` keeps the pipeline instead.",
+  },
+  "PIP-017": {
+    meaning: "A group can't be added to the pipeline as it is: a precheck of its destination or of the source forbids it, or the pipeline is one that never copies.",
+    remedy: "Do what the message says, and send the edit again: nothing was changed.",
+  },
+  "PIP-018": {
+    meaning: "A group was taken away from the pipeline, or taken away and added anew: what is under way for the group as it was ends.",
+    remedy: "Nothing: the writers of the group as it is now begin by themselves.",
   },
   "SLU-001": {
     meaning: "Something failed in a way that Sluice did not foresee.",

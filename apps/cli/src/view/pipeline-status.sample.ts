@@ -28,6 +28,7 @@ export function sampleLane(fields: Partial<LaneStatus> = {}): LaneStatus {
     instance: "writer-1",
     phase: "live",
     epoch: 1,
+    copy: 1,
     appliedOffset: 5_000,
     sequence: 12,
     keys: 1_000,
@@ -37,6 +38,9 @@ export function sampleLane(fields: Partial<LaneStatus> = {}): LaneStatus {
     stale: 0,
     repairedKeys: 0,
     skippedErrors: 0,
+    keptKeys: 0,
+    keptEntries: 0,
+    keptCommands: 0,
     lagBytes: 200,
     lagSeconds: 0.3,
     retry: null,
@@ -63,7 +67,8 @@ export function sampleFeed(fields: Partial<FeedStatus> = {}): FeedStatus {
 
 export function sampleGroup(fields: Partial<GroupStatus> = {}): GroupStatus {
   const { shard, ...progress } = sampleFeed();
-  return { group: "main", ...progress, evictedKeys: null, shards: [sampleFeed({ shard })], ...fields };
+  const kept = { keptKeys: null, keptEntries: 0, keptCommands: 0 };
+  return { group: "main", ...progress, evictedKeys: null, ...kept, shards: [sampleFeed({ shard })], ...fields };
 }
 
 /** A pipeline as the API shows it, for tests. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sampleLane, samplePipeline } from "./pipeline-status.sample.ts";
+import { sampleGroup, sampleLane, samplePipeline } from "./pipeline-status.sample.ts";
 import { listTable, statusTable } from "./status-table.ts";
 
 const ofLanes = [
@@ -20,6 +20,14 @@ test("a pipeline: one line of state, a table of shards, a summary of the lanes o
     "LANES OF  LANES  LIVE  APPLIED  LAG MIN         LAG MAX         UNITS   KEYS  WRITERS",
     "main.s0       3     2    4 000    300 B  0.3 s   1.2 kB  3.0 s  1 800  3 000  writer-1, writer-2",
   ]);
+});
+
+test("a group that keeps keys says so", () => {
+  const groups = [sampleGroup({ group: "other" }), sampleGroup({ keptKeys: 12_000, keptEntries: 3, keptCommands: 4_000 })];
+  expect(statusTable(samplePipeline({ groups }), 61_000)).toContain(
+    "main keeps 12 000 keys that stood there before; passed over for them: 3 keys of the copy and 4 000 commands",
+  );
+  expect(statusTable(samplePipeline({ groups }), 61_000)).not.toContain("other keeps");
 });
 
 test("on demand a line for every lane", () => {

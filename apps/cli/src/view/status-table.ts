@@ -45,6 +45,7 @@ export function statusTable(status: PipelineStatus, nowMs: number, options: Stat
     copying(status, options.bars ?? false),
     progressTable(status),
     summaryTable(status),
+    keptLines(status),
     options.lanes === true ? laneTable(status) : "",
     recentEvents(status, nowMs),
   ];
@@ -129,6 +130,16 @@ function summaryTable({ lanes }: PipelineStatus): string {
     ];
   });
   return table([head, ...rows], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+/** Groups whose destinations keep keys that were there before. */
+function keptLines({ groups }: PipelineStatus): string {
+  const lines = groups.flatMap(({ group, keptKeys, keptEntries, keptCommands }) => {
+    if (keptKeys === null) return [];
+    const passed = `${formatCount(keptEntries)} keys of the copy and ${formatCount(keptCommands)} commands`;
+    return [`${group} keeps ${formatCount(keptKeys)} keys that stood there before; passed over for them: ${passed}`];
+  });
+  return lines.join("\n");
 }
 
 function writersOf(lanes: readonly LaneStatus[]): string {

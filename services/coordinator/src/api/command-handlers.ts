@@ -1,4 +1,4 @@
-import { cutoverRequest } from "@sluice/wire";
+import { cutoverRequest, stopRequest } from "@sluice/wire";
 import type { DeskDeps } from "../desk/desk-deps.ts";
 import { settlePosted } from "../desk/settle-posted.ts";
 import { resumePipeline, startPipeline } from "../desk/start-pipeline.ts";
@@ -28,8 +28,8 @@ export function commandHandlers(
       const resumed = await resumePipeline(params.name, deps, { ...readStart(body), dryRun });
       return { status: dryRun ? 200 : 202, body: { ...resumed, status: await desk.status(params.name) } };
     },
-    stopPipeline: async ({ params }) => {
-      await stopPipeline(params.name, deps);
+    stopPipeline: async ({ params, body }) => {
+      await stopPipeline(params.name, deps, read(stopRequest, body ?? {}, "the body").within);
       return statusOf(params.name);
     },
     cutoverPipeline: async ({ params: { name }, body }) => {

@@ -42,6 +42,26 @@ test("a pipeline is drained when all its lanes are, by a fresh sample of every s
   expect(drainedBy(view(true), null)).toBe(false);
 });
 
+// Mutation seen to fail it: pipeline-status.ts, `keptOf` counts lanes that have not told anything as 0.
+test("a group tells how many keys it keeps, once its lanes do, and what was passed over for them", () => {
+  const book = new PipelineBook();
+  book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: 1 });
+  book.take({ key: "pipeline.p.topology", value: { mode: "cluster", lanes: 2, shards, events: [] }, revision: 2 });
+  const kept = () => {
+    const [group] = statusOf(book.get("p")!, new Map(), null).groups;
+    return [group?.keptKeys, group?.keptEntries, group?.keptCommands];
+  };
+  book.take({ key: "pipeline.p.lane.main.s0.0", value: lane, revision: 3 });
+  expect(kept()).toEqual([null, 0, 0]);
+  book.take({
+    key: "pipeline.p.lane.main.s0.0",
+    value: { ...lane, keptKeys: 3, keptEntries: 2, keptCommands: 1 },
+    revision: 4,
+  });
+  book.take({ key: "pipeline.p.lane.main.s1.1", value: { ...lane, keptKeys: 4 }, revision: 5 });
+  expect(kept()).toEqual([7, 2, 1]);
+});
+
 test("a lane tells what it repaired and passed over", () => {
   const book = new PipelineBook();
   book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: 1 });

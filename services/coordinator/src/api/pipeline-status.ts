@@ -1,8 +1,10 @@
 import type { StreamSize } from "@sluice/bus";
 import {
   expiryGraceMs,
+  lastMade,
   type AlarmStatus,
   type GroupStatus,
+  type LaneRecord,
   type LaneStatus,
   type PipelineStatus,
   type ShardStatus,
@@ -10,7 +12,7 @@ import {
 } from "@sluice/wire";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
 import type { PipelineRates } from "../checkpoint/pipeline-rates.ts";
-import { laneLabels, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+import { laneLabels, laneOf, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
 import { groupStatuses } from "./group-progress.ts";
 
 /** Of the newest events; the rest is at `/events`. */
@@ -60,7 +62,7 @@ export function statusOf(
 
 /** Endpoints whose retry window is open since the pipeline was last started. */
 function waitsOf({ windows, spec }: KnownPipeline): WaitStatus[] {
-  if (windows === null || windows.value.spec < (spec?.revision ?? 0)) return [];
+  if (windows === null || windows.value.spec < (spec === null ? 0 : lastMade(spec))) return [];
   return windows.value.windows.map(({ endpoint, kind, reason, since, elapsedMs, windowMs }) => ({
     endpoint,
     kind,
@@ -89,11 +91,36 @@ function groupsOf(
 ): GroupStatus[] {
   const groups = known.spec?.value.pipeline.destinations.map(({ group }) => group) ?? [];
   const servers = Object.values(known.memory?.value.servers ?? {});
-  return groupStatuses(groups, shards, lanes, rates).map((status) => {
+  const statuses = groups.flatMap((group) => groupStatuses([group], copiedFor(known, group, shards), lanes, rates));
+  return statuses.map((status) => {
     const own = servers.filter(({ group }) => group === status.group);
     const evictedKeys = own.length === 0 ? null : own.reduce((sum, { lost }) => sum + lost, 0);
-    return { ...status, evictedKeys };
+    return { ...status, evictedKeys, ...keptOf(known, status.group) };
   });
+}
+
+/** The shards with what was copied of them for a group, where that was a copy of its own. */
+function copiedFor(known: KnownPipeline, group: string, shards: readonly ShardStatus[]): ShardStatus[] {
+  const added = known.spec?.value.additions?.[group];
+  return shards.map((shard) => {
+    const seen = known.shards.get(shard.id)?.value;
+    const own = seen?.copies?.findLast(({ epoch, groups }) => epoch === seen.epoch && groups[group] === added?.number);
+    return added === undefined || own === undefined ? shard : { ...shard, copied: own.copied };
+  });
+}
+
+/** Of all lanes of the group that have told it. */
+function keptOf(known: KnownPipeline, group: string): Pick<GroupStatus, "keptKeys" | "keptEntries" | "keptCommands"> {
+  const own = laneLabels(known).filter((lane) => lane.group === group);
+  const seen = own.flatMap(({ label }) => laneOf(known, label)?.value ?? []);
+  const told = seen.filter(({ keptKeys }) => keptKeys !== undefined);
+  const sum = (of: (lane: LaneRecord) => number | undefined): number =>
+    told.reduce((total, lane) => total + (of(lane) ?? 0), 0);
+  return {
+    keptKeys: told.length === 0 ? null : sum(({ keptKeys }) => keptKeys),
+    keptEntries: sum(({ keptEntries }) => keptEntries),
+    keptCommands: sum(({ keptCommands }) => keptCommands),
+  };
 }
 
 function shardStatusesOf(
@@ -128,7 +155,7 @@ function laneStatusesOf(
   sources: ReadonlyMap<string, SourceView>,
 ): { status: LaneStatus; isDrained: boolean }[] {
   return laneLabels(known).map(({ label, group, shardId, lane }) => {
-    const seen = known.lanes.get(label)?.value;
+    const seen = laneOf(known, label)?.value;
     const lag = laneLag(seen ?? null, known.shards.get(shardId)?.value ?? null, sources.get(shardId) ?? null);
     const status = {
       group,
@@ -137,6 +164,7 @@ function laneStatusesOf(
       instance: known.assignment?.value.lanes[label] ?? null,
       phase: seen?.phase ?? "snap",
       epoch: seen?.epoch ?? 0,
+      copy: seen?.copy ?? 0,
       appliedOffset: seen?.offset ?? 0,
       sequence: seen?.sequence ?? 0,
       keys: seen?.keys ?? 0,
@@ -146,6 +174,9 @@ function laneStatusesOf(
       stale: seen?.stale ?? 0,
       repairedKeys: seen?.repairedKeys ?? 0,
       skippedErrors: seen?.skippedErrors ?? 0,
+      keptKeys: seen?.keptKeys ?? 0,
+      keptEntries: seen?.keptEntries ?? 0,
+      keptCommands: seen?.keptCommands ?? 0,
       lagBytes: lag.bytes,
       lagSeconds: lag.seconds,
       retry: seen?.retry ?? null,

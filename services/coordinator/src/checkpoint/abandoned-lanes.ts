@@ -1,5 +1,5 @@
 import { parseGroupLaneLabel } from "@sluice/wire";
-import { laneLabels, lanesOfShards, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+import { laneLabels, laneOf, lanesOfShards, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
 
 /** A lane that no shard has any more. */
 export interface AbandonedLane {
@@ -20,7 +20,7 @@ export function abandonedLanes(known: KnownPipeline): AbandonedLane[] {
     shards.length > 0 &&
     shards.every(({ id, floor }) => (known.shards.get(id)?.value.epoch ?? 0) > floor) &&
     laneLabels(known).every(({ label, shardId }) => {
-      const lane = known.lanes.get(label)?.value;
+      const lane = laneOf(known, label)?.value;
       return lane?.phase === "live" && lane.epoch === known.shards.get(shardId)?.value.epoch;
     });
   if (!hasSettled) return [];

@@ -1,4 +1,4 @@
-import { laneLabels, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+import { laneLabels, laneOf, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
 import { laneLag, type SourceView } from "./lane-lag.ts";
 import { RateBook } from "./rate-book.ts";
 
@@ -20,7 +20,7 @@ export class PipelineRates {
     }
     const lags = new Map<string, number>();
     for (const { label, group, shardId } of laneLabels(known)) {
-      const lane = known.lanes.get(label)?.value;
+      const lane = laneOf(known, label)?.value;
       if (lane === undefined) continue;
       const feed = `${group}.${shardId}`;
       this.#grow(`${label} keys`, lane.keys, `${feed} keys`);

@@ -1,6 +1,6 @@
 import type { LaneStream } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
-import { laneLabel, liveSubject, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import { laneLabel, liveSubject, snapSubject, type Addition, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import type { AbandonedLane } from "./abandoned-lanes.ts";
 import { isEndOfCopy } from "./copy-end.ts";
 import { CopyTrim, finishedCopy, LaneTrim } from "./trim.ts";
@@ -11,6 +11,8 @@ export interface TrimmedLane {
   readonly lane: number;
   readonly shard: ShardRecord | null;
   readonly groups: ReadonlyMap<string, LaneRecord | null>;
+  /** How those groups came to the pipeline that were added later. */
+  readonly additions?: Readonly<Record<string, Addition>>;
 }
 
 /** Removes from the stream of one pipeline what no group needs any more; what that is say `LaneTrim` and `CopyTrim`. */
@@ -51,6 +53,7 @@ export class StreamTrimmer {
     for (const lane of lanes) {
       await this.#trimLive(lane, isUrgent);
       await this.#emptyCopy(lane, isUrgent);
+      await this.#emptyGroupCopies(lane, isUrgent);
     }
   }
 
@@ -85,6 +88,32 @@ export class StreamTrimmer {
     this.#copies.delete(label);
     this.#emptied.delete(label);
     if (removed > 0) this.#log.info({ lane: label, removed }, "lane is gone; its messages are removed");
+  }
+
+  /** Copies for groups that were added later, once these are past them: no copy ever uses the subject again, so that it goes as a whole. */
+  async #emptyGroupCopies({ shardId, lane, shard, groups, additions = {} }: TrimmedLane, isUrgent: boolean): Promise<void> {
+    for (const { epoch, copy, phase, groups: served } of shard?.copies ?? []) {
+      const label = `${laneLabel(shardId, lane)} ${copy}`;
+      if (phase !== "stored" || epoch !== shard?.epoch || this.#emptied.has(label)) continue;
+      const own = Object.keys(served).filter((group) => groups.has(group) && additions[group]?.number === served[group]);
+      const positions = own.map((group) => groups.get(group) ?? null);
+      // One that serves nobody any more is for ingest to remove.
+      const whole = positions.length === 0 ? null : finishedCopy({ epoch, copy }, positions);
+      const trim = this.#copies.get(label) ?? new CopyTrim(this.#keepAppliedMs);
+      this.#copies.set(label, trim);
+      const kept = trim.due(this.#clock.monotonicMs(), whole);
+      if ((isUrgent ? whole : kept) === null) continue;
+      const subject = snapSubject(this.#pipeline, copy, shardId, lane);
+      const tail = await this.#stream.tail(subject);
+      if (tail !== null) {
+        const removed = await this.#stream.trim(subject, tail.sequence + 1);
+        this.#log.info(
+          { lane: label, epoch, copy, removed },
+          "a copy for groups that were added is applied; its messages are removed",
+        );
+      }
+      this.#emptied.set(label, `${epoch}.${copy}`);
+    }
   }
 
   /**

@@ -30,7 +30,7 @@ interface Note {
  *     notes     12 @0s   57 @1s   …   900 @600s   960 @601s          keepAppliedMs = 10 min, now = 601 s
  *                         └── messages below 57 may go
  *
- * Nothing is noted unless every group is live in the same copy. A group's sequence counts only once its offset has grown in
+ * Nothing is noted unless every group is live in the same epoch, by whichever of its copies. A group's sequence counts only once its offset has grown in
  * phase live: at the flip it may still be that of the copy's end, which stands behind live messages that are not applied yet.
  * The message at the noted sequence itself stays, and whoever purges must keep the subject's last one.
  *
@@ -105,8 +105,10 @@ export class LaneTrim {
       const own = `${position.epoch}.${position.copy}`;
       const flipped = this.#flippedAt.get(group);
       if (flipped?.history !== own) this.#flippedAt.set(group, { history: own, offset: position.offset });
-      if (flipped?.history !== own || position.offset <= flipped.offset || own !== (history ?? own)) isComplete = false;
-      history = own;
+      // Groups that were added later are in the same history, by another copy of it.
+      const epoch = String(position.epoch);
+      if (flipped?.history !== own || position.offset <= flipped.offset || epoch !== (history ?? epoch)) isComplete = false;
+      history = epoch;
       if (lowest === null || position.sequence < lowest.sequence) lowest = position;
     }
     return isComplete && lowest !== null && history !== null
@@ -144,13 +146,13 @@ export class CopyTrim {
   }
 }
 
-/** The copy of a shard that every group has finished. */
+/** The copy that an epoch of a shard began with, where every group is live in the epoch, by this copy or a later one. */
 export function finishedCopy(
   shard: Pick<AppliedPosition, "epoch" | "copy">,
   groups: Iterable<AppliedPosition | null>,
 ): CopyName | null {
   for (const position of groups) {
-    if (position?.phase !== "live" || position.epoch !== shard.epoch || position.copy !== shard.copy) return null;
+    if (position?.phase !== "live" || position.epoch !== shard.epoch || position.copy < shard.copy) return null;
   }
   return { epoch: shard.epoch, copy: shard.copy };
 }

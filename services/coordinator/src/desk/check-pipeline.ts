@@ -21,6 +21,8 @@ export interface Checked {
   readonly report: PrecheckReport;
   /** No new epoch may be one that a destination has already seen: the records may be younger than its marks (H6). */
   readonly highestEpoch: number;
+  /** Of the copies that the marks speak of, of whichever epoch. */
+  readonly highestCopy: number;
 }
 
 export interface CheckOptions {
@@ -46,11 +48,11 @@ export async function checkPipeline(
       await otherPipelines(pipeline.name, deps),
     );
     const { report, facts } = await runPrechecks(subject, request, { clock, log, bus: () => busFacts(pipeline.name) });
-    return { report, highestEpoch: facts.highestEpoch };
+    return { report, ...facts };
   } catch (cause) {
     // A password that can't be opened, a certificate that can't be read: nothing could be asked.
     if (!(cause instanceof Halt)) throw cause;
-    return { report: refusedBy(cause, clock.nowMs()), highestEpoch: 0 };
+    return { report: refusedBy(cause, clock.nowMs()), highestEpoch: 0, highestCopy: 0 };
   }
 }
 

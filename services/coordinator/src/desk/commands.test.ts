@@ -2,7 +2,6 @@ import { openSecret } from "@sluice/runtime";
 import { recordKey, topologyRecord, type PipelineState, type WrittenSpec } from "@sluice/wire";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createPipeline } from "./create-pipeline.ts";
-import { deletePipeline } from "./delete-pipeline.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { editPipeline } from "./edit-pipeline.ts";
 import { SampleRecords, sampleDesk } from "./records.sample.ts";
@@ -26,6 +25,23 @@ function hasRun(desired: WrittenSpec["desired"], state: PipelineState, change: o
   records.write(recordKey.spec("p"), { pipeline: { ...body, ...change }, desired, createdAt: 1 });
   records.state = state;
 }
+
+const haltedLane = (code: string): object => ({
+  epoch: 1,
+  copy: 1,
+  instance: "w0",
+  phase: "live",
+  offset: 1,
+  sequence: 1,
+  keys: 0,
+  units: 0,
+  bytes: 0,
+  transactions: 0,
+  stale: 0,
+  retry: null,
+  halt: { code, message: "m", remedy: "r", at: 1 },
+  at: 1,
+});
 
 describe("createPipeline", () => {
   test("keeps it, or has it checked before it runs; its secrets are sealed", async () => {
@@ -181,6 +197,20 @@ describe("what a pipeline shall do", () => {
     expect(await stopPipeline("p", deps)).toMatchObject({ desired: "cut-over", isChanged: false });
   });
 
+  // Mutation: spec-change.ts, `wished` with `drainMs`: the next stop has the time that was given to this one.
+  test("a stop may be given its time, also while it lasts; the next one begins without", async () => {
+    hasRun("running", "synchronizing");
+    await stopPipeline("p", deps, 600_000);
+    expect(records.spec).toMatchObject({ desired: "stopped", drainMs: 600_000 });
+    expect(await stopPipeline("p", deps)).toMatchObject({ isChanged: false });
+    expect(await stopPipeline("p", deps, 0)).toMatchObject({ isChanged: true });
+    expect(records.spec).toMatchObject({ desired: "stopped", drainMs: 0 });
+    records.state = "stopped";
+    expect(await stopPipeline("p", deps, 5_000)).toMatchObject({ isChanged: false });
+    await startPipeline("p", deps);
+    expect(records.spec).not.toHaveProperty("drainMs");
+  });
+
   test("an idle time that expiries did not bear makes the next start a copy", async () => {
     const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
     const floor = () => topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor;
@@ -194,6 +224,40 @@ describe("what a pipeline shall do", () => {
     records.write(recordKey.windows("p"), { spec: 1, windows: [], idleMs: 24 * 3_600_000 });
     await startPipeline("p", deps);
     expect(floor()).toBe(4);
+  });
+
+  // Mutations: start-pipeline.ts, `idleOf` 0 for what runs; edit-pipeline.ts, no copies: what has halted begins anew from where it was.
+  test("so does the time that a lane has halted for, though the pipeline runs: for a start, and for an edit", async () => {
+    const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+    const floor = () => topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor;
+    const halted = (change: object = {}): void => {
+      records.write(recordKey.topology("p"), { mode: "standalone", lanes: 1, shards, events: [] });
+      hasRun("running", "failed", change);
+      const spec = records.stored.get(recordKey.spec("p"))?.revision;
+      records.write(recordKey.windows("p"), { spec, windows: [], idleMs: 24 * 3_600_000 });
+    };
+    const laneHalted = (code: string): number => records.write(recordKey.lane("p", "main.s0.0"), haltedLane(code));
+    const edit = { limits: { concurrentFullSyncs: 2 } };
+    records.write(recordKey.epoch("p"), { epoch: 4 });
+    halted();
+    await startPipeline("p", deps);
+    expect(floor()).toBe(4);
+    halted();
+    laneHalted("DST-004");
+    expect(await editPipeline("p", edit, { dryRun: true, isPatch: true }, deps), "an edit does not lift it").toMatchObject({
+      checkpoint: "kept",
+    });
+    laneHalted("DST-002");
+    expect(await editPipeline("p", edit, { dryRun: true, isPatch: true }, deps)).toMatchObject({ checkpoint: "copies" });
+    expect(floor()).toBe(0);
+    await editPipeline("p", edit, { dryRun: false, isPatch: true }, deps);
+    expect(floor()).toBe(4);
+    halted({ mode: "changes", destinations: [{ url: "redis://b:1", existing: "overwrite" }] });
+    const refused = editPipeline("p", edit, { dryRun: false, isPatch: true }, deps);
+    await expect(refused).rejects.toMatchObject({ code: "SRC-019" });
+    hasRun("running", "failed");
+    await startPipeline("p", deps);
+    expect(floor(), "what was counted of an earlier start").toBe(0);
   });
 
   test("so it is with a start by the file, and one that never copies is refused", async () => {
@@ -224,6 +288,7 @@ describe("editPipeline", () => {
       changed: ["source.password", "limits"],
       checkpoint: "kept",
       why: "no endpoint leads elsewhere",
+      groups: [],
     });
     const source = records.spec.pipeline["source"] as { url: string; password: string };
     expect([source.url, openSecret(source.password, deps.secretKey)]).toEqual(["redis://a:1", "secret"]);
@@ -240,7 +305,7 @@ describe("editPipeline", () => {
   test.each([
     [{ lanes: 3 }, "lanes"],
     [{ retryWindow: "1m" }, "retryWindow + keepApplied"],
-    [{ destinations: [{ url: "redis://b:1" }, { group: "more", url: "redis://c:1" }] }, "the groups main"],
+    [{ destinations: [{ url: "redis://b:1", existing: "keep" }] }, "`existing: refuse` for main"],
     [{ name: "q" }, "can't become q"],
   ])("what can't be changed is refused by name: %j", async (change, told) => {
     hasRun("stopped", "stopped");
@@ -262,80 +327,5 @@ describe("editPipeline", () => {
     hasRun("stopped", "stopped");
     expect(await editPipeline("p", elsewhere, put, deps)).toMatchObject({ desired: "stopped" });
     expect((await startPipeline("p", deps)).desired).toBe("checking");
-  });
-});
-
-describe("deletePipeline", () => {
-  test("removes the stream and every record of one at rest", async () => {
-    await createPipeline(body, { start: false }, deps);
-    streams.add("p");
-    records.write(recordKey.lane("p", "main.s0.0"), {});
-    records.write(recordKey.spec("pq"), { pipeline: { ...body, name: "pq" }, desired: "created", createdAt: 1 });
-    expect(await deletePipeline("p", { force: false }, deps)).toEqual({ name: "p", marksStay: true });
-    expect([...records.stored.keys()]).toEqual([recordKey.spec("pq")]);
-    expect(removed).toEqual(["p"]);
-    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 404 });
-  });
-
-  test.each([
-    ["running", "synchronizing"],
-    ["paused", "paused"],
-    ["stopped", "synchronizing"],
-  ] as const)("one that shall be %s and is %s is not deleted", async (desired, state) => {
-    hasRun(desired, state);
-    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 409, code: "PIP-013" });
-    expect(removed).toEqual([]);
-  });
-
-  test("one that still has instances is not deleted either", async () => {
-    hasRun("stopped", "stopped");
-    records.write(recordKey.assignment("p"), { shards: {}, lanes: { "main.s0.0": "w0" } });
-    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ code: "PIP-013" });
-  });
-
-  test("a deletion that broke off is ended by another; only where nothing is left there was no pipeline", async () => {
-    streams.add("p");
-    records.write(recordKey.lane("p", "main.s0.0"), {});
-    expect(await deletePipeline("p", { force: false }, deps)).toEqual({ name: "p", marksStay: true });
-    expect([[...records.stored.keys()], removed]).toEqual([[], ["p"]]);
-    await expect(deletePipeline("p", { force: false }, deps)).rejects.toMatchObject({ status: 404, code: "PIP-002" });
-  });
-
-  test("the last word of who has let go goes, too", async () => {
-    hasRun("stopped", "stopped");
-    const lane = recordKey.lane("p", "main.s0.0");
-    records.write(lane, {});
-    const removeIf = records.removeIf.bind(records);
-    let words = 0;
-    records.removeIf = async (key, revision) => {
-      if (key === lane && words++ < 2) records.write(lane, {});
-      return removeIf(key, revision);
-    };
-    await deletePipeline("p", { force: false }, deps);
-    expect([...records.stored.keys()]).toEqual([]);
-  });
-
-  test("what is created anew behind the spec's end is left alone", async () => {
-    hasRun("stopped", "stopped");
-    records.listing = () => {
-      records.listing = () => undefined;
-      records.write(recordKey.spec("p"), { pipeline: body, desired: "checking", createdAt: 2, isNew: true });
-    };
-    await deletePipeline("p", { force: false }, deps);
-    expect(records.spec.createdAt).toBe(2);
-  });
-
-  test("by force one goes that is settling: its cut-over is taken back before its spec, which can be told of", async () => {
-    const clock = { ...deps.clock, monotonicMs: () => 0, nowMs: () => 1, sleep: async () => Promise.resolve() } as never;
-    hasRun("cut-over", "cutting-over");
-    const cutover = { phase: "settling", isForced: false, reason: "r", since: 1, drainedAt: {}, groups: {} };
-    records.write(recordKey.cutover("p"), cutover);
-    const told: unknown[] = [];
-    records.removeIf = async () => {
-      told.push(records.stored.get(recordKey.cutover("p"))?.value, records.spec);
-      return Promise.reject(new Error("the bus is away"));
-    };
-    await expect(deletePipeline("p", { force: true }, { ...deps, clock })).rejects.toThrow("the bus is away");
-    expect(told).toMatchObject([{ phase: "cancelled" }, { desired: "failed", failure: { code: "PIP-016" } }]);
   });
 });

@@ -26,7 +26,7 @@ export interface Deleted {
   readonly marksStay: boolean;
 }
 
-/** How long the instances may take to let go of a pipeline that ran. */
+/** How long the instances may take to let go of a pipeline that has just come to rest, by itself or by force. */
 const RELEASE_LIMIT_MS = 10_000;
 /** Behind that they may still write the last of their reports. */
 const LAST_REPORTS_MS = 1_500;
@@ -47,17 +47,25 @@ export async function deletePipeline(name: string, { force }: DeleteOptions, dep
     log.info({ pipeline: name }, "removed what an earlier deletion left");
     return { name, marksStay: true };
   }
-  if (!(await isAtRest(name, spec.value, deps))) {
-    if (!force) {
-      throw new Refusal(
-        409,
-        "PIP-013",
-        `pipeline ${name} is not at rest: only one that is stopped, blocked, failed, cut over or was never started can be deleted`,
-        `Stop it first: \`sluice stop ${name}\`. With force it is deleted as it is, and what is not applied is lost.`,
-      );
-    }
-    spec = await halt(name, deps);
-    await released(name, deps);
+  const isResting = await isAtRest(name, spec.value, deps);
+  if (!isResting && !force) {
+    throw new Refusal(
+      409,
+      "PIP-013",
+      `pipeline ${name} is not at rest: only one that is stopped, blocked, failed, cut over or was never started can be deleted`,
+      `Stop it first: \`sluice stop ${name}\`. With force it is deleted as it is, and what is not applied is lost.`,
+    );
+  }
+  if (!isResting) spec = await halt(name, deps);
+  // What has just come to rest its instances let go of within a second.
+  const isFree = isResting && (await isReleased(name, deps));
+  if (!isFree && !(await released(name, deps)) && !force) {
+    throw new Refusal(
+      409,
+      "PIP-013",
+      `instances have not let go of pipeline ${name} within ${RELEASE_LIMIT_MS / 1_000} s`,
+      "A router takes their work back: see that one runs, and delete again. With force it is deleted all the same.",
+    );
   }
   try {
     await records.removeIf(key, spec.revision);
@@ -70,12 +78,12 @@ export async function deletePipeline(name: string, { force }: DeleteOptions, dep
   return { name, marksStay: true };
 }
 
-async function isAtRest(name: string, { desired }: WrittenSpec, deps: DeskDeps): Promise<boolean> {
-  if (desired === "created" || desired === "checking") return isReleased(name, deps);
-  const state = (await deps.records.get(recordKey.state(name), stateRecord))?.value.state;
-  if (desired === "failed" || desired === "cut-over")
-    return (state === desired || state === "failed") && isReleased(name, deps);
-  return desired === "stopped" && state === "stopped" && isReleased(name, deps);
+/** By wish and by what is observed; its instances may be about to let go of it. */
+async function isAtRest(name: string, { desired }: WrittenSpec, { records }: DeskDeps): Promise<boolean> {
+  if (desired === "created" || desired === "checking") return true;
+  const state = (await records.get(recordKey.state(name), stateRecord))?.value.state;
+  if (desired === "failed" || desired === "cut-over") return state === desired || state === "failed";
+  return desired === "stopped" && state === "stopped";
 }
 
 /**
@@ -101,10 +109,11 @@ async function isReleased(name: string, { records }: DeskDeps): Promise<boolean>
   return Object.keys({ ...assignment?.shards, ...assignment?.lanes }).length === 0;
 }
 
-/** Waits until no instance has anything of it, for so long as that may take; one that is gone for good writes no more either. */
-async function released(name: string, deps: DeskDeps): Promise<void> {
+/** Waits until no instance has anything of it, for so long as that may take; false where one that is gone for good still has. */
+async function released(name: string, deps: DeskDeps): Promise<boolean> {
   const { clock } = deps;
   const untilMs = clock.monotonicMs() + RELEASE_LIMIT_MS;
   while (!(await isReleased(name, deps)) && clock.monotonicMs() < untilMs) await clock.sleep(POLL_MS);
   await clock.sleep(LAST_REPORTS_MS);
+  return isReleased(name, deps);
 }

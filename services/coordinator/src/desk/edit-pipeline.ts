@@ -1,17 +1,29 @@
 import { describeFault, openSecret, Retryable } from "@sluice/runtime";
-import { epochRecord, pipelineSchema, recordKey, writtenSpec, type Pipeline, type WrittenSpec } from "@sluice/wire";
+import {
+  epochRecord,
+  pipelineSchema,
+  recordKey,
+  withLastStart,
+  withWorkKept,
+  writtenSpec,
+  type Pipeline,
+  type WrittenSpec,
+} from "@sluice/wire";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { DestinationProbe } from "../precheck/probe/destination-probe.ts";
 import { precheckSubject } from "../precheck/subject.ts";
 import { cancelCutover } from "../settle/request-cutover.ts";
+import { checkAdded } from "./check-added.ts";
 import type { DeskDeps } from "./desk-deps.ts";
+import { groupChanges, toldChanges, withAdditions, withCommonGroups, type GroupChange } from "./group-changes.ts";
 import { readPostedPipeline } from "./posted-pipeline.ts";
 import { Refusal } from "./refusal.ts";
 import type { Outlook } from "./resume-outcome.ts";
 import { movedEndpoints, refuseFixed } from "./same-pipeline.ts";
 import { sealed, unsealed } from "./seal-pipeline.ts";
 import { changeSpec, isPipelineName, noSuchPipeline, notNow, wished, type Commanded } from "./spec-change.ts";
-import { outlookFor } from "./start-pipeline.ts";
+import { hasLiftedHalt } from "./lifted-halts.ts";
+import { hasBeenIdle, outlookFor, refuseCopyless, requestCopies } from "./start-pipeline.ts";
 
 export interface EditOptions {
   /** Only says what would happen. */
@@ -27,12 +39,15 @@ export interface Edited extends Commanded {
   /** `kept`: it goes on from where it is. `copies`: it copies anew. `unknown`: a server can't be asked now. */
   readonly checkpoint: "kept" | "copies" | "unknown";
   readonly why: string;
+  /** Groups that come or go, and what becomes of them. */
+  readonly groups: readonly GroupChange[];
 }
 
 /**
- * Edits endpoints, credentials, policies and limits of a pipeline. What can't be changed once it has run is refused by name. Where
+ * Edits endpoints, credentials, policies and limits of a pipeline, and adds groups to it or takes some away: where that is all, what runs for
+ * the others goes on. What can't be changed once it has run is refused by name. Where
  * endpoints lead elsewhere, prechecks come before it runs again; a pipeline that runs does nothing meanwhile.
- * Throws `Refusal` 404 PIP-002, 422 PIP-001, 409 PIP-003, PIP-009; `Retryable` BUS-001.
+ * Throws `Refusal` 404 PIP-002, 422 PIP-001, 409 PIP-003, PIP-009, PIP-017, DST-005; `Retryable` BUS-001.
  */
 export async function editPipeline(name: string, body: unknown, options: EditOptions, deps: DeskDeps): Promise<Edited> {
   if (!isPipelineName(name)) throw noSuchPipeline(name);
@@ -50,14 +65,25 @@ export async function editPipeline(name: string, body: unknown, options: EditOpt
   }
   const isNew = stored.value.isNew === true;
   if (!isNew) refuseFixed(posted.pipeline, existing);
-  const moved = movedEndpoints(posted.pipeline, existing);
+  const changes = isNew ? NO_GROUPS : groupChanges(posted.pipeline, existing);
+  const others = [...changes.added, ...changes.removed];
+  const { source, destinations } = movedEndpoints(posted.pipeline, existing);
+  const moved = { source, destinations: destinations.filter((group) => !others.includes(group)) };
   const isMoved = moved.source || moved.destinations.length > 0;
-  const changed = changedPaths(former, posted.written);
+  const inPlace = changedPaths(withCommonGroups(former, changes), withCommonGroups(posted.written, changes));
+  const isGroupsOnly = others.length > 0 && inPlace.length === 0;
+  const changed = [...inPlace, ...others.map((group) => `destinations[${group}]`)];
   const pipeline = sealed(posted.written, deps.secretKey);
-  const outlook = isNew ? NEVER_RAN : await outlookOfEdit(name, pipelineSchema.parse(pipeline), moved, deps);
+  const halted: Outlook | null =
+    !isGroupsOnly && (await isLate(name, stored.value, deps)) ? { outcome: "copies", why: HALTED_LONG } : null;
+  const outlook = isNew ? NEVER_RAN : (halted ?? (await outlookOfEdit(name, pipelineSchema.parse(pipeline), moved, deps)));
   const checkpoint = outlook.outcome === "continues" ? ("kept" as const) : outlook.outcome;
-  if (options.dryRun) return { name, desired: stored.value.desired, isChanged: false, changed, checkpoint, why: outlook.why };
-  const commanded = await changeSpec(name, deps, `edited: ${changed.join(", ") || "nothing"}`, async (spec, revision) => {
+  const above = await checkAdded(name, posted.pipeline, changes, deps);
+  const groups = toldChanges(name, changes);
+  const told = { changed, checkpoint, why: outlook.why, groups };
+  if (options.dryRun) return { name, desired: stored.value.desired, isChanged: false, ...told };
+  const what = [`edited: ${changed.join(", ") || "nothing"}`, ...groups.map(({ text }) => text)].join("; ");
+  const change = async (spec: WrittenSpec, revision: number): Promise<WrittenSpec | null> => {
     if (spec.desired === "cut-over") throw notNow(name, spec, "", "");
     // What was foretold, and what was patched, is the pipeline that was read.
     if (revision !== stored.revision) {
@@ -65,13 +91,36 @@ export async function editPipeline(name: string, body: unknown, options: EditOpt
     }
     if (changed.length === 0) return null;
     await cancelCutover(name, deps.records);
-    return edited(spec, pipeline, isMoved && !isNew);
-  });
-  return { ...commanded, changed, checkpoint, why: outlook.why };
+    for (const group of changes.added) await forgetGroup(name, group, deps);
+    if (!isGroupsOnly && (await isLate(name, spec, deps))) {
+      refuseCopyless(name, posted.pipeline, HALTED_LONG);
+      await requestCopies(name, deps);
+    }
+    return withAdditions(edited(spec, pipeline, isMoved && !isNew), changes, above);
+  };
+  return { ...(await changeSpec(name, deps, what, change, isGroupsOnly ? withWorkKept : withLastStart)), ...told };
+}
+
+const NO_GROUPS = { added: [], removed: [] };
+
+/** What is left of an earlier time of the group leads to where it was then. */
+async function forgetGroup(name: string, group: string, { records }: DeskDeps): Promise<void> {
+  const keys = [
+    recordKey.destination(name, group),
+    recordKey.kept(name, group),
+    recordKey.router(name, `destination.${group}`),
+  ];
+  for (const key of keys) await records.remove(key);
+}
+
+/** It runs, and an edit begins a part of it anew that has applied nothing for longer than expiries in the destinations bear. */
+async function isLate(name: string, spec: WrittenSpec, deps: DeskDeps): Promise<boolean> {
+  return spec.desired === "running" && (await hasBeenIdle(name, spec, deps)) && hasLiftedHalt(name, deps);
 }
 
 /** How long a destination may take to show the pipeline's marks. */
 const MARK_LIMIT_MS = 5_000;
+const HALTED_LONG = "a part of it has halted for too long: keys that the source has renewed meanwhile may have expired";
 const NEVER_RAN: Outlook = { outcome: "copies", why: "it has never run" };
 
 function edited(spec: WrittenSpec, pipeline: WrittenSpec["pipeline"], isMoved: boolean): WrittenSpec {

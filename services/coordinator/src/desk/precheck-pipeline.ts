@@ -68,7 +68,7 @@ export async function checkStored(
  */
 export function merged(
   before: PrecheckRecord | null,
-  { report, highestEpoch }: Checked,
+  { report, highestEpoch }: Pick<Checked, "report" | "highestEpoch">,
   spec: number,
   isPartial: boolean,
   ignore: Waivers,

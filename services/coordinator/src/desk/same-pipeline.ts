@@ -34,18 +34,16 @@ export function refuseFixed(posted: Pipeline, existing: Pipeline): void {
   if (expiryGraceMs(posted) !== expiryGraceMs(existing)) {
     refuse(`retryWindow + keepApplied of ${expiryGraceMs(existing)} ms, and expiries in its destinations carry this sum`);
   }
-  const groups = (pipeline: Pipeline): string =>
-    pipeline.destinations
-      .map(({ group }) => group)
-      .toSorted()
-      .join(", ");
-  if (groups(posted) !== groups(existing)) refuse(`the groups ${groups(existing)}`);
   if (JSON.stringify(posted.source.databases) !== JSON.stringify(existing.source.databases)) {
     refuse("other `source.databases`: what was copied so far would stay, and what was left out be missing");
   }
-  for (const { group, databases, keys } of posted.destinations) {
+  for (const { group, databases, keys, existing: held } of posted.destinations) {
     const former = existing.destinations.find((destination) => destination.group === group);
-    if (JSON.stringify([databases, keys]) !== JSON.stringify([former?.databases, former?.keys])) {
+    if (former === undefined) continue;
+    if (former.existing !== held && [former.existing, held].includes("keep")) {
+      refuse(`\`existing: ${former.existing}\` for ${group}: which keys are kept is settled before the first copy`);
+    }
+    if (JSON.stringify([databases, keys]) !== JSON.stringify([former.databases, former.keys])) {
       refuse(
         `other \`databases\` or \`keys\` for ${group}: what was copied so far would stay, and what was left out be missing`,
       );

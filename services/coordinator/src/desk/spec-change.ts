@@ -40,13 +40,14 @@ export function notNow(name: string, { desired }: Pick<WrittenSpec, "desired">, 
 
 /**
  * Changes the spec of a pipeline by compare-and-set and tells of it among the events. `change` gets the spec as it is, and is asked again
- * when somebody else wrote it in between; null: it is as it shall be. Throws `Refusal` 404 PIP-002, 409 PIP-003; `Retryable` BUS-001.
+ * when somebody else wrote it in between; null: it is as it shall be. `written`: what makes the record of it. Throws `Refusal` 404 PIP-002, 409 PIP-003; `Retryable` BUS-001.
  */
 export async function changeSpec(
   name: string,
   { records, clock, log }: Pick<DeskDeps, "records" | "clock" | "log">,
   what: string,
   change: (spec: WrittenSpec, revision: number) => WrittenSpec | null | Promise<WrittenSpec | null>,
+  written: typeof withLastStart = withLastStart,
 ): Promise<Commanded> {
   if (!isPipelineName(name)) throw noSuchPipeline(name);
   const key = recordKey.spec(name);
@@ -55,7 +56,7 @@ export async function changeSpec(
     if (existing === null) throw noSuchPipeline(name);
     const next = await change(existing.value, existing.revision);
     if (next === null) return { name, desired: existing.value.desired, isChanged: false };
-    if ((await records.compareAndSet(key, specRecord, withLastStart(next, existing), existing.revision)) === null) continue;
+    if ((await records.compareAndSet(key, specRecord, written(next, existing), existing.revision)) === null) continue;
     log.info({ pipeline: name, desired: next.desired }, what);
     await addEvents(records, name, [{ kind: "command", text: what }], clock.nowMs()).catch(() => undefined);
     return { name, desired: next.desired, isChanged: true };
@@ -65,7 +66,7 @@ export async function changeSpec(
 
 /** The spec with another wish, and without what spoke of the one before. */
 export function wished(spec: WrittenSpec, desired: WrittenSpec["desired"]): WrittenSpec {
-  const { failure: _, isCopied: __, ...rest } = spec;
+  const { failure: _, isCopied: __, drainMs: ___, ...rest } = spec;
   return { ...rest, desired };
 }
 

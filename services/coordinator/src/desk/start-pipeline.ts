@@ -3,6 +3,7 @@ import { Halt, openSecret, describeFault } from "@sluice/runtime";
 import {
   epochRecord,
   expiryGraceMs,
+  lastMade,
   pipelineSchema,
   precheckRecord,
   recordKey,
@@ -150,7 +151,7 @@ export async function outlookFor(name: string, pipeline: Pipeline, deps: DeskDep
 }
 
 /** Throws `Refusal` 409 SRC-019 where the pipeline is one that never copies. */
-function refuseCopyless(name: string, { mode }: Pipeline, why: string): void {
+export function refuseCopyless(name: string, { mode }: Pipeline, why: string): void {
   if (mode !== "changes") return;
   throw new Refusal(409, "SRC-019", `pipeline ${name} can't continue, and with \`mode: changes\` nothing is copied: ${why}`);
 }
@@ -165,19 +166,23 @@ async function isUnderWay(name: string, { desired }: WrittenSpec, revision: numb
   return (await records.get(recordKey.state(name), stateRecord))?.value.state !== "failed";
 }
 
-async function hasBeenIdle(name: string, { pipeline }: WrittenSpec, deps: DeskDeps): Promise<boolean> {
+/** Whether it, or a part of it, has applied nothing for longer than expiries in the destinations bear. */
+export async function hasBeenIdle(name: string, { pipeline }: Pick<WrittenSpec, "pipeline">, deps: DeskDeps): Promise<boolean> {
   return isTooLong(await idleOf(name, deps), expiryGraceMs(pipelineSchema.parse(pipeline)));
 }
 
-/** How long nothing was applied; 0 where it runs, or is to stop. */
+/** How long nothing was applied; of one that runs, how long a part of it has halted by now: 0 where none has. */
 async function idleOf(name: string, { records }: DeskDeps): Promise<number> {
   const spec = await records.get(recordKey.spec(name), writtenSpec);
-  if (spec === null || !isIdle(spec.value)) return 0;
-  return (await records.get(recordKey.windows(name), windowsRecord))?.value.idleMs ?? 0;
+  if (spec === null) return 0;
+  const windows = (await records.get(recordKey.windows(name), windowsRecord))?.value;
+  // What was counted of the run before does not count any more.
+  const isHalted = spec.value.desired === "running" && windows?.spec === lastMade(spec);
+  return isIdle(spec.value) || isHalted ? (windows?.idleMs ?? 0) : 0;
 }
 
 /** Raises every shard's floor to the epoch counter, so that its ingest begins a new epoch with a full copy. */
-async function requestCopies(name: string, { records }: DeskDeps): Promise<void> {
+export async function requestCopies(name: string, { records }: DeskDeps): Promise<void> {
   const key = recordKey.topology(name);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const current = await records.get(key, topologyRecord);

@@ -1,3 +1,4 @@
+import { recordKey, stateRecord, type WrittenSpec } from "@sluice/wire";
 import { cancelCutover } from "../settle/request-cutover.ts";
 import type { DeskDeps } from "./desk-deps.ts";
 import { changeSpec, notNow, wished, type Commanded } from "./spec-change.ts";
@@ -5,15 +6,23 @@ import { changeSpec, notNow, wished, type Commanded } from "./spec-change.ts";
 /**
  * Makes a pipeline stop: its ingest at once, its lanes when they have applied what is stored. A cut-over is taken back, unless it
  * has begun to settle: then there is nothing to stop. One that has failed keeps what it failed with until it is resumed or deleted;
- * its lanes apply what is stored where they still can. Throws `Refusal` 404 PIP-002; `Retryable` BUS-001.
+ * its lanes apply what is stored where they still can. `withinMs`: how long they may take, also for one that is stopping already; the
+ * coordinator's own limit where it is absent. Throws `Refusal` 404 PIP-002; `Retryable` BUS-001.
  */
-export async function stopPipeline(name: string, deps: DeskDeps): Promise<Commanded> {
+export async function stopPipeline(name: string, deps: DeskDeps, withinMs?: number): Promise<Commanded> {
   return changeSpec(name, deps, "stop asked for", async (spec) => {
     // What is cut over, or nearly, has stopped for good.
     if (spec.desired === "cut-over") return null;
     await cancelCutover(name, deps.records);
-    return spec.desired === "stopped" ? null : wished(spec, "stopped");
+    if (spec.desired === "stopped" && !(await isToldAnew(name, spec, deps, withinMs))) return null;
+    return { ...wished(spec, "stopped"), ...(withinMs === undefined ? {} : { drainMs: withinMs }) };
   });
+}
+
+/** It is not stopped yet, and shall take another time than it was given. */
+async function isToldAnew(name: string, spec: WrittenSpec, { records }: DeskDeps, withinMs?: number): Promise<boolean> {
+  if (withinMs === undefined || withinMs === spec.drainMs) return false;
+  return (await records.get(recordKey.state(name), stateRecord))?.value.state !== "stopped";
 }
 
 /**

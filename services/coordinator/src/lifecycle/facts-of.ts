@@ -1,21 +1,21 @@
-import { isBehindMark, lastStart, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import { isBehindMark, lastMade, lastStart, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import type { Stored } from "@sluice/bus";
 import { laneLag, type SourceView } from "../checkpoint/lane-lag.ts";
-import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
+import { laneLabels, laneOf, type KnownPipeline } from "./pipeline-book.ts";
 import type { CutoverView, LaneFacts, PrecheckView, ShardFacts, StateFacts, WatchFacts, Written } from "./state.ts";
 
 /**
  * What the records of a pipeline say, as `observeState` wants it.
  *
  * A halt or a retry that was written before the spec counts no more: revisions grow over all records of the bucket, and every instance
- * makes its actors anew when it sees another spec. A halt behind the mark they stay with until the operator starts the pipeline again. What
+ * makes its actors anew when it sees another spec, unless groups alone came or went. A halt behind the mark they stay with until the operator starts the pipeline again. What
  * the router says names the spec that it speaks of.
  */
 export function factsOf(
   known: KnownPipeline,
   sources: ReadonlyMap<string, SourceView>,
 ): Omit<StateFacts, "stop" | "previous" | "fullStream"> {
-  const since = known.spec?.revision ?? 0;
+  const since = known.spec === null ? 0 : lastMade(known.spec);
   const start = known.spec === null ? 0 : lastStart(known.spec);
   const seen = <T extends ShardRecord | LaneRecord>(stored: Stored<T> | undefined) =>
     stored === undefined ? null : { ...stored.value, ...heard(stored, since, start) };
@@ -28,9 +28,9 @@ export function factsOf(
   const lanes: LaneFacts[] = laneLabels(known).map(({ label, shardId }) => ({
     label,
     owner: known.assignment?.value.lanes[label] ?? null,
-    seen: seen(known.lanes.get(label)),
+    seen: seen(laneOf(known, label)),
     lagSeconds: laneLag(
-      known.lanes.get(label)?.value ?? null,
+      laneOf(known, label)?.value ?? null,
       known.shards.get(shardId)?.value ?? null,
       sources.get(shardId) ?? null,
     ).seconds,

@@ -284,6 +284,15 @@ test("a retry window that closes fails the pipeline with its code, whoever count
   await deletePipeline("w", { force: true }, desk());
 }, 60_000);
 
+// Mutation: coordinator-service.ts, no `LeftRecords`.
+test("what a coordinator left that ended amid a deletion is removed by the one that takes over", async () => {
+  await bus.stream("half").ensure();
+  await bus.records.put(recordKey.state("half"), stateRecord, { state: "stopped", since: 1, reason: "" });
+  startCoordinator();
+  await waitUntil("the records are gone", async () => (await bus.records.keys("pipeline.half.>")).length === 0);
+  expect(await bus.stream("half").size()).toBeNull();
+});
+
 test("one that is for a full copy alone stops by itself when that is applied", async () => {
   startCoordinator();
   await createPipeline(bodyOf("f", { mode: "full" }), { start: true }, desk());

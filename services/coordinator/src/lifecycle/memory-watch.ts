@@ -76,7 +76,8 @@ export class MemoryWatch {
     }
     const epochs = [...this.#known.shards.values()].map(({ value }) => value.epoch);
     const before = this.#known.memory;
-    const { record, news } = behindSamples(before?.value ?? EMPTY, samples, epochs, clock.nowMs());
+    const present = ofPresent(before?.value ?? EMPTY, spec);
+    const { record, news } = behindSamples(present, samples, epochs, clock.nowMs());
     if (JSON.stringify(record) === JSON.stringify(before?.value ?? null)) return;
     const key = recordKey.memory(this.#known.name);
     const revision = await records.compareAndSet(key, memoryRecord, record, before?.revision ?? 0);
@@ -101,6 +102,13 @@ export class MemoryWatch {
       }
     });
   }
+}
+
+/** Without what is known of groups that were taken away. */
+function ofPresent({ servers, alarms }: MemoryRecord, { pipeline }: SpecRecord): MemoryRecord {
+  const groups = new Set(pipeline.destinations.map(({ group }) => group));
+  const own = Object.entries(servers).filter(([, { group }]) => groups.has(group));
+  return { servers: Object.fromEntries(own), alarms: alarms.filter(({ group }) => groups.has(group)) };
 }
 
 async function sample(group: string, endpoint: Endpoint): Promise<MemorySample | null> {

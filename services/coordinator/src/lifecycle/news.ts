@@ -15,7 +15,7 @@ export class NewsWatch {
   }
 
   take(facts: Pick<StateFacts, "shards" | "lanes" | "watches">): News[] {
-    const now = [...haltsIn(facts), ...copiesIn(facts)];
+    const now = [...haltsIn(facts), ...copiesIn(facts), ...groupCopiesIn(facts), ...keptIn(facts)];
     this.#told ??= new Set(eventsOf(this.#known).map(({ text }) => text));
     const told = this.#told;
     const news = now.filter(({ text }) => !told.has(text));
@@ -47,6 +47,39 @@ function copiesIn({ shards, lanes }: Pick<StateFacts, "shards" | "lanes">): News
     const isApplied = own.length > 0 && own.every((lane) => lane.seen?.phase === "live" && lane.seen.epoch === seen.epoch);
     return isApplied ? [{ kind: "copy", text: `${what} applied` }] : [];
   });
+}
+
+/** Copies for groups that were added later. */
+function groupCopiesIn({ shards, lanes }: Pick<StateFacts, "shards" | "lanes">): News[] {
+  return shards.flatMap(({ id, seen }) =>
+    (seen?.copies ?? []).flatMap(({ epoch, copy, groups, phase, retry }): News[] => {
+      const names = Object.keys(groups);
+      const what = `copy ${epoch}.${copy} of shard ${id} for ${names.join(", ")}`;
+      if (phase === "copying") return [{ kind: "copy", text: `${what} begun` }];
+      if (phase === "void" && retry !== null) return [{ kind: "copy", text: `${what} broke off: ${retry.reason}` }];
+      const own = lanes.filter(({ label }) => label.split(".")[1] === id && names.includes(groupOf(label)));
+      const isApplied = own.every(
+        (lane) => lane.seen?.phase === "live" && lane.seen.epoch === epoch && lane.seen.copy === copy,
+      );
+      return phase === "stored" && own.length > 0 && isApplied ? [{ kind: "copy", text: `${what} applied` }] : [];
+    }),
+  );
+}
+
+/** Of groups all of whose lanes know which keys they keep. */
+function keptIn({ lanes }: Pick<StateFacts, "lanes">): News[] {
+  const groups = new Set(lanes.map(({ label }) => groupOf(label)));
+  return [...groups].flatMap((group): News[] => {
+    const kept = lanes.filter(({ label }) => groupOf(label) === group).map(({ seen }) => seen?.keptKeys);
+    if (kept.includes(undefined)) return [];
+    const count = kept.reduce((sum: number, keys) => sum + (keys ?? 0), 0);
+    const what = `${count} keys that stood in ${group} before the first copy are kept`;
+    return [{ kind: "copy", text: `${what}: nothing is ever written to them` }];
+  });
+}
+
+function groupOf(label: string): string {
+  return label.split(".", 1)[0] ?? "";
 }
 
 /** The same halt at another time is news. */

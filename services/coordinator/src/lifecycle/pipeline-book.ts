@@ -9,6 +9,7 @@ import {
   laneRecord,
   lanesOf,
   memoryRecord,
+  parseGroupLaneLabel,
   precheckRecord,
   routerRecord,
   shardRecord,
@@ -70,6 +71,11 @@ export class PipelineBook {
     return [...this.#pipelines.values()].filter((known) => known.spec !== null).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Names of which there are records, and no pipeline. */
+  get left(): string[] {
+    return [...this.#pipelines.values()].filter((known) => known.spec === null && hasRecords(known)).map(({ name }) => name);
+  }
+
   get(name: string): KnownPipeline | null {
     const known = this.#pipelines.get(name);
     return known?.spec ? known : null;
@@ -119,6 +125,13 @@ export function laneLabels(known: KnownPipeline): { label: string; group: string
   );
 }
 
+/** What a lane said last; undefined where it has said nothing yet, or an earlier time of its group in the pipeline is all that has. */
+export function laneOf({ lanes, spec }: Pick<KnownPipeline, "lanes" | "spec">, label: string): Stored<LaneRecord> | undefined {
+  const seen = lanes.get(label);
+  const addition = spec?.value.additions?.[parseGroupLaneLabel(label).group]?.number;
+  return seen?.value.addition === addition ? seen : undefined;
+}
+
 interface ShardLane {
   readonly shardId: string;
   readonly lane: number;
@@ -153,6 +166,13 @@ function takeInto<T>(records: Map<string, Stored<T>>, label: string, change: Rec
   const next = newer(records.get(label) ?? null, change, schema);
   if (next === null) records.delete(label);
   else records.set(label, next);
+}
+
+function hasRecords(known: KnownPipeline): boolean {
+  const { state, topology, assignment, checkpoint, cutover, precheck, windows, events, memory } = known;
+  const single = [state, topology, assignment, checkpoint, cutover, precheck, windows, events, memory];
+  const many = [known.watches, known.destinations, known.shards, known.lanes];
+  return single.some((record) => record !== null) || many.some(({ size }) => size > 0);
 }
 
 function emptyPipeline(name: string): KnownPipeline {

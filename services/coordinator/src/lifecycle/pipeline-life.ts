@@ -24,14 +24,15 @@ import { StreamTrimmer, type TrimmedLane } from "../checkpoint/stream-trimmer.ts
 import type { DeskDeps } from "../desk/desk-deps.ts";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { factsOf } from "./facts-of.ts";
-import { laneLabels, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
+import { laneLabels, laneOf, lanesOfShards, type KnownPipeline } from "./pipeline-book.ts";
 import { CopyOnly, toldStop } from "./copy-only.ts";
 import { addEvents, type News } from "./event-log.ts";
+import { removeFormerGroups } from "./former-groups.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { NewsWatch } from "./news.ts";
 import { Prechecking } from "./prechecking.ts";
 import { observeState, troubleOf, type ObservedState, type StateFacts } from "./state.ts";
-import { stopGate } from "./stop-gate.ts";
+import { STOP_LIMIT_MS, stopGate } from "./stop-gate.ts";
 import { stoppingLanes } from "./stopping-lanes.ts";
 import { reasonOfStep, stepsTo } from "./transitions.ts";
 import { WindowKeeper } from "./window-keeper.ts";
@@ -117,6 +118,7 @@ export class PipelineLife implements Actor {
           await this.#tellNews();
           if (look % KEEP_EVERY === 0 && spec.isNew !== true) {
             await this.#writeCheckpoint();
+            await removeFormerGroups(this.#known, this.#deps);
             await this.#gaugeStream(spec);
             await trimmer.trim(this.#trimmedLanes(), abandonedLanes(this.#known), this.#gauge.pressure !== "none");
           }
@@ -244,6 +246,7 @@ export class PipelineLife implements Actor {
     });
     return {
       sinceMs: nowMs - this.#stoppingSinceMs,
+      limitMs: known.spec?.value.drainMs ?? STOP_LIMIT_MS,
       areShardsAssigned,
       quietMs: nowMs - this.#shardChangedAtMs,
       lanes,
@@ -309,7 +312,7 @@ export class PipelineLife implements Actor {
   async #writeCheckpoint(): Promise<void> {
     const known = this.#known;
     const shards = new Map(known.topology?.value.shards.map(({ id }) => [id, known.shards.get(id)?.value ?? null]));
-    const lanes = new Map(laneLabels(known).map(({ label }) => [label, known.lanes.get(label)?.value ?? null]));
+    const lanes = new Map(laneLabels(known).map(({ label }) => [label, laneOf(known, label)?.value ?? null]));
     if ([...shards.values(), ...lanes.values()].every((record) => record === null)) return;
     const value = checkpointOf(known.checkpoint?.value ?? null, shards, lanes, this.#deps.clock.nowMs());
     if (known.checkpoint !== null && isSameCheckpoint(known.checkpoint.value, value)) return;
@@ -325,7 +328,8 @@ export class PipelineLife implements Actor {
       shardId,
       lane,
       shard: known.shards.get(shardId)?.value ?? null,
-      groups: new Map(groups.map((group) => [group, known.lanes.get(groupLaneLabel(group, shardId, lane))?.value ?? null])),
+      groups: new Map(groups.map((group) => [group, laneOf(known, groupLaneLabel(group, shardId, lane))?.value ?? null])),
+      additions: known.spec?.value.additions ?? {},
     }));
   }
 }

@@ -45,6 +45,18 @@ describe("observeState", () => {
     expect(stateOf({ shards: [shardIn({ epoch: 2 })], previous: "synchronizing" })).toBe("copying");
   });
 
+  // Mutation: state.ts, a lane's wait for its turn taken for a trouble: a pipeline is `retrying` for as long as a group is added to it.
+  test("copying says for which group, where it is not for all of them, and what that waits for", () => {
+    const retry = { endpoint: "source s0", since: 1, reason: "waits for the group's copy of shard s0", isTurn: true };
+    const more = { ...laneIn({ phase: "snap", epoch: 0 }), label: "more.s0.0" };
+    const told = (lanes: readonly LaneFacts[]): unknown => observeState({ ...facts, lanes, previous: "copying" });
+    const reason = "a full copy for more is under way, and the other groups go on";
+    expect(told([lane, more])).toEqual({ state: "copying", reason });
+    const waits = { ...more, seen: { ...more.seen!, retry } };
+    expect(told([lane, waits])).toEqual({ state: "copying", reason: `${reason}: ${retry.reason}` });
+    expect(told([laneIn({ phase: "snap" }), more])).toEqual({ state: "copying", reason: "a full copy is under way" });
+  });
+
   test("synchronizing needs every lane within 3 s, and is left only beyond 10 s", () => {
     const lag = (lagSeconds: number | null): Partial<StateFacts> => ({
       lanes: [lane, { ...lane, label: "b.s0.0", lagSeconds }],
@@ -127,6 +139,11 @@ describe("observeState", () => {
   });
 
   test("while it is being stopped the state stays what it is and the reason says what it waits for", () => {
+    const away = { endpoint: "destination main", since: 1, reason: "refused" };
+    const waiting = { ...facts, lanes: facts.lanes.map((one) => ({ ...one, seen: { ...one.seen!, retry: away } })) };
+    expect(observeState({ ...waiting, stop: { isDone: false, reason: "stopping: …" } }).reason).toMatch(
+      /^stopping: …; lane \S+ waits for destination main: refused$/,
+    );
     expect(observeState({ ...facts, stop: { isDone: false, reason: "stopping: …" } })).toEqual({
       state: "synchronizing",
       reason: "stopping: …",

@@ -1,5 +1,12 @@
 import { codes } from "@sluice/runtime";
-import { parseGroupLaneLabel, type DesiredState, type HaltRecord, type PipelineState, type RetryRecord } from "@sluice/wire";
+import {
+  parseGroupLaneLabel,
+  type DesiredState,
+  type GroupCopy,
+  type HaltRecord,
+  type PipelineState,
+  type RetryRecord,
+} from "@sluice/wire";
 
 /** By which instance a record was written, and at which revision. */
 export interface Written {
@@ -17,9 +24,12 @@ export interface LaneFacts {
   readonly seen: {
     readonly phase: "snap" | "live";
     readonly epoch: number;
+    /** 1 for the copy that the epoch began with. */
+    readonly copy?: number;
     readonly retry: RetryRecord | null;
     readonly halt: HaltRecord | null;
     readonly written?: Written;
+    readonly keptKeys?: number | undefined;
   } | null;
   readonly lagSeconds: number | null;
 }
@@ -35,6 +45,8 @@ export interface ShardFacts {
     readonly epoch: number;
     readonly retry: RetryRecord | null;
     readonly halt: HaltRecord | null;
+    /** Copies for groups that were added later. */
+    readonly copies?: readonly GroupCopy[] | undefined;
     readonly written?: Written;
   } | null;
 }
@@ -136,7 +148,9 @@ export function observeState(facts: StateFacts): ObservedState {
   if (stop?.isDone === true) return { state: "stopped", reason: stop.reason };
   if (desired === "paused") return paused(facts);
   const observed = runningState(facts);
-  return stop === null ? observed : { ...observed, reason: stop.reason };
+  if (stop === null) return observed;
+  const waits = observed.state === "retrying" ? `; ${observed.reason}` : "";
+  return { ...observed, reason: stop.reason + waits };
 }
 
 function failedFor({ failure }: StateFacts): ObservedState {
@@ -194,6 +208,8 @@ function runningState({ shards, lanes, watches, previous, fullStream }: StateFac
   if (fullStream !== null)
     return { state: "retrying", reason: `waits for bus: BUS-005 the stream is full: ${sizeOf(fullStream)}` };
   for (const { what, seen } of parts) {
+    // Of a group that is copied beside the others.
+    if (seen?.retry?.isTurn === true && what.startsWith("lane ")) continue;
     if (seen?.retry) return { state: "retrying", reason: `${what} waits for ${seen.retry.endpoint}: ${seen.retry.reason}` };
   }
   const retry = watches.find((watch) => watch.retry !== null)?.retry;
@@ -212,7 +228,9 @@ function runningState({ shards, lanes, watches, previous, fullStream }: StateFac
     return seen.phase === "snap" || seen.epoch < (byId.get(parseGroupLaneLabel(label).shard)?.seen?.epoch ?? 0);
   };
   if (shards.some((shard) => isShardCopying(shard, isPastCopy)) || lanes.some(isLaneCopying)) {
-    return { state: "copying", reason: missing ?? "a full copy is under way" };
+    const isWhole = shards.some((shard) => isShardCopying(shard, isPastCopy));
+    const reason = copyUnderWay(isWhole ? [] : lanes.filter(isLaneCopying), lanes);
+    return { state: "copying", reason: missing ?? reason };
   }
   const limit = previous === "synchronizing" ? LEFT_BEHIND_SECONDS : SYNCHRONIZED_SECONDS;
   const isClose = (lane: LaneFacts): boolean => lane.lagSeconds !== null && lane.lagSeconds < limit;
@@ -222,6 +240,19 @@ function runningState({ shards, lanes, watches, previous, fullStream }: StateFac
     return { state: "synchronizing", reason: missing ?? "the lag is not known yet" };
   }
   return { state: "catching-up", reason: missing ?? "changes are being applied that the source made earlier" };
+}
+
+function groupsOf(lanes: readonly LaneFacts[]): string[] {
+  return [...new Set(lanes.map(({ label }) => parseGroupLaneLabel(label).group))];
+}
+
+/** `copying`: the lanes that wait for a copy or write one, none where that is not their groups' alone. */
+function copyUnderWay(copying: readonly LaneFacts[], lanes: readonly LaneFacts[]): string {
+  const waiting = lanes.find(({ seen }) => seen?.retry?.isTurn === true)?.seen?.retry ?? null;
+  const why = waiting === null ? "" : `: ${waiting.reason}`;
+  const groups = groupsOf(copying);
+  if (groups.length === 0 || groups.length === groupsOf(lanes).length) return `a full copy is under way${why}`;
+  return `a full copy for ${groups.join(", ")} is under way, and the other groups go on${why}`;
 }
 
 /** Without figures that move: the reason changes only when something does. */

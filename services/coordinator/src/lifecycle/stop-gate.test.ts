@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { stopGate, type StoppingFacts, type StoppingLane } from "./stop-gate.ts";
+import { STOP_LIMIT_MS, stopGate, type StoppingFacts, type StoppingLane } from "./stop-gate.ts";
 
 const lane: StoppingLane = {
   label: "main.s0.0",
@@ -11,7 +11,14 @@ const lane: StoppingLane = {
   storedOffset: 100,
   tailSequence: 9,
 };
-const facts: StoppingFacts = { sinceMs: 2_000, areShardsAssigned: false, quietMs: 1_500, lanes: [lane], isPatient: false };
+const facts: StoppingFacts = {
+  sinceMs: 2_000,
+  limitMs: STOP_LIMIT_MS,
+  areShardsAssigned: false,
+  quietMs: 1_500,
+  lanes: [lane],
+  isPatient: false,
+};
 const isDone = (change: Partial<StoppingFacts>): boolean => stopGate({ ...facts, ...change }).isDone;
 
 describe("stopGate", () => {
@@ -56,10 +63,14 @@ describe("stopGate", () => {
     });
   });
 
-  test("ends after 15 s in any case, and says that something is left", () => {
+  // Mutation: stop-gate.ts, the limit a constant.
+  test("ends after 15 s in any case, or the time that it was given, and says that something is left", () => {
     const late = { ...facts, sinceMs: 15_000, areShardsAssigned: true, lanes: [{ ...lane, offset: 1, sequence: 1 }] };
     expect(stopGate({ ...late, sinceMs: 14_999 }).isDone).toBe(false);
     expect(stopGate({ ...late, isPatient: true }).isDone).toBe(false);
+    expect(stopGate({ ...late, limitMs: 600_000 }).isDone).toBe(false);
+    expect(stopGate({ ...late, sinceMs: 600_000, limitMs: 600_000 }).isDone).toBe(true);
+    expect(stopGate({ ...late, sinceMs: 0, limitMs: 0 }).isDone).toBe(true);
     expect(stopGate(late)).toMatchObject({ isDone: true, reason: expect.stringContaining("not applied yet") as string });
   });
 });

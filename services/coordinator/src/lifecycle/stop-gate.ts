@@ -1,5 +1,5 @@
-/** A stop ends after this time even when not all that is stored was applied: it stays in the stream for the next start. */
-const STOP_LIMIT_MS = 15_000;
+/** A stop that is given no other time ends after this one even when not all that is stored was applied: it stays in the stream for the next start. */
+export const STOP_LIMIT_MS = 15_000;
 /** Ingest has written its last record when no shard is assigned and none changed for so long. */
 const QUIET_MS = 1_500;
 
@@ -25,6 +25,8 @@ export interface StoppingFacts {
   /** Since a shard's record last changed. */
   readonly quietMs: number;
   readonly lanes: readonly StoppingLane[];
+  /** How long that may take. */
+  readonly limitMs: number;
   /** It ends only when all that is stored is applied, however long that takes. */
   readonly isPatient: boolean;
 }
@@ -40,7 +42,7 @@ export interface StopState {
  * Whether a pipeline that shall stop has: ingest is gone, and every lane has applied what is stored, or can't. A lane has when
  * its offset is at the stored one, or its last message is the subject's last: behind it only bytes that make no unit were read.
  */
-export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): StopState {
+export function stopGate({ sinceMs, limitMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): StopState {
   const undrained = lanes.filter((lane) => !isDrained(lane));
   const behind = undrained.filter((lane) => !lane.isHalted && !lane.isCopyCut);
   const unapplied = Object.fromEntries(
@@ -50,7 +52,7 @@ export function stopGate({ sinceMs, areShardsAssigned, quietMs, lanes, isPatient
     return { isDone: true, reason: "stopped by the operator; all that was read from the source is applied", unapplied };
   }
   const isGivenUp = !areShardsAssigned && quietMs >= QUIET_MS && behind.length === 0;
-  if (isGivenUp || (sinceMs >= STOP_LIMIT_MS && !isPatient)) {
+  if (isGivenUp || (sinceMs >= limitMs && !isPatient)) {
     return {
       isDone: true,
       reason: "stopped by the operator; what is stored and not applied yet is applied after the next start",

@@ -1,7 +1,7 @@
 import type { StoredMessage } from "@sluice/bus";
-import { liveSubject, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import { liveSubject, servedCopy, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import { isEndOfCopy } from "../checkpoint/copy-end.ts";
-import { laneLabels, type KnownPipeline } from "./pipeline-book.ts";
+import { laneLabels, laneOf, type KnownPipeline } from "./pipeline-book.ts";
 import type { StoppingLane } from "./stop-gate.ts";
 
 export interface StoppingLanesOptions {
@@ -19,23 +19,25 @@ export async function stoppingLanes(known: KnownPipeline, options: StoppingLanes
   const since = known.spec?.revision ?? 0;
   const tail = askedOnce(options.tail);
   const lanes = await Promise.all(
-    laneLabels(known).map(async ({ label, shardId, lane }): Promise<StoppingLane | null> => {
+    laneLabels(known).map(async ({ label, group, shardId, lane }): Promise<StoppingLane | null> => {
       const shard = known.shards.get(shardId)?.value;
       if (shard === undefined) return null;
-      const stored = known.lanes.get(label);
+      const stored = laneOf(known, label);
       const seen = stored?.value;
       const [offset, sequence] = [seen?.offset ?? 0, seen?.sequence ?? 0];
       const isLive = seen?.phase === "live" && seen.epoch === shard.epoch;
       const isBehind = offset < shard.storedOffset || !isLive;
       const last = isBehind && !areShardsAssigned ? await tail(liveSubject(known.name, shardId, lane)) : null;
       const isCopying = isForced && !areShardsAssigned && !isLive;
-      const copied = isCopying ? await tail(snapSubject(known.name, shard.copy, shardId, lane)) : null;
+      const served = servedCopy(shard, group, known.spec?.value.additions?.[group]);
+      const copied = isCopying && served !== null ? await tail(snapSubject(known.name, served.copy, shardId, lane)) : null;
       return {
         label,
         // Keys that the source has to repair can't be had without it. Whatever else a lane waits for, settling needs too.
         isHalted:
           Boolean(seen?.halt) || (isForced && stored !== undefined && stored.revision > since && waitsForSource(stored.value)),
-        isCopyCut: isCopying && isCut(seen, shard, last, copied),
+        // A group that no copy serves gets none without ingest.
+        isCopyCut: isCopying && (served === null || isCut(seen, shard, last, copied)),
         isLive,
         offset,
         sequence,

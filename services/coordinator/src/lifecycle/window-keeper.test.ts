@@ -1,5 +1,5 @@
 import { ManualClock, silentLog } from "@sluice/runtime";
-import { recordKey, windowsRecord, type RetryRecord } from "@sluice/wire";
+import { recordKey, windowsRecord, type HaltRecord, type RetryRecord } from "@sluice/wire";
 import { beforeEach, describe, expect, test } from "vitest";
 import { SampleRecords } from "../desk/records.sample.ts";
 import { PipelineBook } from "./pipeline-book.ts";
@@ -28,16 +28,18 @@ function takeOver(busAwayMs = 0) {
     return book.get("p")!;
   };
   const keeper = new WindowKeeper(read(), { records: records as never, clock, log: silentLog() }, busAwayMs);
-  const look = async (waiting: RetryRecord | null) => {
+  const look = async (waiting: RetryRecord | null, halt: HaltRecord | null = null) => {
     const { spec } = read();
     const seen = { phase: "connecting" as const, epoch: 1, halt: null, retry: waiting };
     const shards = [{ id: "s0", owner: "i0", floor: 0, seen }];
-    return keeper.look(spec!.value, spec!.revision, { shards, lanes: [], watches: [] });
+    const lane = { phase: "live" as const, epoch: 1, halt, retry: null };
+    const lanes = [{ label: "main.s0.0", owner: "w0", lagSeconds: 0, seen: lane }];
+    return keeper.look(spec!.value, spec!.revision, { shards, lanes, watches: [] });
   };
-  const lookFor = async (seconds: number, waiting: RetryRecord | null): Promise<string[]> => {
+  const lookFor = async (seconds: number, waiting: RetryRecord | null, halt: HaltRecord | null = null): Promise<string[]> => {
     const told: string[] = [];
     for (let second = 0; second < seconds; second++) {
-      told.push(...(await look(waiting)).map(({ text }) => text));
+      told.push(...(await look(waiting, halt)).map(({ text }) => text));
       await clock.advance(1_000);
     }
     return told;
@@ -127,6 +129,19 @@ describe("WindowKeeper", () => {
     expect(counted().idleMs).toBe(30_000);
     wish("running");
     await next.lookFor(7, retry);
+    expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, `hasHalted` always false.
+  test("so it is counted while a lane has halted, though the others go on; until it is begun anew", async () => {
+    const halt = { code: "DST-004", message: "m", remedy: "r", at: 1 };
+    const { lookFor } = takeOver();
+    await lookFor(6, null);
+    await lookFor(12, null, halt);
+    expect(counted().idleMs).toBeGreaterThanOrEqual(6_000);
+    await takeOver().lookFor(12, null, halt);
+    expect(counted().idleMs).toBeGreaterThanOrEqual(15_000);
+    await lookFor(1, null);
     expect(counted().idleMs).toBe(0);
   });
 

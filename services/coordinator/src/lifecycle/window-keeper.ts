@@ -1,6 +1,7 @@
 import type { Records } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
 import {
+  lastMade,
   recordKey,
   specRecord,
   windowsRecord,
@@ -38,12 +39,18 @@ function isResting({ desired, isNew }: Pick<SpecRecord, "desired" | "isNew">): b
   return isNew !== true && (isIdle({ desired }) || desired === "checking");
 }
 
+/** A shard or a lane that has halted is not applied, however the others go on, until the operator starts the pipeline again. */
+function hasHalted({ shards, lanes }: Pick<StateFacts, "shards" | "lanes">): boolean {
+  return [...shards, ...lanes].some(({ seen }) => (seen?.halt ?? null) !== null);
+}
+
 /** States in which nothing is applied, and which nothing but a start ends. */
 const RESTING: ReadonlySet<PipelineState> = new Set(["paused", "stopped", "failed", "blocked", "prechecking"]);
 
 /**
  * Keeps the retry windows of a pipeline, and makes it fail when one closes. Beside them it counts for how long a pipeline that is
- * paused, stopped, checked again or has failed applies nothing: expiries in its destinations bear only so much. Those run out while no
+ * paused, stopped, checked again or has failed applies nothing, or one that runs has parts that halted: expiries in its destinations bear only
+ * so much. Those run out while no
  * coordinator is active, too, so that one that takes over counts from when the state began, by the wall clocks of the two: wrong by as much
  * as these differ, which the grace has to bear.
  */
@@ -72,12 +79,14 @@ export class WindowKeeper {
   /** To be called at every look with what the records say; answers what is to be told. Throws `Retryable` BUS-001. */
   async look(spec: SpecRecord, revision: number, facts: Pick<StateFacts, "shards" | "lanes" | "watches">): Promise<News[]> {
     const { clock } = this.#deps;
-    this.#begin(revision);
+    const made = lastMade({ value: spec, revision });
+    this.#begin(made);
     const passedMs = clock.monotonicMs() - this.#lookedAtMs;
     this.#lookedAtMs = clock.monotonicMs();
     const { desired, pipeline } = spec;
     const isRunning = desired === "running";
-    this.#idleMs = isResting(spec) ? this.#idleMs + passedMs : 0;
+    const isCounted = isResting(spec) || (isRunning && hasHalted(facts));
+    this.#idleMs = isCounted ? this.#idleMs + passedMs : 0;
     // Lanes that are being taken back wait for nothing.
     const waits = isRunning || desired === "paused" ? waitsOf(isRunning ? facts : { ...facts, lanes: [] }) : [];
     const { opened, recovered, closed } = this.#windows!.look(waits, pipeline.retryWindow);
@@ -95,7 +104,7 @@ export class WindowKeeper {
     const failure = closed === null ? (missed ?? null) : failureOf(closed, clock.nowMs());
     const isOver = this.#idleMs === 0 && (this.#known.windows?.value.idleMs ?? 0) > 0;
     const isChange = opened.length > 0 || recovered.length > 0 || isOver;
-    await this.#write(revision, isChange || failure !== null);
+    await this.#write(made, isChange || failure !== null);
     if (failure !== null) await this.#fail(revision, failure);
     // Not before: the bus may have gone away again.
     if (missed !== undefined) this.#busAwayMs = 0;

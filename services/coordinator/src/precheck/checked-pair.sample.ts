@@ -75,6 +75,7 @@ export class CheckedPair implements AsyncDisposable {
     } as const;
     const checked: PrecheckSubject = {
       name: "p",
+      mode: "full+changes",
       lanes: 16,
       source: at(this.source),
       read: "primary",
@@ -83,6 +84,7 @@ export class CheckedPair implements AsyncDisposable {
       retryWindowMs: 43_200_000,
       keepAppliedMs: 600_000,
       streamBytes: null,
+      copyLimits: { bytesPerSecond: null, isBraked: false },
       others: [],
       ...subject,
     };

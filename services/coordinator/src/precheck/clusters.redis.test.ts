@@ -28,6 +28,7 @@ async function check(
 ): Promise<PrecheckReport & { epoch: number }> {
   const subject: PrecheckSubject = {
     name,
+    mode: "full+changes",
     lanes: 16,
     source,
     read: "primary",
@@ -36,6 +37,7 @@ async function check(
     retryWindowMs: 43_200_000,
     keepAppliedMs: 600_000,
     streamBytes: null,
+    copyLimits: { bytesPerSecond: null, isBraked: false },
     others: [],
   };
   const noBus = async (): Promise<never> => Promise.reject(new Error("no bus here"));
@@ -163,6 +165,7 @@ describe("a cluster", () => {
 });
 
 test("a source behind Sentinels is found through them; one that does not answer is told of", async () => {
+  await cluster.settled();
   await using sentinel = await SentinelServer.start({ primary: server });
   const servers = [at(sentinel), { host: "127.0.0.1", port: 1 }];
   const source: Endpoint = { ...at(sentinel), sentinels: { primary: "mymaster", servers } };

@@ -68,6 +68,33 @@ const cases: readonly PairCase[] = [
     fix: /existing: overwrite/,
   },
   {
+    id: "destination-empty",
+    make: async () => {
+      await pair.destination.client(3).mset("a", "1", "b", "2");
+      await pair.source.client(1).mset("a", "1", "c", "3");
+    },
+    change: () => ({ destination: { existing: "keep", databases: { 1: 3 } } }),
+    undo: async () => {
+      await pair.source.client().flushall();
+      await pair.destination.client().flushall();
+    },
+    level: "warn",
+    found: /holds 2 keys in database 3, which are kept; the source has 1 of a sample of 2 of these names, too/,
+    fix: /existing: overwrite/,
+  },
+  {
+    id: "destination-empty",
+    make: async () => {
+      await pair.destination.client().mset("a", "1", laneMarkKey(slotTag(0), "p", "main", "s0", 0), mark);
+    },
+    change: () => ({ destination: { existing: "keep" } }),
+    undo: () => pair.destination.client().flushall(),
+    level: "fail",
+    code: "DST-022",
+    found: /holds this pipeline's marks, and not sluice:\{\w+\}:p:main:kept/,
+    fix: /Delete this pipeline's own keys/,
+  },
+  {
     id: "destination-other-pipeline",
     make: () => pair.destination.client().set(laneMarkKey(slotTag(0), "other", "main", "s0", 0), mark),
     level: "warn",

@@ -27,6 +27,7 @@ import { destinationSlotsMigrating } from "./destination/slots-migrating.ts";
 import { destinationTopology } from "./destination/topology.ts";
 import { destinationVersion } from "./destination/version.ts";
 import { destinationWritable } from "./destination/writable.ts";
+import { sourceAttachment } from "./source/attachment.ts";
 import { sourceBacklog } from "./source/backlog.ts";
 import { sourceBigKeys } from "./source/big-keys.ts";
 import { sourceCredentials } from "./source/credentials.ts";
@@ -60,6 +61,7 @@ export const prechecks: readonly Precheck[] = [
   sourcePsyncAllowed,
   sourceDatabases,
   sourceBacklog,
+  sourceAttachment,
   sourceOutputBuffer,
   sourceForkMemory,
   sourceDiskless,

@@ -23,6 +23,14 @@ export function laneMarkKeys({ name, group, lanes }: MarkOwner): string[] {
   return keys;
 }
 
+/** Highest number of a copy that these marks speak of, of whichever epoch; what is no mark is passed over. */
+export function highestCopyIn(texts: readonly string[]): number {
+  return texts.reduce((highest, text) => {
+    const mark = highestMark([text]);
+    return mark === null || typeof mark === "string" ? highest : Math.max(highest, mark.copy);
+  }, 0);
+}
+
 /** The mark of the highest epoch; what is wrong with the first that is none; null without marks. */
 export function highestMark(texts: readonly string[]): Position | string | null {
   let highest: Position | null = null;

@@ -25,6 +25,8 @@ export interface Prechecked {
   readonly facts: {
     /** Of all marks of this pipeline in its destinations, 0 without any: no new epoch may be one of these (H6). */
     readonly highestEpoch: number;
+    /** Of the copies that these marks speak of, of whichever epoch. */
+    readonly highestCopy: number;
   };
 }
 
@@ -75,7 +77,7 @@ export async function runPrechecks(
     ending.abort();
     return {
       report: { at, results: told, verdict: precheckVerdict(told) },
-      facts: { highestEpoch: await highestEpoch(context) },
+      facts: { highestEpoch: await highestEpoch(context), highestCopy: await highestCopy(context) },
     };
   } finally {
     ending.abort();
@@ -175,4 +177,8 @@ function resultsOf({ check, findings, tookMs }: Ran, { ignore = [] }: PrecheckRe
 async function highestEpoch({ destinations }: PrecheckContext): Promise<number> {
   const marks = await Promise.all(destinations.map(async (one) => one.mark().catch(() => null)));
   return Math.max(0, ...marks.map((mark) => (mark === null || typeof mark === "string" ? 0 : mark.epoch)));
+}
+
+async function highestCopy({ destinations }: PrecheckContext): Promise<number> {
+  return Math.max(0, ...(await Promise.all(destinations.map(async (one) => one.highestCopy().catch(() => 0)))));
 }

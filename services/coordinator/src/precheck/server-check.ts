@@ -10,7 +10,7 @@ const MOST_FINDINGS = 8;
 
 /** A check of every server that the source is read from: each primary, and with `read: replica` each replica, too. */
 export function eachSourceServer(
-  text: PrecheckText,
+  text: PrecheckText & Pick<Precheck, "applies">,
   look: (server: ServerProbe, context: PrecheckContext) => Promise<Look>,
 ): Precheck {
   return {

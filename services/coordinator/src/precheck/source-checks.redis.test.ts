@@ -27,7 +27,19 @@ async function keepWriting(): Promise<void> {
   while (isWriting) await client.set("much", "x".repeat(10_000));
 }
 
+const attached = () => ({ subject: { mode: "changes" as const } });
+
 const cases: readonly PairCase[] = [
+  {
+    // No replica was ever attached to it until here.
+    id: "source-attachment",
+    make: nothing,
+    change: attached,
+    level: "fail",
+    code: "SRC-018",
+    found: /repl_backlog_active:0/,
+    fix: /attach any to it.*repl-backlog-ttl 0.*mode: full\+changes/,
+  },
   {
     id: "source-backlog",
     make: async () => {
@@ -129,6 +141,22 @@ const cases: readonly PairCase[] = [
     fix: /CONFIG SET repl-backlog-size \d+mb/,
   },
   {
+    id: "source-attachment",
+    make: async () => {
+      await config(pair.source, "repl-backlog-size", "16384");
+      isWriting = true;
+      void keepWriting();
+    },
+    undo: async () => {
+      isWriting = false;
+      await config(pair.source, "repl-backlog-size", "1mb");
+    },
+    change: attached,
+    level: "warn",
+    found: /a backlog of 16 KiB, which lasts .*SRC-019.*gives its backlog up when no replica was attached for 60 min/,
+    fix: /CONFIG SET repl-backlog-size \d+mb.*CONFIG SET repl-backlog-ttl 0/,
+  },
+  {
     id: "source-psync-allowed",
     make: () => allowUser(pair.source, "~*", "+@all", "-psync"),
     change: () => ({ subject: { source: at(pair.source, asUser) } }),
@@ -210,4 +238,13 @@ test.each(cases)("$id $level: $found", async (one) => {
   expect({ level, code }).toEqual({ level: one.level, code: one.code ?? null });
   expect(found).toMatch(one.found);
   expect(fix).toMatch(one.fix);
+});
+
+// Mutations: source/attachment.ts: the backlog taken for one that is not kept; source/output-buffer.ts, without `applies`.
+test("changes alone: a source that keeps its backlog passes, and what is about copies is left out", async () => {
+  await pair.source.client().config("RESETSTAT");
+  await config(pair.source, "repl-backlog-ttl", "0");
+  const { report } = await pair.check({ only: ["source-attachment", "source-output-buffer"] }, attached());
+  expect(report.results.map(({ id, level }) => [id, level])).toEqual([["source-attachment", "pass"]]);
+  expect((await pair.check({ only: ["source-attachment"] })).report.results).toEqual([]);
 });

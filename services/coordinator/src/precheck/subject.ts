@@ -19,9 +19,18 @@ export interface OtherPipeline {
   readonly destinations: readonly { readonly group: string; readonly endpoint: Endpoint }[];
 }
 
+/** What a pipeline says of how fast a full copy is read. */
+export interface CopyLimits {
+  /** Null: as fast as the source sends. */
+  readonly bytesPerSecond: number | null;
+  /** `limits.sourceLatency` is set. */
+  readonly isBraked: boolean;
+}
+
 /** What is checked: a pipeline with its servers ready to connect. */
 export interface PrecheckSubject {
   readonly name: string;
+  readonly mode: Pipeline["mode"];
   /** Lanes that the slot space may be cut into. */
   readonly lanes: number;
   readonly source: Endpoint;
@@ -34,6 +43,8 @@ export interface PrecheckSubject {
   readonly keepAppliedMs: number;
   /** Most that its stream may hold; null without a limit of its own. */
   readonly streamBytes: number | null;
+  /** How fast a copy may be read, and whether it is slowed down while the source is slow. */
+  readonly copyLimits: CopyLimits;
   /** All others that the coordinator knows. */
   readonly others: readonly OtherPipeline[];
 }
@@ -44,9 +55,10 @@ export function precheckSubject(
   open: (spec: EndpointSpec) => Endpoint,
   others: readonly OtherPipeline[] = [],
 ): PrecheckSubject {
-  const { name, lanes, source, destinations, retryWindow, keepApplied, limits } = pipeline;
+  const { name, mode, lanes, source, destinations, retryWindow, keepApplied, limits } = pipeline;
   return {
     name,
+    mode,
     lanes,
     source: open(source),
     read: source.read,
@@ -61,6 +73,12 @@ export function precheckSubject(
     retryWindowMs: retryWindow.source,
     keepAppliedMs: keepApplied,
     streamBytes: limits.streamBytes ?? null,
+    copyLimits: { bytesPerSecond: limits.copyBytesPerSecond ?? null, isBraked: limits.sourceLatency !== undefined },
     others,
   };
+}
+
+/** Whether anything of the source is copied, see `mode`. */
+export function isCopied({ mode }: Pick<PrecheckSubject, "mode">): boolean {
+  return mode !== "changes";
 }

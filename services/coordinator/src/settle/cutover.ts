@@ -10,7 +10,7 @@ import {
   type SpecRecord,
 } from "@sluice/wire";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
-import { laneLabels, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
+import { laneLabels, laneOf, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
 import { setDesired } from "./desired.ts";
 import { GroupSettling } from "./group-settling.ts";
 import { desiredIn, nextCutover, type CutoverFacts, type CutoverLane } from "./next-cutover.ts";
@@ -137,7 +137,7 @@ export class Cutover {
 
   #lanes(): CutoverLane[] {
     return laneLabels(this.#known).map(({ label, shardId }) => {
-      const seen = this.#known.lanes.get(label)?.value;
+      const seen = laneOf(this.#known, label)?.value;
       const shard = this.#known.shards.get(shardId)?.value;
       const isLive = seen?.phase === "live" && seen.epoch === shard?.epoch;
       const replid = shard?.phase === "streaming" ? shard.replid : null;

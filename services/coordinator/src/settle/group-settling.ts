@@ -13,6 +13,7 @@ import {
   Fault,
   Halt,
   printable,
+  reasonOf,
   Retryable,
   trustFault,
   type Actor,
@@ -21,6 +22,7 @@ import {
 } from "@sluice/runtime";
 import { SlotSet, slotMarkKey, type DestinationSpec, type SettlingRecord } from "@sluice/wire";
 import { highestMark, laneMarkKeys } from "../precheck/read-marks.ts";
+import { KeptLookup } from "./kept-lookup.ts";
 import { SettleServer, type SettleCount } from "./settle-server.ts";
 import type { SettleStep } from "./settle-script.ts";
 import { readSettledNote, settledNoteKey, writeSettledNote, type SettledNote } from "./settled-note.ts";
@@ -73,7 +75,8 @@ export interface GroupSettlingOptions {
  * A cluster's first walk is for slots that moved while the pipeline ran: MIGRATE sends the time that is left, and what it takes
  * is added, so that a moved expiry is odd or even by chance. All expiries carry the grace before the first is settled, so all are
  * made odd; from the note on an even one is settled. If slots move behind it nobody can tell any more: it halts,
- * and says which. With `existing: overwrite` keys of others may be there, and the first walk is left out.
+ * and says which. With `existing: overwrite` and `keep` keys of others may be there, and the first walk is left out. Of `keep` those
+ * that stood there before are known by name, see `KeptLookup`, and never looked at.
  *
  * Notes stand in the destination (`settledNoteKey`) and in the records, which may be lost: what is settled, and what clients set
  * from then on, must not be settled again.
@@ -100,7 +103,7 @@ export class GroupSettling implements Actor {
     try {
       const seen = await this.#look(connections);
       const epoch = await this.#epochOf(connections, seen);
-      const isRemarking = seen.mode === "cluster" && this.#options.existing !== "overwrite";
+      const isRemarking = seen.mode === "cluster" && !this.#isShared;
       const note = await readSettledNote(connections, seen, this.#noteKey, epoch);
       if (note?.state === "done") return await this.#finish("expiries were settled before; nothing is changed");
       this.#requireGrace(note);
@@ -128,7 +131,7 @@ export class GroupSettling implements Actor {
 
   retrying(fault: Fault, since: number): void {
     const endpoint = "endpoint" in fault ? String(fault.endpoint) : this.#endpointName;
-    this.#tell({ retry: { endpoint, since, reason: describeFault(fault) } });
+    this.#tell({ retry: { endpoint, since, reason: reasonOf(fault) } });
   }
 
   halted(fault: Fault): void {
@@ -210,12 +213,18 @@ export class GroupSettling implements Actor {
   }
 
   /** All primaries side by side, each at its own pace. */
-  async #walk(step: SettleStep, { primaries }: Deployment, signal: AbortSignal, progress: () => void): Promise<void> {
-    const { endpoint, graceMs, existing, clock } = this.#options;
-    const rule = { step, graceMs, sparesThePast: existing === "overwrite" };
+  async #walk(step: SettleStep, { mode, primaries }: Deployment, signal: AbortSignal, progress: () => void): Promise<void> {
+    const { pipeline, group, endpoint, graceMs, existing, clock } = this.#options;
+    const rule = { step, graceMs, sparesThePast: this.#isShared };
     const servers: SettleServer[] = [];
+    const lookups: KeptLookup[] = [];
     try {
-      for (const { host, port } of primaries) servers.push(await SettleServer.open({ ...endpoint, host, port }, signal));
+      for (const { host, port, slots } of primaries) {
+        const own = { ...endpoint, host, port };
+        servers.push(await SettleServer.open(own, signal));
+        const isCluster = mode === "cluster";
+        if (existing === "keep") lookups.push(await KeptLookup.open(own, { pipeline, group, isCluster, slots, signal }));
+      }
       let expected = 0;
       for (const server of servers) expected += await server.count();
       this.#looked = 0;
@@ -226,15 +235,23 @@ export class GroupSettling implements Actor {
         progress();
         this.#tellProgress();
       };
-      const walks = servers.map(async (server) => server.walk({ rule, clock, signal, onPage }));
+      const walks = servers.map(async (server, index) => {
+        const kept = lookups[index];
+        await server.walk({ rule, ...(kept === undefined ? {} : { kept }), clock, signal, onPage });
+      });
       await Promise.all(walks).catch(async (cause: unknown) => {
         for (const server of servers) server.close();
         await Promise.allSettled(walks);
         throw cause;
       });
     } finally {
-      for (const server of servers) server.close();
+      for (const server of [...servers, ...lookups]) server.close();
     }
+  }
+
+  /** Keys of others may be there. */
+  get #isShared(): boolean {
+    return this.#options.existing === "overwrite" || this.#options.existing === "keep";
   }
 
   async #requireSame(connections: ClusterConnections, before: Deployment): Promise<void> {

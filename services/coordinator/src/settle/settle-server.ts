@@ -1,6 +1,7 @@
 import { Connection, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
 import { Halt, type Clock } from "@sluice/runtime";
 import { OWN_KEY_PREFIX } from "@sluice/wire";
+import type { KeptLookup } from "./kept-lookup.ts";
 import { fieldScript, keyScript, scriptCall, SETTLE_SINCE, type ServerScript, type SettleRule } from "./settle-script.ts";
 import { Standstill, STANDSTILL_MS } from "./standstill.ts";
 
@@ -23,6 +24,8 @@ export interface SettleCount {
 
 export interface SettleWalkOptions {
   readonly rule: SettleRule;
+  /** Where the destination keeps keys of others: those are left out. */
+  readonly kept?: Pick<KeptLookup, "written">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Called behind every page with what it added. */
@@ -100,7 +103,7 @@ export class SettleServer {
 
   /** Throws `ReplyError` (MOVED among them: the slots changed hands), `ConnectionLost`. */
   async walk(options: SettleWalkOptions): Promise<void> {
-    const { rule, clock, signal, onPage } = options;
+    const { rule, kept, clock, signal, onPage } = options;
     const standstill = new Standstill(clock);
     const ending = new AbortController();
     const ticking = standstill.run(ending.signal);
@@ -113,8 +116,9 @@ export class SettleServer {
         do {
           const begunMs = clock.monotonicMs();
           const [next, found] = readScan(await this.#timed(["SCAN", cursor, "COUNT", PAGE_KEYS]));
-          const kept = found.filter((key) => !isOwn(key));
-          const changed = await this.#settleKeys(kept, pass);
+          const others = found.filter((key) => !isOwn(key));
+          const written = kept === undefined ? others : await kept.written(Number(db), others);
+          const changed = await this.#settleKeys(written, pass);
           cursor = next;
           onPage({ looked: found.length, changed });
           await clock.sleep(Math.min(LONGEST_REST_MS, clock.monotonicMs() - begunMs), signal);

@@ -12,8 +12,9 @@ test("counts the calls of commands that write, in the words of 7.0 and of before
     "cmdstat_evalsha:calls=60,usec=1",
     "cmdstat_flushall:calls=1,usec=1",
     "cmdstat_json.set:calls=9,usec=1",
+    "cmdstat_nobody.knows:calls=70,usec=1",
   ];
-  expect(writeCallsIn(text.join("\r\n"))).toBe(24);
+  expect(writeCallsIn(text.join("\r\n"))).toBe(33);
   expect(writeCallsIn("")).toBe(0);
 });
 

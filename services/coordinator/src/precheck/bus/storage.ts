@@ -1,10 +1,11 @@
 import type { JetStreamFacts } from "@sluice/bus";
 import { fail, pass, warn, type Look } from "../precheck.ts";
 import { bytesText, spanText } from "../quantity.ts";
+import { isCopied } from "../subject.ts";
 import { busCheck } from "./bus-check.ts";
 
 export interface StorageNeed {
-  /** What the source holds. */
+  /** What is copied of the source. */
   readonly dataBytes: number;
   readonly bytesPerSecond: number;
   /** How long changes stay once they are applied. */
@@ -46,7 +47,7 @@ export const busStorage = busCheck(
   },
   async ({ jetStream }, { source, subject }) => {
     if (jetStream === null) return pass("JetStream does not answer");
-    const dataBytes = await source.dataBytes();
+    const dataBytes = isCopied(subject) ? await source.dataBytes() : 0;
     const { bytesPerSecond } = await source.totalWriteRate();
     const { keepAppliedMs, streamBytes } = subject;
     return judgeStorage(jetStream, { dataBytes, bytesPerSecond, keepAppliedMs, streamBytes });

@@ -1,20 +1,25 @@
 import { fail, pass, warn, type Look, type Precheck, type PrecheckText } from "../precheck.ts";
+import { commonNames } from "../probe/common-names.ts";
 import type { ForeignKeys } from "../probe/foreign-keys.ts";
 import { listText } from "../quantity.ts";
 import { wholeDestinations } from "../server-check.ts";
 import type { SubjectDestination } from "../subject.ts";
+
+/** Of one lane, see DST-023. */
+const MOST_KEPT = 1_000_000;
 
 function judgeEmpty(
   name: string,
   existing: SubjectDestination["existing"],
   foreign: readonly ForeignKeys[],
   hasMark: boolean,
+  common: number,
 ): Look {
   if (foreign.length === 0) return pass(`${name} holds no keys of others`);
   const found = `${name} holds ${listText(foreign.map(({ keys, where }) => `${keys} keys ${where}`))}`;
   if (hasMark) return pass(`${found}, and this pipeline's marks: it goes on there`);
   if (existing === "refuse") return fail(found, { expected: "no keys" });
-  if (existing === "keep") return pass(`${found}, which stay as they are`);
+  if (existing === "keep") return judgeKept(found, foreign, common);
   if (existing === "replace") {
     return warn(`${found}; of these, what the source does not hold will be deleted`, {
       expected: "no keys that are still needed there",
@@ -30,14 +35,42 @@ function judgeEmpty(
   );
 }
 
+function withoutNames(name: string, missing: string): Look {
+  return fail(`${name} holds this pipeline's marks, and not ${missing}: which keys stood there before can't be told`, {
+    expected: "the names of the keys that are kept, beside the marks",
+    code: "DST-022",
+    fix: "Delete this pipeline's own keys `sluice:{…` there and what it had copied: then all keys that are left are kept. Or start it under another name with another `existing`.",
+  });
+}
+
+/** `common`: how many of their samples the source has, too. */
+function judgeKept(found: string, foreign: readonly ForeignKeys[], common: number): Look {
+  const keys = foreign.reduce((sum, place) => sum + place.keys, 0);
+  const sampled = foreign.reduce((sum, { sample }) => sum + sample.length, 0);
+  if (keys > MOST_KEPT) {
+    return warn(`${found}, which are kept: more than the ${MOST_KEPT} names that a lane keeps in mind`, {
+      expected: `at most ${MOST_KEPT} keys for each lane`,
+      code: "DST-023",
+      fix: "Say `existing: overwrite`, and see by `keys` that names of the source and of the destination do not meet; or use more `lanes`.",
+    });
+  }
+  if (common === 0) return pass(`${found}, which are kept: the pipeline never writes to them`);
+  return warn(`${found}, which are kept; the source has ${common} of a sample of ${sampled} of these names, too`, {
+    expected: "names that the source has not",
+    fix: "What the source has under such a name never gets there. Say `existing: overwrite` where it should.",
+  });
+}
+
 const text: PrecheckText = {
   id: "destination-empty",
   title: "Keys that a destination holds already are meant to be there",
   why: "With `existing: refuse` a destination must be empty, so that nobody's data is overwritten by mistake.",
   expected: "no keys, or an `existing` that says what becomes of them",
   fix: "Empty the destination, or say `existing: replace` (it ends as the source's equal) or `existing: overwrite`.",
-  warns: "with `existing: replace` keys will be deleted; with `overwrite` keys that the source lacks stay",
-  fails: "with `existing: refuse` there are keys, and none of this pipeline's marks",
+  warns:
+    "with `existing: replace` keys will be deleted; with `overwrite` keys that the source lacks stay; with `keep` the source has keys of the same names, by a sample, or there are very many",
+  fails:
+    "with `existing: refuse` there are keys, and none of this pipeline's marks; with `keep` there are marks, and the names of what is kept are gone",
   code: "DST-009",
   ifUnknown: "fail",
 };
@@ -49,6 +82,11 @@ export const destinationEmpty: Precheck = {
       const seed = await destination.seed();
       if ((await seed.state()).isLoading) return pass(`${seed.name} is loading its data`);
       const [foreign, mark] = [await destination.foreign(), await destination.mark()];
-      return judgeEmpty(seed.name, destination.spec.existing, foreign, mark !== null);
+      const { existing } = destination.spec;
+      if (existing !== "keep") return judgeEmpty(seed.name, existing, foreign, mark !== null, 0);
+      const missing = mark === null ? null : await destination.missingNames();
+      if (missing !== null) return withoutNames(seed.name, missing);
+      const common = mark === null ? await commonNames(context, destination.spec, foreign) : 0;
+      return judgeEmpty(seed.name, existing, foreign, mark !== null, common);
     }),
 };

@@ -3,12 +3,13 @@ import { fail, pass, warn, type Look, type Precheck, type PrecheckText } from ".
 import type { ServerState } from "../probe/server-state.ts";
 import { bytesText } from "../quantity.ts";
 import { eachDestination, lookAtAll } from "../server-check.ts";
+import { isCopied } from "../subject.ts";
 
 /** The same data takes more on another server: other encodings, fragmentation, marks, and what is written during the copy. */
 const FACTOR = 1.2;
 const SLOTS = 16_384;
 
-/** `neededBytes`: what this server is to get. `isFilled`: it holds this pipeline's data already. */
+/** `neededBytes`: what this server is to get. `isFilled`: it holds this pipeline's data already, or gets changes alone. */
 export function judgeMemory(state: Pick<ServerState, "number">, neededBytes: number, isFilled: boolean): Look {
   const [max, used] = [state.number("maxmemory") ?? 0, state.number("used_memory") ?? 0];
   const total = state.number("total_system_memory") ?? 0;
@@ -53,7 +54,7 @@ export const destinationMemory: Precheck = {
       if (destination.spec.isFiltered || context.subject.databases !== null) {
         return [{ endpoint: destination.name, ...pass("only a part is copied: how much can't be told beforehand") }];
       }
-      const isFilled = (await destination.mark()) !== null;
+      const isFilled = !isCopied(context.subject) || (await destination.mark()) !== null;
       const isCluster = await destination.isCluster();
       return lookAtAll(destination, await destination.primaries(), text, async (server) => {
         const share = isCluster ? shareOf(server.slots) : 1;

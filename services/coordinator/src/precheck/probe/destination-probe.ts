@@ -1,6 +1,6 @@
 import { ReplyError, slotTag, type Endpoint, type Reply } from "@sluice/redis";
-import { slotMarkKey, SlotSet, type Position } from "@sluice/wire";
-import { highestMark, laneMarkKeys } from "../read-marks.ts";
+import { keptKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
+import { highestCopyIn, highestMark, laneMarkKeys } from "../read-marks.ts";
 import type { SubjectDestination } from "../subject.ts";
 import { DeploymentProbe } from "./deployment-probe.ts";
 import { firstForeignKeys, type ForeignKeys } from "./foreign-keys.ts";
@@ -14,7 +14,7 @@ export class DestinationProbe extends DeploymentProbe {
   readonly spec: SubjectDestination;
   readonly #pipeline: string;
   readonly #lanes: number;
-  #mark: Promise<Position | string | null> | null = null;
+  #marks: Promise<string[]> | null = null;
   #foreign: Promise<ForeignKeys[]> | null = null;
 
   constructor(pipeline: { readonly name: string; readonly lanes: number }, spec: SubjectDestination, signal: AbortSignal) {
@@ -27,8 +27,12 @@ export class DestinationProbe extends DeploymentProbe {
 
   /** This pipeline's mark of the highest epoch there; a string says what is wrong with one; null where there is none. */
   async mark(): Promise<Position | string | null> {
-    this.#mark ??= this.#readMarks();
-    return this.#mark;
+    return highestMark(await this.#allMarks());
+  }
+
+  /** Highest number of a copy that its marks speak of; 0 without any. */
+  async highestCopy(): Promise<number> {
+    return highestCopyIn(await this.#allMarks());
   }
 
   /** Where there are keys that are not Sluice's own; looks at keys only until the first such in each place. */
@@ -37,11 +41,36 @@ export class DestinationProbe extends DeploymentProbe {
     return this.#foreign;
   }
 
-  async #readMarks(): Promise<Position | string | null> {
+  /** With `existing: keep`: a key that should hold names of kept keys, and is not there although its mark is; null where none is missing. */
+  async missingNames(): Promise<string | null> {
+    const { group } = this.spec;
+    const isCluster = await this.isCluster();
+    for (const server of await this.primaries()) {
+      const slots = isCluster ? [...SlotSet.parse(server.slots)] : [0];
+      for (let from = 0; from < slots.length; from += KEYS) {
+        const asked = slots.slice(from, from + KEYS).map(async (slot) => {
+          const tag = slotTag(slot);
+          const [names, mark] = [keptKey(tag, this.#pipeline, group), slotMarkKey(tag, this.#pipeline, group)];
+          if (Number(await server.askAnew("EXISTS", names)) > 0) return null;
+          return !isCluster || Number(await server.askAnew("EXISTS", mark)) > 0 ? names : null;
+        });
+        const missing = (await Promise.all(asked)).find((names) => names !== null);
+        if (missing !== undefined) return missing;
+      }
+    }
+    return null;
+  }
+
+  async #allMarks(): Promise<string[]> {
+    this.#marks ??= this.#readMarks();
+    return this.#marks;
+  }
+
+  async #readMarks(): Promise<string[]> {
     const isCluster = await this.isCluster();
     const primaries = await this.primaries();
     const texts = await Promise.all(primaries.map(async (one) => valuesOf(one, this.#markKeys(one, isCluster), primaries)));
-    return highestMark(texts.flat());
+    return texts.flat();
   }
 
   #markKeys(server: ServerProbe, isCluster: boolean): string[] {

@@ -8,7 +8,12 @@ export interface ForeignKeys {
   readonly where: string;
   /** All keys there, Sluice's own included. */
   readonly keys: number;
+  readonly db: number;
+  /** Names of some of them, one character for each byte. */
+  readonly sample: readonly string[];
 }
+
+const MOST_SAMPLED = 64;
 
 const SCAN_COUNT = 512;
 
@@ -24,8 +29,9 @@ export async function firstForeignKeys(server: ServerProbe, whereOf: (db: number
       do {
         const { next, keys: found } = scanPage(await connection.call(["SCAN", cursor, "COUNT", String(SCAN_COUNT)]));
         cursor = next;
-        if (found.some((key) => !key.startsWith(OWN_KEY_PREFIX))) {
-          foreign.push({ where: whereOf(db), keys });
+        const sample = found.filter((key) => !key.startsWith(OWN_KEY_PREFIX)).slice(0, MOST_SAMPLED);
+        if (sample.length > 0) {
+          foreign.push({ where: whereOf(db), keys, db, sample });
           break;
         }
       } while (cursor !== "0");

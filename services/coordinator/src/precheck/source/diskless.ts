@@ -1,6 +1,7 @@
 import { pass, warn, type Look } from "../precheck.ts";
 import { bytesText } from "../quantity.ts";
 import { eachSourceServer } from "../server-check.ts";
+import { isCopied } from "../subject.ts";
 
 const MUCH_BYTES = 2 ** 30;
 const LONG_DELAY_SECONDS = 60;
@@ -26,6 +27,7 @@ export const sourceDiskless = eachSourceServer(
     warns: `repl-diskless-sync is off with ${bytesText(MUCH_BYTES)} of data or more, or repl-diskless-sync-delay is above ${LONG_DELAY_SECONDS} s`,
     fails: null,
     code: "SRC-010",
+    applies: ({ subject }) => isCopied(subject),
   },
   async (server) => {
     const isDiskless = (await server.setting("repl-diskless-sync")) === "yes";

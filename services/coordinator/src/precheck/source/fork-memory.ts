@@ -2,6 +2,7 @@ import { pass, warn, type Look } from "../precheck.ts";
 import type { ServerState } from "../probe/server-state.ts";
 import { bytesText } from "../quantity.ts";
 import { eachSourceServer } from "../server-check.ts";
+import { isCopied } from "../subject.ts";
 
 /** Above this part of the machine, what is written during a copy may not fit beside the data. */
 const MOST_OF_MEMORY = 0.66;
@@ -38,6 +39,7 @@ export const sourceForkMemory = eachSourceServer(
     warns: "two thirds of the machine's memory are in use, the last BGSAVE failed, or the last fork took half a second",
     fails: null,
     code: "SRC-010",
+    applies: ({ subject }) => isCopied(subject),
   },
   async (server) => judgeForkMemory(await server.state()),
 );

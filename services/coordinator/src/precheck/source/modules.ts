@@ -12,16 +12,16 @@ export function judgeModules(modules: readonly string[], writes: Calls): Look {
   if (writes.length > 0) return fail(`${loaded}; clients use ${callsText(writes)}`, { code: "SRC-013" });
   return modules.length === 0
     ? pass(loaded)
-    : warn(`${loaded}, and no client has used a write of theirs since the server's statistics began`);
+    : warn(`${loaded}, and all writes that clients have used since the server's statistics began are known`);
 }
 
 export const sourceModules: Precheck = {
   id: "source-modules",
   title: "The source's data needs no modules",
-  why: "Values of modules are copied as they are, which needs the same modules in the destination. Changes by their commands can't be carried, and halt the shard (SRC-006).",
-  expected: "no modules, or modules that clients only read with",
-  fix: "Take the clients that write with module commands elsewhere, or keep the pipeline to keys without them (`keys`).",
-  warns: "modules are loaded, and their writes were not used",
+  why: "Values of modules are copied as they are, which needs the same modules in the destination. Commands of theirs that Sluice does not know can't be carried, and halt the shard (SRC-006).",
+  expected: "no modules, or modules whose writes Sluice knows",
+  fix: "Take the clients that write with these commands elsewhere, or keep the pipeline to keys without them (`keys`).",
+  warns: "modules are loaded, and no client has used a write that Sluice does not know",
   fails: "clients use writes that Sluice does not know; can be waived",
   code: "SRC-013",
   isWaivable: true,
