@@ -199,8 +199,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: MARKS,
-        find: "const lowest = this.#lowestWatermark(epoch, shard);",
-        replace: "const lowest = newest as Position | null;",
+        find: "const lowest = this.#lowestWatermark(history);",
+        replace: "const lowest = history as Position | null;",
       },
     ],
     worlds: { ...intoCluster, kinds: ["destination fails over"], isBusy: true },
@@ -211,8 +211,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: "services/writer/src/cluster/cluster-lane.ts",
-        find: 'return position?.phase === "snap" && position.epoch === this.#position?.epoch ? position : null;',
-        replace: "return position !== null && position.epoch === this.#position?.epoch ? position : null;",
+        find: 'return isOwn && position.phase === "snap" ? position : null;',
+        replace: "return isOwn ? position : null;",
       },
     ],
     worlds: { ...intoCluster, kinds: ["destination is emptied"] },
@@ -220,7 +220,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "nothing-swept",
     what: "H22: keys that the copy does not hold stay",
-    changes: [{ file: COPY, find: "if (this.#held !== null) {", replace: "if (this.#held === undefined) {" }],
+    changes: [{ file: COPY, find: "    if (held !== null) {", replace: "    if (held !== null && held.size < 0) {" }],
   },
   {
     name: "damaged-copies-pass",

@@ -176,6 +176,23 @@ test("a stop that lasts says what it waits for, as often as that is something el
   expect((await runOn(shown, "stop", "orders", "--within", "long")).code).toBe(2);
 });
 
+// Mutations: until-state.ts, what is thrown by a poll ends the wait; `isWanted` not asked: it polls until the time is up.
+test("a stop bears a coordinator that goes, and ends once something else is wanted of the pipeline", async () => {
+  const drains = samplePipeline({ desired: "stopped", reason: "stopping: lane main.s0.0 still applies what is stored" });
+  const stopped = samplePipeline({ state: "stopped", desired: "stopped", reason: "stopped by the operator; all is applied" });
+  const behindTakeover = (last: PipelineStatus) => {
+    const show = showing([drains, last], null, [202, drains]);
+    let polls = 0;
+    return (request: SampleRequest) => (request.method === "GET" && ++polls === 2 ? refused("SLU-003", 503) : show(request));
+  };
+  const stop = await runOn(behindTakeover(stopped), "stop", "orders");
+  expect(stop).toMatchObject({ code: 0, printed: "orders is stopped: all is applied\n" });
+  const resumed = await runOn(behindTakeover(samplePipeline()), "stop", "orders");
+  expect(resumed).toMatchObject({ code: 1, printed: "" });
+  expect(resumed.complained).toContain("orders is not to stop any more: something else was asked for since");
+  expect(resumed.complained).toContain("wanted of it is `running`, and it is synchronizing");
+});
+
 const failed = samplePipeline({ state: "failed", desired: "failed", reason: "DST-019 …" });
 const outlook = { outcome: "copies", why: "the source keeps no backlog", isChanged: false, status: failed } as const;
 

@@ -54,9 +54,13 @@ test("appends behind the expected message only, one subject independent of anoth
   expect((await stream.at(2))?.sequence).toBe(2);
   expect(await stream.at(4)).toBeNull();
   expect((await stream.size())?.messages).toBe(3);
+  const first = await stream.identity();
+  expect([typeof first, await stream.identity()]).toEqual(["string", first]);
   await stream.remove();
   await stream.remove();
-  expect(await stream.size()).toBeNull();
+  expect([await stream.size(), await stream.identity()]).toEqual([null, null]);
+  await stream.ensure();
+  expect(await stream.identity(), "another of the same name").not.toBe(first);
 });
 
 test("trim leaves the tail and what is expected behind it", async () => {

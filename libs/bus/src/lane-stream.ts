@@ -145,6 +145,18 @@ export class LaneStream {
     });
   }
 
+  /** What tells it from another stream of its name, one before or behind it; null when there is no stream. Throws `Retryable` BUS-001. */
+  async identity(): Promise<string | null> {
+    return this.#asked(async () => {
+      try {
+        return (await this.#manager.streams.info(this.name)).created;
+      } catch (cause) {
+        if (codeOf(cause) === STREAM_NOT_FOUND) return null;
+        throw cause;
+      }
+    });
+  }
+
   /** The last message of a subject, or null where there is none. */
   async tail(subject: string): Promise<StoredMessage | null> {
     return this.#message({ last_by_subj: subject });

@@ -1,3 +1,5 @@
+import { apiCodes } from "./api-codes.ts";
+
 /** What a stable code means and what an operator does about it. Codes are never given a second meaning. */
 export interface CodeMeaning {
   readonly meaning: string;
@@ -359,24 +361,19 @@ export const codes = {
       "A group was taken away from the pipeline, or taken away and added anew: what is under way for the group as it was ends.",
     remedy: "Nothing: the writers of the group as it is now begin by themselves.",
   },
-  "API-001": {
-    meaning: "The API has no such path, or can't read the request.",
-    remedy: "Send what the message expects.",
-  },
-  "API-002": {
-    meaning: "The request names no token, or another than the API's.",
-    remedy:
-      "Send `Authorization: Bearer <token>` with what `SLUICE_API_TOKEN` (or the file in `SLUICE_API_TOKEN_FILE`) holds at the coordinator; `sluice` reads the same variables.",
-  },
-  "API-003": {
+  "DST-024": {
     meaning:
-      "The request came from a web page of another site, or under another name than this machine's to an API without a token.",
-    remedy: "Ask the API at 127.0.0.1 or localhost, or give it a token with `SLUICE_API_TOKEN`.",
+      "The destination holds marks of another group of the same pipeline, such as of one that was taken away or renamed. A writer of that group that was held up compares with these marks alone, and would apply once more what a copy for this group holds already.",
+    remedy:
+      "Delete the other group's keys there, `sluice:{…}:<pipeline>:<group>` and `sluice:{…}:<pipeline>:<group>:…`, once it is taken away for good: then its writers can't write any more. Or give the group its former name, or name another destination.",
   },
-  "API-004": {
-    meaning: "As many clients follow events as the API serves at a time.",
-    remedy: "Close one of them, or ask for the events without `Accept: text/event-stream` now and then.",
+  "DST-025": {
+    meaning:
+      "A destination of `existing: keep` is to be settled, and names of the keys that stood there before the first copy are gone: nobody can tell which expiries carry the pipeline's grace and which are the keys' own. Nothing was changed there.",
+    remedy:
+      "Put the names back where a backup of the destination holds them (the keys `sluice:{…}:<pipeline>:<group>:kept…`), and ask again: `sluice cutover NAME`. Or settle by the names that are left: `sluice cutover NAME --force`. Then, as with `existing: overwrite`, a key that stood there before, whose name is gone, may expire earlier by the grace, where its expiry is odd in milliseconds and further away than the grace.",
   },
+  ...apiCodes,
   "SLU-001": {
     meaning: "Something failed in a way that Sluice did not foresee.",
     remedy: "It is tried again. Report the message with the log around it.",

@@ -33,7 +33,7 @@ export const windowsRecord = z.object({
   /** Revision of the spec that they count for: every start begins them anew. */
   spec: count,
   windows: z.array(openWindow),
-  /** How long nothing was applied, where the pipeline is paused or has failed. */
+  /** How long nothing, or not all, was applied since every lane had last caught up with the source. */
   idleMs: count,
 });
 export type WindowsRecord = z.output<typeof windowsRecord>;
@@ -243,6 +243,8 @@ export const settlingRecord = z.object({
   settled: count,
   retry: retryRecord.nullable(),
   halt: haltRecord.nullable(),
+  /** The operator had it settled by force although names of kept keys are gone there: those that are left count. */
+  isWithoutNames: z.boolean().optional(),
 });
 export type SettlingRecord = z.output<typeof settlingRecord>;
 

@@ -21,6 +21,9 @@ const at = z.number().nonnegative();
 export const desiredState = z.enum(["created", "checking", "running", "paused", "stopped", "failed", "cut-over"]);
 export type DesiredState = z.output<typeof desiredState>;
 
+/** Former groups that a pipeline keeps in mind: the latest. */
+export const MOST_FORMER_GROUPS = 64;
+
 /** What the operator wants of a pipeline. `pipeline` is kept as it was written (durations as text); its secrets are sealed. */
 export const specRecord = z.object({
   pipeline: pipelineSchema,
@@ -44,6 +47,8 @@ export const specRecord = z.object({
   additions: z.record(z.string(), addition).optional(),
   /** Number of the last addition that there was. */
   lastAddition: count.optional(),
+  /** Groups that were taken away, the latest last: their marks may stand where they were. */
+  formerGroups: z.array(z.string()).max(MOST_FORMER_GROUPS).optional(),
   /**
    * Revision of the spec by which everything was made that runs; 0 or absent: this one. Since then only groups were added or taken away:
    * what runs for the others goes on.

@@ -39,8 +39,8 @@ export async function openLane(options: LaneWriterOptions, opening: LaneOpening)
   try {
     const isSole = slots.size === SLOT_COUNT;
     const owns = isSole ? () => true : (key: Buffer) => slots.has(keySlot(key));
-    const hasMark = target.position !== null;
-    const kept = keeping === null ? {} : { kept: await standaloneKept(options, keeping, slots, hasMark, signal) };
+    const mark = target.position === null ? null : target;
+    const kept = keeping === null ? {} : { kept: await standaloneKept(options, keeping, slots, mark, signal) };
     return new StandaloneLane(target, { label, markKey, endpoint, shift, owns, isSole, repair, ...kept, signal });
   } catch (cause) {
     target.close();

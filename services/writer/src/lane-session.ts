@@ -33,6 +33,8 @@ export interface LaneSessionOptions {
   readonly applied: AppliedHistory;
   /** No record says that the lane ever stood anywhere in this destination. */
   readonly isFirst: boolean;
+  /** Of the shard: above 0 once an epoch was given up, or its slots changed hands. */
+  readonly floor: number;
   readonly signal: AbortSignal;
   readonly progress: () => void;
   /** Waits until nothing of an earlier history can be applied any more, where that is not for this lane's own marks to ensure. */

@@ -24,7 +24,7 @@ import {
 import { earlierHistoriesEnded } from "./apply/claim-gate.ts";
 import { FirstCopy } from "./copies/first-copy.ts";
 import { GroupCopy } from "./copies/group-copy.ts";
-import { joiningOf } from "./copies/joining.ts";
+import { isStanding, joiningOf } from "./copies/joining.ts";
 import { LaneCopies } from "./copies/lane-copies.ts";
 import type { Keeping } from "./keep/keeping.ts";
 import { keepingOf, projected } from "./keep/lane-keep.ts";
@@ -96,6 +96,8 @@ export class LaneWriter implements Actor {
   #voidEpoch = -1;
   /** No record says that the lane ever stood anywhere. */
   #isFirst = true;
+  /** Where the lane's record says that it was live when the lane began, of this addition of its group; null where it says nothing. */
+  #stood: ServedCopy | null = null;
 
   constructor(options: LaneWriterOptions) {
     const { pipeline, group, shard, lane, bus, addition, instance, clock, tally } = options;
@@ -166,6 +168,7 @@ export class LaneWriter implements Actor {
         safeSequence: 0,
       });
     this.#isFirst = epoch === 0;
+    this.#stood = lane?.value.phase === "live" ? { epoch, copy, isStored: true } : null;
   }
 
   /** The group may have been taken away and added again: another copy serves it then, and another writer. Throws `Retryable` PIP-018. */
@@ -203,10 +206,15 @@ export class LaneWriter implements Actor {
   /** True when another copy serves the lane now: it is to begin anew. */
   async #follow(signal: AbortSignal, progress: () => void): Promise<boolean> {
     const { bus, pipeline, shard, lane, existing, clock, log } = this.#options;
-    const served = (await this.#copies?.awaited(signal)) ?? null;
+    const stood = await this.#standing();
+    const served = stood ?? (await this.#copies?.awaited(signal, this.#voidEpoch + 1)) ?? null;
     if (this.#copies !== null && served === null) return false;
     const keeping = keepingOf(this.#options, this.#label);
     const destination = await this.#open(signal, keeping);
+    if (stood !== null && !isStanding(destination.position, stood)) {
+      destination.close();
+      return true;
+    }
     const scope = projected(this.#options, keeping);
     const joining = await this.#joiningOf(destination, served);
     // An older mark says nothing of where the lane stands.
@@ -235,6 +243,7 @@ export class LaneWriter implements Actor {
         log,
         applied: this.#applied,
         isFirst: this.#isFirst,
+        floor: this.#shard?.floor ?? 0,
         signal,
         progress,
         claimed: () => this.#gate(signal),
@@ -247,6 +256,14 @@ export class LaneWriter implements Actor {
       await reporting;
       await this.#report.write();
     }
+  }
+
+  /** The copy with which the lane goes on, whatever other copy serves its group by now; to be asked for once, since it may prove untrue. */
+  async #standing(): Promise<ServedCopy | null> {
+    const stood = this.#stood;
+    this.#stood = null;
+    if (this.#copies === null || stood === null || stood.epoch <= this.#voidEpoch) return null;
+    return (await this.#copies.goesOn(stood)) ? stood : null;
   }
 
   /** What of the lane was in the destination before, and is gone. */

@@ -157,6 +157,14 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     meaning: "The pipeline says `existing: keep`, and the destination holds more keys than a lane can keep in mind: 1 000 000 names, or 128 MB of them.",
     remedy: "Use `existing: overwrite` and see by `keys` that names of the source and of the destination do not meet; or more `lanes`, where the source or every destination is a cluster. Neither can be changed once the pipeline has run: start it under another name.",
   },
+  "DST-024": {
+    meaning: "The destination holds marks of another group of the same pipeline, such as of one that was taken away or renamed. A writer of that group that was held up compares with these marks alone, and would apply once more what a copy for this group holds already.",
+    remedy: "Delete the other group's keys there, `sluice:{…}:<pipeline>:<group>` and `sluice:{…}:<pipeline>:<group>:…`, once it is taken away for good: then its writers can't write any more. Or give the group its former name, or name another destination.",
+  },
+  "DST-025": {
+    meaning: "A destination of `existing: keep` is to be settled, and names of the keys that stood there before the first copy are gone: nobody can tell which expiries carry the pipeline's grace and which are the keys' own. Nothing was changed there.",
+    remedy: "Put the names back where a backup of the destination holds them (the keys `sluice:{…}:<pipeline>:<group>:kept…`), and ask again: `sluice cutover NAME`. Or settle by the names that are left: `sluice cutover NAME --force`. Then, as with `existing: overwrite`, a key that stood there before, whose name is gone, may expire earlier by the grace, where its expiry is odd in milliseconds and further away than the grace.",
+  },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
     remedy: "Each fault is printed with its line; mend them and run it again.",

@@ -5,7 +5,11 @@ import { untilState } from "./until-state.ts";
 export async function pausePipeline(pipeline: string, options: ApiOptions): Promise<void> {
   const api = clientOf(options);
   await api.pause(pipeline);
-  const status = await untilState(api, pipeline, "pause", ({ state }) => state === "paused");
+  const status = await untilState(api, pipeline, {
+    verb: "pause",
+    isThere: ({ state }) => state === "paused",
+    isWanted: ({ desired }) => desired === "paused",
+  });
   answer(
     options,
     status,

@@ -31,8 +31,10 @@ export async function stopPipeline(pipeline: string, options: StopOptions): Prom
     told = reason;
     hint(options, printable(reason));
   };
+  const isWanted = ({ desired }: PipelineStatus): boolean => desired === "stopped";
   const isThere = ({ state, desired }: PipelineStatus): boolean => state === "stopped" || desired === "cut-over";
-  const status = await untilState(api, pipeline, "stop", isThere, { limitMs: within + TAKEOVER_MS, onWaiting });
+  const wish = { verb: "stop", isThere, isWanted };
+  const status = await untilState(api, pipeline, wish, { limitMs: within + TAKEOVER_MS, onWaiting });
   if (status.desired === "cut-over") return answer(options, status, `${pipeline} is cut over, or will be`);
   const left = status.reason.startsWith(STOPPED) ? `: ${printable(status.reason.slice(STOPPED.length))}` : "";
   answer(options, status, `${pipeline} is stopped${left}`);

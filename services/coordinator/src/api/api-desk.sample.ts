@@ -45,7 +45,8 @@ export class ApiDesk {
       records: records as never,
       streamOf: (name) => {
         const size = { messages: 3, bytes: 400, limitBytes: 1_000 };
-        return { size: async () => (this.#stored.has(recordKey.spec(name)) ? size : null) } as never;
+        const isThere = (): boolean => this.#stored.has(recordKey.spec(name));
+        return { size: async () => (isThere() ? size : null), identity: async () => (isThere() ? "first" : null) } as never;
       },
       busFacts: async () => Promise.reject(new Error("not asked")),
       secretKey: Buffer.alloc(32, 7),

@@ -3,15 +3,17 @@ import { PipelineBook } from "../lifecycle/pipeline-book.ts";
 import { abandonedLanes } from "./abandoned-lanes.ts";
 
 const signs = { retry: null, halt: null, at: 1, bytes: 0, copy: 1 };
+const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
 const lane = (epoch: number, phase = "live") => {
   const counts = { offset: 1, sequence: 1, keys: 0, units: 0, transactions: 0, stale: 0 };
   return { ...signs, ...counts, instance: "w", epoch, phase };
 };
 const shard = (epoch: number) => {
-  const copied = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
   const link = { term: 1, instance: "i", phase: "streaming", replid: "r", storedOffset: 1, db: 0 };
   return { ...signs, ...link, epoch, copied, commands: 0 };
 };
+
+const groupCopy = { ...signs, epoch: 2, groups: { other: 1 }, phase: "stored", offset: 1, replid: "r", copied };
 
 /** s0 has taken over all that s1 had, at epoch 4; two lanes over all slots, two groups. */
 function abandonedWhere(records: Record<string, object>) {
@@ -23,7 +25,7 @@ function abandonedWhere(records: Record<string, object>) {
     spec: { pipeline, desired: "running", createdAt: 1 },
     topology: { mode: "cluster", lanes: 2, shards, events: [] },
     "shard.s0": shard(5),
-    "shard.s1": shard(2),
+    "shard.s1": { ...shard(2), copies: [{ ...groupCopy, copy: 4 }] },
     "lane.main.s0.0": lane(5),
     "lane.main.s0.1": lane(5),
     "lane.other.s0.0": lane(5),
@@ -38,8 +40,12 @@ function abandonedWhere(records: Record<string, object>) {
 }
 
 describe("abandonedLanes", () => {
-  test("are told once every lane that there is lives in the new epoch, each once for all groups, with its last copy", () => {
-    expect(abandonedWhere({})).toEqual([{ shardId: "s1", lane: 1, copy: 3 }]);
+  // Mutations: abandoned-lanes.ts, the copies of the shard's record, or of its other lanes, left out; the last one alone.
+  test("are told once every lane that there is lives in the new epoch, each once for all groups, with every copy that there may be", () => {
+    expect(abandonedWhere({ "lane.other.s1.0": { ...lane(2), copy: 2 } })).toEqual([
+      { shardId: "s1", lane: 1, copies: [1, 2, 3, 4] },
+      { shardId: "s1", lane: 0, copies: [1, 2, 3, 4] },
+    ]);
   });
 
   test.each([

@@ -1,12 +1,12 @@
-import { parseGroupLaneLabel } from "@sluice/wire";
+import { FIRST_COPY, parseGroupLaneLabel } from "@sluice/wire";
 import { laneLabels, laneOf, lanesOfShards, type KnownPipeline } from "../lifecycle/pipeline-book.ts";
 
 /** A lane that no shard has any more. */
 export interface AbandonedLane {
   readonly shardId: string;
   readonly lane: number;
-  /** The last copy that was sent on it. */
-  readonly copy: number;
+  /** Copies that may have been sent on it, in ascending order: the one that epochs begin with, and all that any record of its shard names. */
+  readonly copies: readonly number[];
 }
 
 /**
@@ -26,11 +26,16 @@ export function abandonedLanes(known: KnownPipeline): AbandonedLane[] {
   if (!hasSettled) return [];
   const present = new Set(lanesOfShards(known).map(({ shardId, lane }) => `${shardId}.${lane}`));
   const abandoned = new Map<string, AbandonedLane>();
-  for (const [label, { value }] of known.lanes) {
+  for (const label of known.lanes.keys()) {
     const { shard: shardId, lane } = parseGroupLaneLabel(label);
     const key = `${shardId}.${lane}`;
-    const copy = Math.max(1, value.copy, abandoned.get(key)?.copy ?? 1);
-    if (!present.has(key)) abandoned.set(key, { shardId, lane, copy });
+    if (!present.has(key) && !abandoned.has(key)) abandoned.set(key, { shardId, lane, copies: copiesOf(known, shardId) });
   }
   return [...abandoned.values()];
+}
+
+function copiesOf({ shards, lanes }: KnownPipeline, shardId: string): number[] {
+  const named = new Set([FIRST_COPY, ...(shards.get(shardId)?.value.copies ?? []).map(({ copy }) => copy)]);
+  for (const [label, { value }] of lanes) if (parseGroupLaneLabel(label).shard === shardId) named.add(value.copy);
+  return [...named].filter((copy) => copy >= FIRST_COPY).toSorted((a, b) => a - b);
 }

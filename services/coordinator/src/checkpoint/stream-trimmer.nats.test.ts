@@ -123,7 +123,7 @@ test("a lane that is gone keeps the last message of each subject, and is trimmed
       }
     }
   };
-  const gone = [{ shardId: "s0", lane: 0, copy: 1 }];
+  const gone = [{ shardId: "s0", lane: 0, copies: [1] }];
   const messages = async (): Promise<number> => (await stream.size())!.messages;
   await fill();
   await trimmer.trim([], gone);

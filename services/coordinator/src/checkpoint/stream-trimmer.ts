@@ -1,9 +1,17 @@
 import type { LaneStream } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
-import { laneLabel, liveSubject, snapSubject, type Addition, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import {
+  FIRST_COPY,
+  laneLabel,
+  liveSubject,
+  snapSubject,
+  type Addition,
+  type LaneRecord,
+  type ShardRecord,
+} from "@sluice/wire";
 import type { AbandonedLane } from "./abandoned-lanes.ts";
 import { isEndOfCopy } from "./copy-end.ts";
-import { CopyTrim, finishedCopy, LaneTrim } from "./trim.ts";
+import { CopyTrim, finishedCopy, isPast, LaneTrim } from "./trim.ts";
 
 /** One lane of a source shard with the records of every group that reads it. */
 export interface TrimmedLane {
@@ -74,19 +82,26 @@ export class StreamTrimmer {
     trim.done(nowMs, isUrgent);
   }
 
-  /** All but the last messages, by which whoever gets the lane again continues its subjects. */
-  async #leave({ shardId, lane, copy }: AbandonedLane): Promise<void> {
+  /**
+   * All but the last messages, by which whoever gets the lane again continues its subjects. Of copies for groups that were added later those,
+   * too: no copy ever uses their subjects again.
+   */
+  async #leave({ shardId, lane, copies }: AbandonedLane): Promise<void> {
     const label = laneLabel(shardId, lane);
     if (this.#left.has(label)) return;
-    let removed = 0;
-    for (const subject of [liveSubject(this.#pipeline, shardId, lane), snapSubject(this.#pipeline, copy, shardId, lane)]) {
+    const remove = async (subject: string, kept: number): Promise<number> => {
       const tail = await this.#stream.tail(subject);
-      if (tail !== null) removed += await this.#stream.trim(subject, tail.sequence);
-    }
+      return tail === null ? 0 : this.#stream.trim(subject, tail.sequence + 1 - kept);
+    };
+    let removed = await remove(liveSubject(this.#pipeline, shardId, lane), 1);
+    for (const copy of copies)
+      removed += await remove(snapSubject(this.#pipeline, copy, shardId, lane), copy === FIRST_COPY ? 1 : 0);
     this.#left.add(label);
     this.#lanes.delete(label);
-    this.#copies.delete(label);
-    this.#emptied.delete(label);
+    for (const own of [label, ...copies.map((copy) => `${label} ${copy}`)]) {
+      this.#copies.delete(own);
+      this.#emptied.delete(own);
+    }
     if (removed > 0) this.#log.info({ lane: label, removed }, "lane is gone; its messages are removed");
   }
 
@@ -96,9 +111,10 @@ export class StreamTrimmer {
       const label = `${laneLabel(shardId, lane)} ${copy}`;
       if (phase !== "stored" || epoch !== shard?.epoch || this.#emptied.has(label)) continue;
       const own = Object.keys(served).filter((group) => groups.has(group) && additions[group]?.number === served[group]);
-      const positions = own.map((group) => groups.get(group) ?? null);
       // One that serves nobody any more is for ingest to remove.
-      const whole = positions.length === 0 ? null : finishedCopy({ epoch, copy }, positions);
+      const areAllPast =
+        own.length > 0 && own.every((group) => isPast(groups.get(group) ?? null, { epoch, copy }, served[group]));
+      const whole = areAllPast ? { epoch, copy } : null;
       const trim = this.#copies.get(label) ?? new CopyTrim(this.#keepAppliedMs);
       this.#copies.set(label, trim);
       const kept = trim.due(this.#clock.monotonicMs(), whole);

@@ -156,3 +156,16 @@ export function finishedCopy(
   }
   return { epoch: shard.epoch, copy: shard.copy };
 }
+
+/**
+ * Whether a group needs copy `of` no more, which was made for its addition: its lane is live by that one or a later one, or goes on by an
+ * earlier one of the epoch, since only other lanes of the group could not. One that is in trouble may be about to need it.
+ */
+export function isPast(
+  lane: (AppliedPosition & { readonly addition?: number | undefined; readonly retry?: unknown }) | null,
+  of: CopyName,
+  addition: number | undefined,
+): boolean {
+  if (lane?.phase !== "live" || lane.epoch !== of.epoch) return false;
+  return lane.copy >= of.copy || (lane.addition === addition && lane.addition !== undefined && lane.retry === null);
+}

@@ -1,17 +1,17 @@
 import { epochRecord, precheckRecord, recordKey, type Pipeline } from "@sluice/wire";
 import { checkPipeline } from "./check-pipeline.ts";
 import type { DeskDeps } from "./desk-deps.ts";
-import { sharedPlace, type GroupChanges } from "./group-changes.ts";
+import { formerPlace, sharedPlace, type GroupChanges } from "./group-changes.ts";
 import { Refusal } from "./refusal.ts";
 
 /**
  * Checks groups that are to be added to a pipeline that has run, as a start of them would be: their destinations, and whether the source can
- * be copied for them. Answers, by group, the highest number of a copy that marks in its destination speak of. `posted`: passwords in plain text.
+ * be copied for them. Answers, by group, the highest number of a copy that marks in its destination speak of. `posted`: as it shall be, passwords in plain text; `existing`: as it was.
  * Throws `Refusal` 409 PIP-017, DST-005; `Retryable` BUS-001.
  */
 export async function checkAdded(
   name: string,
-  posted: Pipeline,
+  { posted, existing }: { readonly posted: Pipeline; readonly existing: Pipeline },
   changes: GroupChanges,
   deps: DeskDeps,
 ): Promise<ReadonlyMap<string, number>> {
@@ -27,6 +27,14 @@ export async function checkAdded(
   const shared = sharedPlace(posted, changes);
   if (shared !== null)
     throw new Refusal(409, "PIP-017", `${what}: ${shared} lead to the same server, where everything would be written twice`);
+  const former = formerPlace(posted, existing, changes);
+  if (former !== null)
+    throw new Refusal(
+      409,
+      "PIP-017",
+      `${what}: ${former} until this edit, and a writer of that group that was held up could apply once more what the copy holds`,
+      "Leave the group its name. Or take that group away first, delete its keys `sluice:{…}:<pipeline>:<group>` and `sluice:{…}:<pipeline>:<group>:…` there, and add the other one then.",
+    );
   const ignore = (await deps.records.get(recordKey.precheck(name), precheckRecord))?.value.ignore ?? [];
   const destinations = posted.destinations.filter(({ group }) => added.includes(group));
   const checked = await checkPipeline({ ...posted, destinations }, { ignore }, { isSealed: false }, deps);

@@ -46,6 +46,7 @@ export async function checkPipeline(
       pipeline,
       (spec) => (isSealed ? open(spec) : openEndpoint(spec, (password) => password)),
       await otherPipelines(pipeline.name, deps),
+      await knownGroups(pipeline.name, deps),
     );
     const { report, facts } = await runPrechecks(subject, request, { clock, log, bus: () => busFacts(pipeline.name) });
     return { report, ...facts };
@@ -58,6 +59,14 @@ export async function checkPipeline(
 
 function opener(secretKey: Buffer | null): (spec: EndpointSpec) => Endpoint {
   return (spec) => openEndpoint(spec, (sealed) => openSecret(sealed, secretKey));
+}
+
+/** Groups that the pipeline of this name has, or has had; none where there is none. */
+async function knownGroups(name: string, { records }: CheckDeps): Promise<string[]> {
+  const spec = await records.get(recordKey.spec(name), writtenSpec);
+  if (spec === null) return [];
+  const { destinations } = pipelineSchema.parse(spec.value.pipeline);
+  return [...(spec.value.formerGroups ?? []), ...destinations.map(({ group }) => group)];
 }
 
 /** One whose record can't be read, or used, is its own trouble, and keeps no other from being checked. */

@@ -9,12 +9,18 @@ const PASSES = 4;
 /**
  * Removes the stream and the records of a name that has no pipeline: what a deletion left that broke off, or a request to settle. `taken`: there
  * is a pipeline, and nothing was removed. A record goes only at the revision that it had while there was none, so that whoever creates one
- * meanwhile keeps what is its own. The stream goes first: while it is there, so are records that tell of it. Throws `Retryable` BUS-001.
+ * meanwhile keeps what is its own. The stream goes first: while it is there, so are records that tell of it. JetStream removes one by its name
+ * alone: so it is asked again right before that whether it is the one that was there, and whether there is no pipeline still; who slept
+ * in between removes nothing. `signal`: nothing more is removed once it is aborted. Throws `Retryable` BUS-001.
  */
-export async function clearLeft(name: string, deps: Pick<DeskDeps, "records" | "streamOf">): Promise<Cleared> {
+export async function clearLeft(
+  name: string,
+  deps: Pick<DeskDeps, "records" | "streamOf">,
+  signal?: AbortSignal,
+): Promise<Cleared> {
   let cleared: Cleared = "nothing";
-  for (let pass = 0; pass < PASSES; pass++) {
-    const { outcome, isAll } = await clearOnce(name, deps);
+  for (let pass = 0; pass < PASSES && signal?.aborted !== true; pass++) {
+    const { outcome, isAll } = await clearOnce(name, deps, signal);
     if (outcome === "taken") return outcome;
     if (outcome === "cleared") cleared = outcome;
     if (isAll) break;
@@ -27,15 +33,25 @@ type Cleared = "taken" | "cleared" | "nothing";
 async function clearOnce(
   name: string,
   { records, streamOf }: Pick<DeskDeps, "records" | "streamOf">,
+  signal: AbortSignal | undefined,
 ): Promise<{ outcome: Cleared; isAll: boolean }> {
+  const isTaken = async (): Promise<boolean> => (await records.get(recordKey.spec(name), writtenSpec)) !== null;
   const left = await revisionsOf(name, records);
-  if ((await records.get(recordKey.spec(name), writtenSpec)) !== null) return { outcome: "taken", isAll: true };
   const stream = streamOf(name);
-  const hasStream = (await stream.size()) !== null;
-  if (hasStream) await stream.remove();
+  const found = await stream.identity();
+  if (await isTaken()) return { outcome: "taken", isAll: true };
+  if (found !== null) {
+    const isSame = (await stream.identity()) === found;
+    if (await isTaken()) return { outcome: "taken", isAll: true };
+    if (!isSame || signal?.aborted === true) return { outcome: "nothing", isAll: false };
+    await stream.remove();
+  }
   let isAll = true;
-  for (const [key, revision] of left) isAll = (await removeAt(key, revision, records)) && isAll;
-  return { outcome: hasStream || left.size > 0 ? "cleared" : "nothing", isAll };
+  for (const [key, revision] of left) {
+    if (signal?.aborted === true) return { outcome: "cleared", isAll: false };
+    isAll = (await removeAt(key, revision, records)) && isAll;
+  }
+  return { outcome: found !== null || left.size > 0 ? "cleared" : "nothing", isAll };
 }
 
 async function revisionsOf(name: string, records: DeskDeps["records"]): Promise<Map<string, number>> {

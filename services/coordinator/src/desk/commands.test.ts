@@ -211,6 +211,14 @@ describe("what a pipeline shall do", () => {
     expect(records.spec).not.toHaveProperty("drainMs");
   });
 
+  // Mutation: stop-pipeline.ts, `wished` also of what is stopped: a full copy that has ended becomes one that the operator stopped.
+  test("a stop that is given its time says no less of why it stops", async () => {
+    hasRun("stopped", "synchronizing");
+    records.write(recordKey.spec("p"), { ...records.spec, isCopied: true });
+    expect(await stopPipeline("p", deps, 5_000)).toMatchObject({ isChanged: true });
+    expect(records.spec).toMatchObject({ desired: "stopped", isCopied: true, drainMs: 5_000 });
+  });
+
   test("an idle time that expiries did not bear makes the next start a copy", async () => {
     const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
     const floor = () => topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor;
@@ -226,7 +234,7 @@ describe("what a pipeline shall do", () => {
     expect(floor()).toBe(4);
   });
 
-  // Mutations: start-pipeline.ts, `idleOf` 0 for what runs; edit-pipeline.ts, no copies: what has halted begins anew from where it was.
+  // Mutations: start-pipeline.ts, `idleOf` 0 for what runs, or for what was counted of another start; edit-pipeline.ts, no copies: what has halted begins anew from where it was.
   test("so does the time that a lane has halted for, though the pipeline runs: for a start, and for an edit", async () => {
     const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
     const floor = () => topologyRecord.parse(records.stored.get(recordKey.topology("p"))?.value).shards[0]?.floor;
@@ -257,7 +265,7 @@ describe("what a pipeline shall do", () => {
     await expect(refused).rejects.toMatchObject({ code: "SRC-019" });
     hasRun("running", "failed");
     await startPipeline("p", deps);
-    expect(floor(), "what was counted of an earlier start").toBe(0);
+    expect(floor(), "what was counted before an earlier start, and is not made up for").toBe(4);
   });
 
   test("so it is with a start by the file, and one that never copies is refused", async () => {

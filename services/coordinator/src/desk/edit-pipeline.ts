@@ -78,7 +78,7 @@ export async function editPipeline(name: string, body: unknown, options: EditOpt
     !isGroupsOnly && (await isLate(name, stored.value, deps)) ? { outcome: "copies", why: HALTED_LONG } : null;
   const outlook = isNew ? NEVER_RAN : (halted ?? (await outlookOfEdit(name, pipelineSchema.parse(pipeline), moved, deps)));
   const checkpoint = outlook.outcome === "continues" ? ("kept" as const) : outlook.outcome;
-  const above = await checkAdded(name, posted.pipeline, changes, deps);
+  const above = await checkAdded(name, { posted: posted.pipeline, existing }, changes, deps);
   const groups = toldChanges(name, changes);
   const told = { changed, checkpoint, why: outlook.why, groups };
   if (options.dryRun) return { name, desired: stored.value.desired, isChanged: false, ...told };

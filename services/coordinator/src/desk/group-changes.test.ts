@@ -1,7 +1,15 @@
-import { lastMade, pipelineSchema, recordKey, withLastStart, withWorkKept, type WrittenSpec } from "@sluice/wire";
+import {
+  lastMade,
+  MOST_FORMER_GROUPS,
+  pipelineSchema,
+  recordKey,
+  withLastStart,
+  withWorkKept,
+  type WrittenSpec,
+} from "@sluice/wire";
 import { describe, expect, test } from "vitest";
 import { editPipeline } from "./edit-pipeline.ts";
-import { groupChanges, sharedPlace, toldChanges, withAdditions, withCommonGroups } from "./group-changes.ts";
+import { formerPlace, groupChanges, sharedPlace, toldChanges, withAdditions, withCommonGroups } from "./group-changes.ts";
 import { SampleRecords, sampleDesk } from "./records.sample.ts";
 
 const main = { group: "main", url: "redis://b:1" };
@@ -44,6 +52,31 @@ describe("what an edit does to groups", () => {
     expect(sharedPlace(read(main, { ...more, url: "redis://b:1" }), changes)).toBe("more and main");
   });
 
+  // Mutation: group-changes.ts, `formerPlace` that asks the posted groups: a group is renamed where it is, and a writer of the old name applies
+  // a unit behind the copy for the new one.
+  test("a group where another one was until the edit is told, whether that one goes or moves", () => {
+    const renamed = { ...main, group: "primary" };
+    const change = (posted: ReturnType<typeof read>, existing: ReturnType<typeof read>) =>
+      formerPlace(posted, existing, groupChanges(posted, existing));
+    expect(change(read(renamed), read(main))).toBe("primary is where main was");
+    expect(change(read({ ...main, url: "redis://z:1" }, renamed), read(main))).toBe("primary is where main was");
+    expect(change(read(main, more), read(main))).toBeNull();
+    expect(change(read(main, more), read(main, more))).toBeNull();
+  });
+
+  // Mutation: group-changes.ts, `formerGroups` not written: in the second edit nobody knows whose marks to look for.
+  test("groups that were taken away are kept in mind, the latest of them", () => {
+    const nothing = new Map<string, number>();
+    expect(withAdditions(spec(), { added: ["more"], removed: [] }, nothing).formerGroups).toBeUndefined();
+    const once = withAdditions(spec({ formerGroups: ["a", "b"] }), { added: [], removed: ["a"] }, nothing);
+    expect(once.formerGroups).toEqual(["b", "a"]);
+    const again = withAdditions(once, { added: ["a"], removed: [] }, nothing);
+    expect(again.formerGroups).toEqual(["b", "a"]);
+    const many = Array.from({ length: MOST_FORMER_GROUPS }, (_, index) => `g${index}`);
+    const full = withAdditions(spec({ formerGroups: many }), { added: [], removed: ["z"] }, nothing);
+    expect([full.formerGroups?.length, full.formerGroups?.at(-1)]).toEqual([MOST_FORMER_GROUPS, "z"]);
+  });
+
   test("both are told in words, marks included", () => {
     const [added, removed] = toldChanges("p", { added: ["more"], removed: ["main"] });
     expect(added?.text).toMatch(/^group more is added: it is copied anew .* the other groups go on$/);
@@ -83,6 +116,12 @@ describe("editPipeline", () => {
     expect(records.texts.join()).toContain("group more is taken away");
     const shared = written(main, { ...more, url: "redis://b:1" });
     await expect(editPipeline("p", shared, put, deps)).rejects.toMatchObject({ status: 409, code: "PIP-017" });
+    const renamed = written({ ...main, group: "primary", existing: "overwrite" });
+    records.write(recordKey.spec("p"), spec());
+    await expect(editPipeline("p", renamed, put, deps)).rejects.toMatchObject({
+      code: "PIP-017",
+      message: expect.stringContaining("primary is where main was") as string,
+    });
     const copyless = { mode: "changes", source: { url: "redis://a:1" }, name: "p" };
     const [one, two] = [main, more].map((destination) => ({ ...destination, existing: "overwrite" }));
     records.write(recordKey.spec("p"), { ...spec(), pipeline: { ...copyless, destinations: [one] } });

@@ -1,4 +1,4 @@
-import type { Addition, Pipeline, WrittenSpec } from "@sluice/wire";
+import { MOST_FORMER_GROUPS, type Addition, type Pipeline, type WrittenSpec } from "@sluice/wire";
 import { place } from "./same-source.ts";
 
 /** Groups that an edit adds to a pipeline, or takes away. */
@@ -29,6 +29,15 @@ export function sharedPlace({ destinations }: Destinations, { added }: GroupChan
   return null;
 }
 
+/** An added group that is where another one was until this edit, as `one is where other was`; null where none is. */
+export function formerPlace(posted: Destinations, existing: Destinations, { added }: GroupChanges): string | null {
+  for (const { group, url } of posted.destinations.filter((one) => added.includes(one.group))) {
+    const former = existing.destinations.find((one) => one.group !== group && place(one.url) === place(url));
+    if (former !== undefined) return `${group} is where ${former.group} was`;
+  }
+  return null;
+}
+
 /** The pipeline as it was written, with those groups alone that both have: what differs else is told by it. */
 export function withCommonGroups<P extends { readonly destinations: readonly object[] }>(
   pipeline: P,
@@ -49,10 +58,17 @@ export function withAdditions(
   above: ReadonlyMap<string, number>,
 ): WrittenSpec {
   if (added.length + removed.length === 0) return spec;
+  // The latest last; its marks may be where it was, also when it is added again elsewhere.
+  const former = [...(spec.formerGroups ?? []).filter((group) => !removed.includes(group)), ...removed];
   const kept = Object.entries(spec.additions ?? {}).filter(([group]) => !removed.includes(group));
   let number = spec.lastAddition ?? 0;
   const more = added.map((group): [string, Addition] => [group, { number: ++number, above: above.get(group) ?? 0 }]);
-  return { ...spec, additions: Object.fromEntries([...kept, ...more]), lastAddition: number };
+  return {
+    ...spec,
+    additions: Object.fromEntries([...kept, ...more]),
+    lastAddition: number,
+    ...(former.length === 0 ? {} : { formerGroups: former.slice(-MOST_FORMER_GROUPS) }),
+  };
 }
 
 export interface GroupChange {
@@ -69,7 +85,7 @@ export function toldChanges(name: string, { added, removed }: GroupChanges): Gro
     return { group, change: "added", text };
   });
   const going = removed.map((group): GroupChange => {
-    const text = `group ${group} is taken away: nothing more is written there, and the other groups go on. What it holds stays, expiries with their grace and its marks included (keys sluice:{…}:${name}:${group}…, which may be deleted by hand); added again it is copied anew`;
+    const text = `group ${group} is taken away: nothing more is written there, and the other groups go on. What it holds stays, expiries with their grace and its marks included (keys sluice:{…}:${name}:${group}…, which may be deleted by hand, and must be before a group of another name is added there); added again it is copied anew`;
     return { group, change: "removed", text };
   });
   return [...coming, ...going];

@@ -71,6 +71,7 @@ export function sampleDesk(records: SampleRecords, removed: string[] = [], strea
   const streamOf = (name: string) =>
     ({
       size: async () => Promise.resolve(streams.has(name) ? { messages: 1, bytes: 1, limitBytes: null } : null),
+      identity: async () => Promise.resolve(streams.has(name) ? "first" : null),
       remove: async () => {
         if (streams.delete(name)) removed.push(name);
         return Promise.resolve();

@@ -3,7 +3,6 @@ import { Halt, openSecret, describeFault } from "@sluice/runtime";
 import {
   epochRecord,
   expiryGraceMs,
-  lastMade,
   pipelineSchema,
   precheckRecord,
   recordKey,
@@ -171,14 +170,13 @@ export async function hasBeenIdle(name: string, { pipeline }: Pick<WrittenSpec, 
   return isTooLong(await idleOf(name, deps), expiryGraceMs(pipelineSchema.parse(pipeline)));
 }
 
-/** How long nothing was applied; of one that runs, how long a part of it has halted by now: 0 where none has. */
+/** How long nothing was applied; of one that runs, how long a part of it had halted or waited since all of it last had caught up. */
 async function idleOf(name: string, { records }: DeskDeps): Promise<number> {
   const spec = await records.get(recordKey.spec(name), writtenSpec);
   if (spec === null) return 0;
-  const windows = (await records.get(recordKey.windows(name), windowsRecord))?.value;
-  // What was counted of the run before does not count any more.
-  const isHalted = spec.value.desired === "running" && windows?.spec === lastMade(spec);
-  return isIdle(spec.value) || isHalted ? (windows?.idleMs ?? 0) : 0;
+  // No start makes it forgotten: its cause may be there still.
+  const isCounted = isIdle(spec.value) || spec.value.desired === "running";
+  return isCounted ? ((await records.get(recordKey.windows(name), windowsRecord))?.value.idleMs ?? 0) : 0;
 }
 
 /** Raises every shard's floor to the epoch counter, so that its ingest begins a new epoch with a full copy. */

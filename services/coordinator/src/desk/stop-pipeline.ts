@@ -15,7 +15,9 @@ export async function stopPipeline(name: string, deps: DeskDeps, withinMs?: numb
     if (spec.desired === "cut-over") return null;
     await cancelCutover(name, deps.records);
     if (spec.desired === "stopped" && !(await isToldAnew(name, spec, deps, withinMs))) return null;
-    return { ...wished(spec, "stopped"), ...(withinMs === undefined ? {} : { drainMs: withinMs }) };
+    // What it stopped for stays, as that a full copy is all that it was for.
+    const next = spec.desired === "stopped" ? spec : wished(spec, "stopped");
+    return { ...next, ...(withinMs === undefined ? {} : { drainMs: withinMs }) };
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Records } from "@sluice/bus";
 import type { Logger } from "@sluice/runtime";
-import { parseGroupLaneLabel, recordKey } from "@sluice/wire";
+import { parseGroupLaneLabel, recordKey, unreadRecord } from "@sluice/wire";
 import type { KnownPipeline } from "./pipeline-book.ts";
 
 const WATCH = "destination.";
@@ -34,17 +34,27 @@ export function formerGroupRecords(known: KnownPipeline): GroupRecord[] {
   return found;
 }
 
-/** Removes what is left of groups that were taken away; to be called now and then. What was written meanwhile is left for the next time. */
+/**
+ * Removes what is left of groups that were taken away; to be called now and then. What was written meanwhile is left for the next time: a
+ * group may have come again behind the spec that this goes by, and what its writers say then is newer than that. Throws `Retryable` BUS-001.
+ */
 export async function removeFormerGroups(
   known: KnownPipeline,
-  { records, log }: { readonly records: Pick<Records, "removeIf" | "remove">; readonly log: Logger },
+  { records, log }: { readonly records: Pick<Records, "get" | "removeIf">; readonly log: Logger },
 ): Promise<void> {
+  const { name, spec, assignment } = known;
   const left = formerGroupRecords(known);
+  if (spec === null || left.length === 0) return;
+  const groups = [...known.destinations.keys()].filter((group) =>
+    left.some(({ key }) => key === recordKey.destination(name, group)),
+  );
+  // The watch tells in the order of revisions: of a group that came again behind these everything is above both.
+  const goneSince = Math.max(spec.revision, assignment?.revision ?? 0);
+  for (const group of groups) {
+    const key = recordKey.kept(name, group);
+    const kept = await records.get(key, unreadRecord);
+    if (kept !== null && kept.revision < goneSince) left.unshift({ key, revision: kept.revision });
+  }
   for (const { key, revision } of left) await records.removeIf(key, revision).catch(() => undefined);
-  for (const group of new Set(
-    [...known.destinations.keys()].filter((one) => left.some(({ key }) => key === recordKey.destination(known.name, one))),
-  ))
-    await records.remove(recordKey.kept(known.name, group));
-  if (left.length > 0)
-    log.info({ pipeline: known.name, records: left.length }, "records of groups that were taken away are removed");
+  log.info({ pipeline: name, records: left.length }, "records of groups that were taken away are removed");
 }

@@ -30,7 +30,7 @@ export class LeftRecords implements Actor {
     const { clock, log } = this.#deps;
     await clock.sleep(FIRST_MS, signal);
     while (!signal.aborted) {
-      if ((await clearLeft(this.#pipeline, this.#deps)) === "cleared") {
+      if ((await clearLeft(this.#pipeline, this.#deps, signal)) === "cleared") {
         log.info({ pipeline: this.#pipeline }, "removed what an earlier deletion left");
       }
       progress();

@@ -13,6 +13,7 @@ function passed() {
   const stream = {
     ensure: async () => Promise.resolve(void (hasStream = true)),
     limit: async () => Promise.resolve(null),
+    identity: async () => Promise.resolve(hasStream ? "first" : null),
     size: async () => Promise.resolve(hasStream ? { messages: 0, bytes: 0, limitBytes: null } : null),
     remove: async () => Promise.resolve(void (hasStream = false)),
   };

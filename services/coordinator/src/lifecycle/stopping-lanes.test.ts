@@ -1,6 +1,7 @@
 import { BatchKind, encodeBatch, liveSubject, snapSubject } from "@sluice/wire";
 import { describe, expect, test } from "vitest";
 import { PipelineBook } from "./pipeline-book.ts";
+import { stopGate } from "./stop-gate.ts";
 import { stoppingLanes } from "./stopping-lanes.ts";
 
 const SPEC_REVISION = 10;
@@ -28,14 +29,20 @@ interface Tails {
 }
 
 /** The only lane of a pipeline that stops by force, with nobody at its source. */
-async function laneWhere(seen: object | null, tails: Tails = {}, options: object = {}, revision = SPEC_REVISION + 1) {
+async function laneWhere(
+  seen: object | null,
+  tails: Tails = {},
+  options: object = {},
+  revision = SPEC_REVISION + 1,
+  told: object = {},
+) {
   const book = new PipelineBook();
   const take = (key: string, value: unknown, at: number) => book.take({ key: `pipeline.p.${key}`, value, revision: at });
   const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
   const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
   take("spec", { pipeline, desired: "stopped", createdAt: 1 }, SPEC_REVISION);
   take("topology", { mode: "standalone", lanes: 1, shards, events: [] }, 2);
-  take("shard.s0", shard, 3);
+  take("shard.s0", { ...shard, ...told }, 3);
   if (seen !== null) take("lane.main.s0.0", { ...live, ...seen }, revision);
   const messages = new Map<string, { sequence: number; payload: Uint8Array }>();
   if (tails.live !== undefined) messages.set(LIVE, { sequence: tails.live, payload: new Uint8Array() });
@@ -65,6 +72,27 @@ test("by force a lane is given up for the source only, and only by what it said 
   expect(await isHalted({ halt: { code: "DST-004", message: "m", remedy: "r", at: 1 } })).toBe(true);
 });
 
+// Mutation: stopping-lanes.ts, `isCopyCut` only where `isForced`: a stop waits as long as it may for a copy that nobody sends any more.
+test("a stop without force gives up a copy that has no end, too", async () => {
+  const lane = async (seen: object, tails: Tails) => laneWhere(seen, tails, { isForced: false });
+  const cut = await lane({ phase: "snap" }, { live: 9, snap: 0 });
+  expect(cut).toMatchObject({ isCopyCut: true, isHalted: false });
+  const facts = { sinceMs: 2_000, limitMs: 600_000, areShardsAssigned: false, quietMs: 1_500, isPatient: false };
+  expect(stopGate({ ...facts, lanes: [cut] })).toMatchObject({
+    isDone: true,
+    reason: expect.stringContaining("not applied yet") as string,
+  });
+  expect((await lane({ phase: "snap" }, { live: 9, snap: 2 })).isCopyCut).toBe(false);
+  expect((await laneWhere({ phase: "snap" }, { live: 9 }, { isForced: false, areShardsAssigned: true })).isCopyCut).toBe(false);
+});
+
+// Mutation: stopping-lanes.ts, `isCopyCut` wherever no copy serves the group: a drain ends as an ingest had just begun anew.
+test("a stop without force lets lanes apply what is stored of a shard that had just been taken", async () => {
+  const lane = async (seen: object) => laneWhere(seen, { live: 9 }, { isForced: false }, SPEC_REVISION + 1, { epoch: 0 });
+  expect((await lane({ sequence: 6 })).isCopyCut).toBe(false);
+  expect((await lane({ sequence: 9 })).isCopyCut).toBe(true);
+});
+
 // Mutation: stopping-lanes.ts, `isCopyCut` false: by force nothing is ever settled.
 describe("by force, a lane in a copy", () => {
   const isCut = async (seen: object | null, tails: Tails, options = {}): Promise<boolean> =>
@@ -74,7 +102,6 @@ describe("by force, a lane in a copy", () => {
     expect(await isCut({ phase: "snap" }, { live: 9, snap: 0 })).toBe(true);
     expect(await isCut({ phase: "snap" }, { live: 9 })).toBe(true);
     expect(await isCut({ phase: "snap" }, { live: 9, snap: 2 })).toBe(false);
-    expect(await isCut({ phase: "snap" }, { live: 9, snap: 0 }, { isForced: false })).toBe(false);
     expect(await isCut({ phase: "snap" }, { live: 9, snap: 0 }, { areShardsAssigned: true })).toBe(false);
   });
 

@@ -28,7 +28,7 @@ export async function stoppingLanes(known: KnownPipeline, options: StoppingLanes
       const isLive = seen?.phase === "live" && seen.epoch === shard.epoch;
       const isBehind = offset < shard.storedOffset || !isLive;
       const last = isBehind && !areShardsAssigned ? await tail(liveSubject(known.name, shardId, lane)) : null;
-      const isCopying = isForced && !areShardsAssigned && !isLive;
+      const isCopying = !areShardsAssigned && !isLive;
       const served = servedCopy(shard, group, known.spec?.value.additions?.[group]);
       const copied = isCopying && served !== null ? await tail(snapSubject(known.name, served.copy, shardId, lane)) : null;
       return {
@@ -36,8 +36,8 @@ export async function stoppingLanes(known: KnownPipeline, options: StoppingLanes
         // Keys that the source has to repair can't be had without it. Whatever else a lane waits for, settling needs too.
         isHalted:
           Boolean(seen?.halt) || (isForced && stored !== undefined && stored.revision > since && waitsForSource(stored.value)),
-        // A group that no copy serves gets none without ingest.
-        isCopyCut: isCopying && (served === null || isCut(seen, shard, last, copied)),
+        // A group that no copy serves gets none without ingest. Of a shard that had just been taken it is not known: its lanes may have something to apply.
+        isCopyCut: isCopying && ((served === null && (isForced || shard.epoch > 0)) || isCut(seen, shard, last, copied)),
         isLive,
         offset,
         sequence,

@@ -3,6 +3,7 @@ import { recordKey, windowsRecord, type HaltRecord, type RetryRecord } from "@sl
 import { beforeEach, describe, expect, test } from "vitest";
 import { SampleRecords } from "../desk/records.sample.ts";
 import { PipelineBook } from "./pipeline-book.ts";
+import type { LaneFacts } from "./state.ts";
 import { WindowKeeper } from "./window-keeper.ts";
 
 const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }], retryWindow: "20s" };
@@ -44,7 +45,16 @@ function takeOver(busAwayMs = 0) {
     }
     return told;
   };
-  return { keeper, look, lookFor };
+  /** Of a lane that is as it should be but for `change`, in the epoch of its shard. */
+  const lookAt = async (change: Partial<NonNullable<LaneFacts["seen"]>> & { lagSeconds?: number | null }, epoch = 1) => {
+    const { spec } = read();
+    const { lagSeconds = 0, ...said } = change;
+    const well = { epoch, halt: null, retry: null };
+    const shards = [{ id: "s0", owner: "i0", floor: 0, seen: { ...well, phase: "streaming" as const } }];
+    const lanes = [{ label: "main.s0.0", owner: "w0", lagSeconds, seen: { ...well, phase: "live" as const, ...said } }];
+    await keeper.look(spec!.value, spec!.revision, { shards, lanes, watches: [] });
+  };
+  return { keeper, look, lookFor, lookAt };
 }
 
 const counted = () => windowsRecord.parse(records.stored.get(recordKey.windows("p"))?.value);
@@ -129,7 +139,75 @@ describe("WindowKeeper", () => {
     expect(counted().idleMs).toBe(30_000);
     wish("running");
     await next.lookFor(7, retry);
+    expect(counted().idleMs).toBeGreaterThanOrEqual(35_000);
+    await next.look(null);
     expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, `#count` that forgets where nothing has halted: a resume with the cause still there begins at 0.
+  test("neither a start nor an instance that begins anew makes it forgotten; that every lane has caught up does", async () => {
+    const halt = { code: "DST-004", message: "m", remedy: "r", at: 1 };
+    const { lookFor, lookAt } = takeOver();
+    await lookFor(11, null, halt);
+    wish("running");
+    const behind = { lagSeconds: null };
+    const from = counted().idleMs;
+    expect(from).toBeGreaterThanOrEqual(6_000);
+    for (const lane of [behind, { lagSeconds: 11 }, { epoch: 0 }, { phase: "snap" as const }]) {
+      await lookAt(lane);
+      await lookFor(6, null, halt);
+    }
+    expect(counted().idleMs).toBeGreaterThanOrEqual(from + 20_000);
+    const { revision } = records.stored.get(recordKey.spec("p"))!;
+    await lookAt({ written: { by: "w0", revision: revision - 1 } });
+    expect(counted().idleMs, "what was said before the start").toBeGreaterThanOrEqual(from + 20_000);
+    await lookAt({ written: { by: "w0", revision: revision + 1 } });
+    expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, waits not counted while it runs: a window that closes in time is as if there had been none.
+  test("what was waited for counts when the endpoint is there again, until it is made up for", async () => {
+    const { lookFor, lookAt } = takeOver();
+    await lookFor(15, retry);
+    await lookAt({ lagSeconds: 15 });
+    expect(counted()).toMatchObject({ windows: [], idleMs: 14_000 });
+    await clock.advance(3_600_000);
+    await lookAt({ lagSeconds: 15 });
+    expect(counted().idleMs, "a lane that catches up is not idle").toBe(14_000);
+    await lookAt({});
+    expect(counted().idleMs).toBe(0);
+  });
+
+  // Mutation: window-keeper.ts, `#idleEpoch` never compared: a copy that ends the idle time would be asked for again and again.
+  test("a copy of everything makes it forgotten, one that began before what was counted does not", async () => {
+    const halt = { code: "DST-004", message: "m", remedy: "r", at: 1 };
+    const copying = { phase: "snap" as const, lagSeconds: null };
+    const { lookFor, lookAt } = takeOver();
+    await lookFor(11, null, halt);
+    await lookAt(copying, 0);
+    await lookAt(copying, 1);
+    expect(counted().idleMs, "the same epoch").toBeGreaterThanOrEqual(6_000);
+    await lookAt(copying, 2);
+    expect(counted().idleMs).toBe(0);
+    await lookAt({ ...copying, halt }, 2);
+    await clock.advance(6_000);
+    await lookAt({ ...copying, halt }, 2);
+    await lookAt(copying, 2);
+    expect(counted().idleMs, "what was counted in the copy").toBe(6_000);
+    const other = takeOver();
+    await other.lookAt(copying, 0);
+    await other.lookAt(copying, 2);
+    await clock.advance(6_000);
+    await other.lookAt({ ...copying, halt }, 2);
+    expect(counted().idleMs, "a shard that says nothing of its epoch yet").toBeGreaterThanOrEqual(6_000);
+  });
+
+  // Mutation: window-keeper.ts, a pipeline that drains is not counted: its source is not read for all that time.
+  test("a drain counts, as long as it is", async () => {
+    wish("stopped");
+    records.write(recordKey.state("p"), { state: "catching-up", since: clock.nowMs(), reason: "" });
+    await takeOver().lookFor(11, null);
+    expect(counted().idleMs).toBe(6_000);
   });
 
   // Mutation: window-keeper.ts, `hasHalted` always false.

@@ -2,6 +2,7 @@ import type { Records } from "@sluice/bus";
 import type { Clock, Logger } from "@sluice/runtime";
 import {
   lastMade,
+  parseGroupLaneLabel,
   recordKey,
   specRecord,
   windowsRecord,
@@ -44,15 +45,50 @@ function hasHalted({ shards, lanes }: Pick<StateFacts, "shards" | "lanes">): boo
   return [...shards, ...lanes].some(({ seen }) => (seen?.halt ?? null) !== null);
 }
 
+/** Heartbeats pass an idle source's pings on only every 5 s. */
+const CAUGHT_UP_SECONDS = 10;
+
+/**
+ * Every lane is close to the source, in the epoch of its shard, and nothing is in its way: what was not applied for a while is. What was
+ * written before `made`, the revision of the spec that all runs by, says nothing of it.
+ */
+function hasCaughtUp({ shards, lanes }: Pick<StateFacts, "shards" | "lanes">, made: number): boolean {
+  const parts = [...shards, ...lanes].map(({ seen }) => seen);
+  const isWell = parts.every(
+    (seen) => seen?.halt === null && seen.retry === null && (seen.written === undefined || seen.written.revision > made),
+  );
+  const epochs = new Map(shards.map(({ id, floor, seen }) => [id, seen !== null && seen.epoch > floor ? seen.epoch : null]));
+  const isClose = lanes.every(
+    ({ label, seen, lagSeconds }) =>
+      seen?.phase === "live" &&
+      seen.epoch === epochs.get(parseGroupLaneLabel(label).shard) &&
+      lagSeconds !== null &&
+      lagSeconds < CAUGHT_UP_SECONDS,
+  );
+  return lanes.length > 0 && isWell && isClose;
+}
+
+/** The lowest and the highest epoch of the shards; 0 where one has not said which it is in. */
+function epochsOf({ shards }: Pick<StateFacts, "shards">): { lowest: number; highest: number } {
+  const epochs = shards.map(({ floor, seen }) => (seen !== null && seen.epoch > floor ? seen.epoch : 0));
+  const told = shards.map(({ floor, seen }) => Math.max(floor, seen?.epoch ?? 0));
+  return { lowest: epochs.length === 0 ? 0 : Math.min(...epochs), highest: Math.max(0, ...told) };
+}
+
 /** States in which nothing is applied, and which nothing but a start ends. */
 const RESTING: ReadonlySet<PipelineState> = new Set(["paused", "stopped", "failed", "blocked", "prechecking"]);
 
 /**
  * Keeps the retry windows of a pipeline, and makes it fail when one closes. Beside them it counts for how long a pipeline that is
- * paused, stopped, checked again or has failed applies nothing, or one that runs has parts that halted: expiries in its destinations bear only
- * so much. Those run out while no
- * coordinator is active, too, so that one that takes over counts from when the state began, by the wall clocks of the two: wrong by as much
- * as these differ, which the grace has to bear.
+ * paused, stopped, checked again or has failed applies nothing, or one that runs has parts that halted or wait: expiries in its
+ * destinations bear only so much. A pipeline that drains is counted, too: its source is not read meanwhile, so that its destinations
+ * fall behind by just that time, however much is applied.
+ *
+ * A start, an edit, or an instance that begins anew makes none of it forgotten: it is when every lane has caught up, or every shard
+ * is in an epoch that began behind all that was counted, with a copy of everything.
+ *
+ * Expiries run out while no coordinator is active, too, so that one that takes over counts from when the state began, by the wall clocks of
+ * the two: wrong by as much as these differ, which the grace has to bear.
  */
 export class WindowKeeper {
   readonly #known: KnownPipeline;
@@ -62,6 +98,8 @@ export class WindowKeeper {
   #spec = 0;
   #windows: RetryWindows | null = null;
   #idleMs = 0;
+  /** The highest epoch that a shard had when idle time was last counted; null while that is not known: then no epoch is above it. */
+  #idleEpoch: number | null = null;
   #lookedAtMs: number;
   #writtenAtMs = Number.NEGATIVE_INFINITY;
 
@@ -85,10 +123,9 @@ export class WindowKeeper {
     this.#lookedAtMs = clock.monotonicMs();
     const { desired, pipeline } = spec;
     const isRunning = desired === "running";
-    const isCounted = isResting(spec) || (isRunning && hasHalted(facts));
-    this.#idleMs = isCounted ? this.#idleMs + passedMs : 0;
     // Lanes that are being taken back wait for nothing.
     const waits = isRunning || desired === "paused" ? waitsOf(isRunning ? facts : { ...facts, lanes: [] }) : [];
+    this.#count(spec, made, facts, isResting(spec) || (isRunning && (hasHalted(facts) || waits.length > 0)) ? passedMs : 0);
     const { opened, recovered, closed } = this.#windows!.look(waits, pipeline.retryWindow);
     const news: News[] = [
       ...opened.map(({ endpoint, windowMs, reason }): News => ({
@@ -124,6 +161,20 @@ export class WindowKeeper {
     this.#writtenAtMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** `idleMs`: how long nothing, or not all, was applied since the last look. */
+  #count(spec: SpecRecord, made: number, facts: Pick<StateFacts, "shards" | "lanes">, idleMs: number): void {
+    const { lowest, highest } = epochsOf(facts);
+    // A shard that has just been taken says epoch 0, and may go on where it was.
+    if (this.#idleEpoch === null && lowest > 0) this.#idleEpoch = highest;
+    const isRunning = spec.desired === "running";
+    const isCopiedAnew = spec.pipeline.mode !== "changes" && this.#idleEpoch !== null && lowest > this.#idleEpoch;
+    // Before the first start there is nothing to forget.
+    const isFresh = spec.isNew === true || spec.desired === "created";
+    if (isFresh || (isRunning && (isCopiedAnew || hasCaughtUp(facts, made)))) this.#idleMs = 0;
+    else this.#idleMs += idleMs;
+    if (this.#idleEpoch !== null && (idleMs > 0 || this.#idleMs === 0)) this.#idleEpoch = Math.max(this.#idleEpoch, highest);
+  }
+
   #restedMs(): number {
     const state = this.#known.state?.value;
     if (state === undefined || !RESTING.has(state.state)) return 0;
@@ -139,7 +190,8 @@ export class WindowKeeper {
   async #write(revision: number, isDue: boolean): Promise<void> {
     const { records, clock } = this.#deps;
     const known = this.#known.windows;
-    const isCounting = this.open.length > 0 || this.#idleMs > 0;
+    const isNews = Math.round(this.#idleMs) !== (known?.value.idleMs ?? 0) || known?.value.spec !== revision;
+    const isCounting = this.open.length > 0 || (this.#idleMs > 0 && isNews);
     if (!isDue && !(isCounting && clock.monotonicMs() - this.#writtenAtMs >= (this.#deps.writeEveryMs ?? WRITE_EVERY_MS)))
       return;
     this.#writtenAtMs = clock.monotonicMs();

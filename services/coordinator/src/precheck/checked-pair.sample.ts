@@ -86,6 +86,7 @@ export class CheckedPair implements AsyncDisposable {
       streamBytes: null,
       copyLimits: { bytesPerSecond: null, isBraked: false },
       others: [],
+      knownGroups: [],
       ...subject,
     };
     return runPrechecks(checked, request, { clock, log: silentLog(), bus: bus ?? (async () => Promise.resolve(goodBus)) });

@@ -39,6 +39,7 @@ async function check(
     streamBytes: null,
     copyLimits: { bytesPerSecond: null, isBraked: false },
     others: [],
+    knownGroups: [],
   };
   const noBus = async (): Promise<never> => Promise.reject(new Error("no bus here"));
   const { report, facts } = await runPrechecks(subject, { only }, { clock: systemClock, log: silentLog(), bus: noBus });

@@ -112,6 +112,21 @@ const cases: readonly PairCase[] = [
     fix: /another destination/,
   },
   {
+    // Mutation: own-marks.ts, `groupsMarking` of what a bounded look through the keys finds alone: the group that is far behind is not seen.
+    id: "destination-former-group",
+    make: async () => {
+      const client = pair.destination.client();
+      await client.call("DEBUG", "POPULATE", "50000");
+      await client.set(laneMarkKey(slotTag(0), "p", "old", "s0", 3), mark);
+    },
+    undo: () => pair.destination.client().flushall(),
+    change: () => ({ destination: { existing: "overwrite" }, subject: { knownGroups: ["main", "old"] } }),
+    level: "fail",
+    code: "DST-024",
+    found: /group old of this pipeline wrote there, or does: there are keys sluice:\{…\}:p:old$/,
+    fix: /delete its keys there/,
+  },
+  {
     id: "destination-databases",
     make: () => pair.source.client(9).set("a", "1"),
     undo: () => pair.source.client().flushall(),

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { destinationCommands, judgeCommands } from "./destination/commands.ts";
 import { destinationDatabases, judgeDatabaseNumbers } from "./destination/databases.ts";
+import { destinationEmpty } from "./destination/empty.ts";
+import { destinationFormerGroup } from "./destination/former-group.ts";
 import { destinationMemory, judgeMemory, shareOf } from "./destination/memory.ts";
 import { destinationModules, judgeModulesThere } from "./destination/modules.ts";
 import { destinationVersion, judgeVersions } from "./destination/version.ts";
@@ -84,6 +86,52 @@ test("one that takes no writes fails, whatever keeps it from them", () => {
   expect(judge(["aof_last_write_status:err"], null, null)).toMatch(/^fail: Give its disk room/);
   const full = ["maxmemory:10", "used_memory:10", "maxmemory_policy:noeviction"];
   expect(judge(full, null, null)).toBe("fail: Raise `maxmemory`, or empty the destination.");
+});
+
+// Mutation: empty.ts, `commonIfTold` that throws: a source whose user may read no keys, which it need not, forbids the start.
+test("keys that are kept pass where the source can't be asked for their names, and say so", async () => {
+  const state = async () => Promise.resolve({ isLoading: false });
+  const destination = {
+    name: "destination main",
+    spec: { group: "main", existing: "keep", databases: {}, isFiltered: false },
+    seed: async () => Promise.resolve({ name: "b:1", state }),
+    foreign: async () => Promise.resolve([{ db: 0, where: "in database 0", keys: 2, sample: ["a", "b"] }]),
+    mark: async () => Promise.resolve(null),
+  };
+  const databases = async () => Promise.reject(new Error("NOPERM"));
+  const context = { destinations: [destination], source: { databases }, subject: {} } as never;
+  expect(await destinationEmpty.run(context)).toEqual([
+    { endpoint: "destination main", level: "pass", found: expect.stringContaining("the source could not be asked") as string },
+  ]);
+});
+
+// Mutations: former-group.ts, `own` without the groups that share the server: two groups that were made so can't be checked again; own-marks.ts,
+// `groupsMarking` without `known`: among many keys the marks are not seen.
+test("marks of another group of the pipeline fail, unless both are meant to be there", async () => {
+  const at = (group: string, host: string) => ({ group, endpoint: { host, port: 1 } });
+  const look = async (marks: readonly string[], others: readonly object[], knownGroups: readonly string[]) => {
+    const askAnew = async (_: string, key: string) =>
+      Promise.resolve(marks.some((group) => key.endsWith(`:p:${group}:s0.3`)) ? Buffer.from("m") : null);
+    const server = { slots: "0-16383", askAnew, ask: async () => Promise.resolve(["0", []]) };
+    const destination = {
+      name: "destination main",
+      spec: { group: "main" },
+      endpoint: { host: "b", port: 1 },
+      seed: async () => Promise.resolve({ name: "b:1", state: async () => Promise.resolve({ isLoading: false }) }),
+      isCluster: async () => Promise.resolve(false),
+      primaries: async () => Promise.resolve([server]),
+    };
+    const subject = { name: "p", lanes: 4, destinations: [at("main", "b"), ...others], knownGroups };
+    const [found] = await destinationFormerGroup.run({ destinations: [destination], subject } as never);
+    return [found?.level, found?.found];
+  };
+  expect((await look(["main"], [], ["main", "old"]))[0]).toBe("pass");
+  expect(await look(["old", "main"], [], ["main", "old"])).toEqual([
+    "fail",
+    expect.stringContaining("group old of this pipeline"),
+  ]);
+  expect((await look(["more"], [at("more", "b")], ["main", "more"]))[0]).toBe("pass");
+  expect((await look(["more"], [at("more", "elsewhere")], ["main", "more"]))[0]).toBe("fail");
 });
 
 test("databases count behind the filter and the map", () => {

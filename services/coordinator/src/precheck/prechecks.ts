@@ -15,6 +15,7 @@ import { destinationCrossSlot } from "./destination/cross-slot.ts";
 import { destinationDatabases } from "./destination/databases.ts";
 import { destinationEmpty } from "./destination/empty.ts";
 import { destinationEvictions } from "./destination/evictions.ts";
+import { destinationFormerGroup } from "./destination/former-group.ts";
 import { destinationLoaded } from "./destination/loaded.ts";
 import { destinationMark } from "./destination/mark.ts";
 import { destinationMemory } from "./destination/memory.ts";
@@ -81,6 +82,7 @@ export const prechecks: readonly Precheck[] = [
   destinationMark,
   destinationEmpty,
   destinationOtherPipeline,
+  destinationFormerGroup,
   destinationDatabases,
   destinationVersion,
   destinationCommands,

@@ -131,7 +131,7 @@ test("a circle of pipelines is found, however long", () => {
   ];
   expect(circleOf(["B"], ["A"], flows)).toEqual(["b", "c"]);
   expect(circleOf(["B"], ["D"], flows)).toBeNull();
-  expect(ownerOf("sluice:{06S}:orders:main:s0.3")).toBe("orders");
-  expect(ownerOf("sluice:{06S}:orders:main")).toBe("orders");
+  expect(ownerOf("sluice:{06S}:orders:main:s0.3")).toEqual({ pipeline: "orders", group: "main" });
+  expect(ownerOf("sluice:{06S}:orders:main")).toEqual({ pipeline: "orders", group: "main" });
   expect(ownerOf("sluice:x")).toBeNull();
 });

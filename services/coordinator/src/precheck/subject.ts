@@ -47,6 +47,8 @@ export interface PrecheckSubject {
   readonly copyLimits: CopyLimits;
   /** All others that the coordinator knows. */
   readonly others: readonly OtherPipeline[];
+  /** Groups that a pipeline of this name has, or has had: their marks may stand in a destination. */
+  readonly knownGroups: readonly string[];
 }
 
 /** The subject of a pipeline; `open` makes a server of it ready to connect, and throws what that throws. */
@@ -54,6 +56,7 @@ export function precheckSubject(
   pipeline: Pipeline,
   open: (spec: EndpointSpec) => Endpoint,
   others: readonly OtherPipeline[] = [],
+  knownGroups: readonly string[] = [],
 ): PrecheckSubject {
   const { name, mode, lanes, source, destinations, retryWindow, keepApplied, limits } = pipeline;
   return {
@@ -75,6 +78,7 @@ export function precheckSubject(
     streamBytes: limits.streamBytes ?? null,
     copyLimits: { bytesPerSecond: limits.copyBytesPerSecond ?? null, isBraked: limits.sourceLatency !== undefined },
     others,
+    knownGroups: [...new Set([...knownGroups, ...destinations.map(({ group }) => group)])],
   };
 }
 

@@ -214,7 +214,7 @@ export class GroupSettling implements Actor {
 
   /** All primaries side by side, each at its own pace. */
   async #walk(step: SettleStep, { mode, primaries }: Deployment, signal: AbortSignal, progress: () => void): Promise<void> {
-    const { pipeline, group, endpoint, graceMs, existing, clock } = this.#options;
+    const { pipeline, group, endpoint, graceMs, existing, record, clock } = this.#options;
     const rule = { step, graceMs, sparesThePast: this.#isShared };
     const servers: SettleServer[] = [];
     const lookups: KeptLookup[] = [];
@@ -223,7 +223,9 @@ export class GroupSettling implements Actor {
         const own = { ...endpoint, host, port };
         servers.push(await SettleServer.open(own, signal));
         const isCluster = mode === "cluster";
-        if (existing === "keep") lookups.push(await KeptLookup.open(own, { pipeline, group, isCluster, slots, signal }));
+        const { isWithoutNames = false } = record();
+        if (existing === "keep")
+          lookups.push(await KeptLookup.open(own, { pipeline, group, isCluster, slots, isWithoutNames, signal }));
       }
       let expected = 0;
       for (const server of servers) expected += await server.count();

@@ -1,6 +1,16 @@
 import { Connection, keySlot, slotTag, type Endpoint } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
-import { keptKey, keptName, keptShareKey, keptShareOf, parseMark, slotMarkKey, SlotSet } from "@sluice/wire";
+import {
+  keptCount,
+  keptKey,
+  keptName,
+  keptShareKey,
+  keptShareOf,
+  KEPT_SHARES,
+  parseMark,
+  slotMarkKey,
+  SlotSet,
+} from "@sluice/wire";
 
 const AT_ONCE = 512;
 /** Nothing heard for so long with an answer due: the connection is dead, or the server is. */
@@ -12,6 +22,8 @@ export interface KeptLookupOptions {
   readonly isCluster: boolean;
   /** Slots that the server serves. */
   readonly slots: string;
+  /** The operator knows that names are gone, and has it settled all the same: those that are left count. */
+  readonly isWithoutNames: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -30,7 +42,7 @@ export class KeptLookup {
     this.#unclaimed = unclaimed;
   }
 
-  /** Throws `Halt` DST-022 when the names are gone, `ReplyError`, `ConnectionLost`. */
+  /** Throws `Halt` DST-025 when names are gone, `ReplyError`, `ConnectionLost`. */
   static async open(endpoint: Endpoint, options: KeptLookupOptions): Promise<KeptLookup> {
     const { signal, isCluster } = options;
     const connection = await Connection.open(endpoint, { name: "sluice-settle", idleTimeoutMs: SILENCE_LIMIT_MS, signal });
@@ -63,36 +75,48 @@ export class KeptLookup {
   }
 }
 
-async function requireNames(connection: Connection, { pipeline, group }: KeptLookupOptions): Promise<ReadonlySet<number>> {
+/** All of them are there: as many as the state says. */
+async function requireNames(connection: Connection, options: KeptLookupOptions): Promise<ReadonlySet<number>> {
+  const { pipeline, group, isWithoutNames } = options;
+  if (isWithoutNames) return new Set();
   const key = keptKey(slotTag(0), pipeline, group);
   const state = await connection.call(["GET", key]);
-  if (Buffer.isBuffer(state) && parseMark(state.toString("latin1")).phase === "live") return new Set();
-  throw lost(group, key);
+  const position = Buffer.isBuffer(state) ? parseMark(state.toString("latin1")) : null;
+  if (position?.phase !== "live") throw lost(group, `does not hold ${key}`);
+  const shares = Array.from({ length: KEPT_SHARES }, (_, share) => keptShareKey(slotTag(0), pipeline, group, share));
+  const counts = await allOf(shares.map(async (share) => connection.call(["SCARD", share])));
+  const found = counts.reduce((sum: number, count) => sum + Number(count), 0);
+  if (found !== position.offset) throw lost(group, `holds ${found} of ${position.offset} names in ${key}.*`);
+  return new Set();
 }
 
+/** Slots that have neither names nor a mark; every other one has all its names. */
 async function unclaimedSlots(connection: Connection, options: KeptLookupOptions): Promise<ReadonlySet<number>> {
-  const { pipeline, group, slots } = options;
+  const { pipeline, group, slots, isWithoutNames } = options;
   const all = [...SlotSet.parse(slots)];
   const unclaimed = new Set<number>();
   for (let at = 0; at < all.length; at += AT_ONCE) {
     await allOf(
       all.slice(at, at + AT_ONCE).map(async (slot) => {
         const key = keptKey(slotTag(slot), pipeline, group);
-        const [hasNames, hasMark] = await allOf([
-          connection.call(["EXISTS", key]),
+        const [members, hasMark] = await allOf([
+          connection.call(["SCARD", key]),
           connection.call(["EXISTS", slotMarkKey(slotTag(slot), pipeline, group)]),
         ]);
-        if (Number(hasNames) > 0) return;
-        if (Number(hasMark) > 0) throw lost(group, key);
-        unclaimed.add(slot);
+        const found = Number(members);
+        if (found === 0 && Number(hasMark) === 0) unclaimed.add(slot);
+        if (unclaimed.has(slot) || isWithoutNames) return;
+        if (found === 0) throw lost(group, `does not hold ${key}`);
+        const isWhole = Number(await connection.call(["SISMEMBER", key, keptCount(found - 1)])) === 1;
+        if (!isWhole) throw lost(group, `does not hold all names in ${key}: they are not as many as it says`);
       }),
     );
   }
   return unclaimed;
 }
 
-function lost(group: string, key: string): Halt {
-  return new Halt("DST-022", `destination ${group} does not hold ${key}: which expiries are its own can't be told`);
+function lost(group: string, what: string): Halt {
+  return new Halt("DST-025", `destination ${group} ${what}: which expiries are its own can't be told`);
 }
 
 /** As `Promise.all`, but nothing is under way any more when it rejects. */

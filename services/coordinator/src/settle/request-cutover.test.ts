@@ -40,3 +40,15 @@ test("a destination that halted begins again; only by force where slots have mov
   expect(requested(halted, request)).toEqual({ ...halted, since: 9, groups: { main: group, copy: group } });
   expect(requested(halted, forced)?.groups).toEqual({ main: { ...group, slots: null }, copy: group });
 });
+
+// Mutation: request-cutover.ts, `isWithoutNames` with any halt: a cut-over that is forced where slots moved guesses which expiries are whose.
+test("lost names of kept keys are passed over only by force, and only where they were told of", () => {
+  const lost: CutoverRecord = {
+    ...record,
+    phase: "settling",
+    groups: { main: { ...group, halt: { ...halt, code: "DST-025" } }, copy: { ...group, halt } },
+  };
+  expect(requested(lost, request)?.groups).toEqual({ main: group, copy: group });
+  const next = requested(lost, forced)?.groups;
+  expect(next).toEqual({ main: { ...group, slots: null, isWithoutNames: true }, copy: { ...group, slots: null } });
+});

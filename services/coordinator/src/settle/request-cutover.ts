@@ -1,5 +1,12 @@
 import type { Records } from "@sluice/bus";
-import { cutoverRecord, recordKey, writtenSpec, type CutoverRecord, type PipelineState } from "@sluice/wire";
+import {
+  cutoverRecord,
+  recordKey,
+  writtenSpec,
+  type CutoverRecord,
+  type PipelineState,
+  type SettlingRecord,
+} from "@sluice/wire";
 import { Refusal } from "../desk/refusal.ts";
 
 const ATTEMPTS = 5;
@@ -52,16 +59,23 @@ export function requested(
   return { phase: isForced ? "stopping" : "draining", isForced, reason, since: nowMs, drainedAt: {}, groups: {} };
 }
 
-/** Those that halted begin again; by force also where slots have moved meanwhile. */
+/** Those that halted begin again; by force also where slots have moved meanwhile, or names of kept keys are gone. */
 function again(current: CutoverRecord, isForced: boolean, nowMs: number): CutoverRecord | null {
   if (!Object.values(current.groups).some(({ halt }) => halt !== null)) return null;
   const groups = Object.fromEntries(
     Object.entries(current.groups).map(([group, settling]) => [
       group,
-      settling.halt === null ? settling : { ...settling, halt: null, slots: isForced ? null : settling.slots },
+      settling.halt === null ? settling : begun(settling, isForced),
     ]),
   );
   return { ...current, since: nowMs, groups };
+}
+
+function begun(settling: SettlingRecord, isForced: boolean): SettlingRecord {
+  const next = { ...settling, halt: null };
+  if (!isForced) return next;
+  // Only what the operator has been told of: a cut-over that is forced for another reason halts there first.
+  return { ...next, slots: null, ...(settling.halt?.code === "DST-025" ? { isWithoutNames: true } : {}) };
 }
 
 /**

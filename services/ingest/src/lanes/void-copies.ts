@@ -3,6 +3,30 @@ import { describeFault, type Logger } from "@sluice/runtime";
 import { snapSubject } from "@sluice/wire";
 import type { StoredTails } from "./lane-tails.ts";
 
+export interface NumberedCopy {
+  readonly stream: LaneStream;
+  readonly pipeline: string;
+  readonly shard: string;
+  /** Above the one that epochs begin with: no copy ever has this number again. */
+  readonly copy: number;
+  /** Into how many lanes the slot space is cut. */
+  readonly cut: number;
+}
+
+/**
+ * Removes all that is stored under the number of a copy, its last messages included, in lanes, too, that the shard had once. Returns how many
+ * messages it were. Throws `Retryable` BUS-001.
+ */
+export async function removeNumberedCopy({ stream, pipeline, shard, copy, cut }: NumberedCopy): Promise<number> {
+  let removed = 0;
+  for (let lane = 0; lane < cut; lane++) {
+    const subject = snapSubject(pipeline, copy, shard, lane);
+    const tail = await stream.tail(subject);
+    if (tail !== null) removed += await stream.trim(subject, tail.sequence + 1);
+  }
+  return removed;
+}
+
 export interface VoidCopiesOptions {
   readonly stream: LaneStream;
   readonly pipeline: string;

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import type { LaneStream } from "@sluice/bus";
 import { describeFault, Fault, Retryable, type Code } from "@sluice/runtime";
 import {
-  BatchKind,
   recordKey,
   snapSubject,
   specRecord,
@@ -13,8 +12,9 @@ import {
   type VoidCopiesRecord,
 } from "@sluice/wire";
 import type { LaneHead } from "../lanes/lane-batch.ts";
-import { readTails } from "../lanes/lane-tails.ts";
+import { removeNumberedCopy } from "../lanes/void-copies.ts";
 import { TermLost, type ShardReport } from "../shard-report.ts";
+import { isWholeCopy } from "./dead-copies.ts";
 import { planCopies, type CopyPlan, type WantedGroups } from "./copy-plan.ts";
 import type { CopyTries } from "./copy-tries.ts";
 import { takeCopyTurn } from "./copy-turn.ts";
@@ -88,22 +88,26 @@ export class GroupCopies {
       tries.ended(nowMs - this.#storedAtMs, nowMs, "a writer could not use it");
       this.#storedAtMs = null;
     }
-    await this.#keep(plan.copies);
+    const isSpaced = isWanted && tries.waitMs(nowMs) > 0;
+    await this.#keep(isSpaced ? this.#explained(plan.copies) : plan.copies);
     await this.#removeVoid(isWanted);
-    if (isWanted && tries.waitMs(nowMs) === 0) await this.#copyFor(plan, signal);
+    if (isWanted && !isSpaced) await this.#copyFor(plan, signal);
+  }
+
+  /** The newest says why it is void, where nobody could say so when it broke off: the next one is not made for a while. */
+  #explained(copies: readonly GroupCopy[]): readonly GroupCopy[] {
+    const { shard, clock, tries } = this.#options;
+    const newest = copies.at(-1);
+    if (newest?.phase !== "void" || newest.retry !== null) return copies;
+    const retry = { endpoint: `source ${shard}`, since: clock.nowMs(), reason: tries.why, isTurn: true };
+    return [...copies.slice(0, -1), { ...newest, retry }];
   }
 
   /** A copy that broke off with its ingest is whole where every lane's end is stored: only the record could not say so any more. */
   async #proven(shard: ShardRecord): Promise<ShardRecord> {
-    const { stream, pipeline, shard: id, lanes } = this.#options;
     const copies: GroupCopy[] = [];
     for (const one of shard.copies ?? []) {
-      if (one.phase !== "copying" || one.epoch !== shard.epoch) {
-        copies.push(one);
-        continue;
-      }
-      const tails = await readTails(stream, pipeline, id, one.copy, lanes);
-      const isWhole = tails.every(({ snap }) => snap?.kind === BatchKind.snapshotEnd && snap.epoch === one.epoch);
+      const isWhole = one.phase === "copying" && one.epoch === shard.epoch && (await isWholeCopy(one, this.#options));
       copies.push(isWhole ? { ...one, phase: "stored" } : one);
     }
     return { ...shard, copies };
@@ -135,6 +139,9 @@ export class GroupCopies {
       const retry = { endpoint: `source ${shard}`, since: clock.nowMs(), reason, isTurn: true };
       await tell({ phase: "void", retry });
     } finally {
+      // The source has forked for it all the same.
+      if (signal.aborted && entry.phase === "copying")
+        tries.ended(null, clock.monotonicMs(), "the link beside which it was made ended");
       ending.abort();
       await watching;
     }
@@ -204,17 +211,11 @@ export class GroupCopies {
 
   /** Removes what is left of void copies from the stream, and then from the record; what the newest one broke off for is kept there. */
   async #removeVoid(isWanted: boolean): Promise<void> {
-    const { report, stream, pipeline, shard, lanes, log } = this.#options;
+    const { report, log } = this.#options;
     const known = report.record.copies ?? [];
     for (const { copy } of known.filter(({ phase }) => phase === "void")) {
       if (this.#removed.has(copy)) continue;
-      let removed = 0;
-      for (const lane of lanes) {
-        const subject = snapSubject(pipeline, copy, shard, lane);
-        const tail = await stream.tail(subject);
-        // No copy ever has this number again: not even its last message is needed.
-        if (tail !== null) removed += await stream.trim(subject, tail.sequence + 1);
-      }
+      const removed = await removeNumberedCopy({ ...this.#options, copy });
       this.#removed.add(copy);
       log.info({ copy, removed }, "a copy is void; its messages are removed");
     }

@@ -16,8 +16,11 @@ import { checkRole } from "./source-role.ts";
 const RDB_ONLY_SINCE = 60_200;
 /** The link is given up when the bus stores nothing for so long: the source's child would wait as long. */
 const BUS_PATIENCE_MS = 10_000;
-/** And the copy when nothing holds the source any more, and the bus stores nothing for so long. */
-const STORE_PATIENCE_MS = 60_000;
+/**
+ * And the copy when nothing holds the source any more, and the bus stores nothing for so long: before the first link loses its patience, so that a
+ * stream that is full makes the copy give way.
+ */
+const STORE_PATIENCE_MS = 7_000;
 
 export interface GroupCopyLinkOptions extends Pick<
   IntakeOptions,
@@ -152,7 +155,7 @@ export class GroupCopyLink {
       before = this.#backlog.bytes;
       const decided = new AbortController();
       const stored = new Promise<void>((resolve) => {
-        this.#stored = () => isOver() && resolve();
+        this.#stored = resolve;
       });
       await Promise.race([stored, clock.sleep(STORE_PATIENCE_MS, AbortSignal.any([signal, decided.signal]))]);
       decided.abort();

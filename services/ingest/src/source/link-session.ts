@@ -17,6 +17,7 @@ import type { Attachment } from "./attachment.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { CopyThrottle } from "./copy-throttle.ts";
 import type { CopyTries } from "./copy-tries.ts";
+import { removeDeadCopies, withoutDeadCopies } from "./dead-copies.ts";
 import { FullCopy } from "./full-copy.ts";
 import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
@@ -105,7 +106,9 @@ export class LinkSession {
    * nothing this does not return: no copy begins that could not be stored.
    */
   async shutOut(point: ResumePoint | null): Promise<void> {
-    await this.#fences.shutOut(point, this.#options.signal);
+    const { report, signal } = this.#options;
+    const dead = { ...this.#options, epoch: point?.epoch ?? report.record.epoch };
+    await withoutDeadCopies(dead, () => this.#fences.shutOut(point, signal), signal);
   }
 
   /**
@@ -166,7 +169,7 @@ export class LinkSession {
     );
     await this.#fenceLinked({ epoch, replid }, { offset, db: 0 });
     // It may take the bus a while, and the source does not wait.
-    this.#removing = removeVoidCopies({ ...this.#options, log: this.#log });
+    this.#removing = this.#removeFormer(epoch);
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
     this.#snapshots = tails.map(({ snapSequence }, index) =>
@@ -178,6 +181,12 @@ export class LinkSession {
     this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
     this.#throttle = new CopyThrottle({ ...this.#options, limits: this.#options.copyLimits ?? {} });
     this.#log.info({ epoch, offset, replid }, "full copy begins");
+  }
+
+  /** Copies of former epochs, which the new one would have to share the stream with. */
+  async #removeFormer(epoch: number): Promise<void> {
+    await removeDeadCopies({ ...this.#options, epoch }, this.#options.signal).catch((cause: unknown) => this.#fail(cause));
+    await removeVoidCopies({ ...this.#options, log: this.#log });
   }
 
   async #beginEpoch(): Promise<number> {

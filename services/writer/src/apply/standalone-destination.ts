@@ -38,6 +38,9 @@ export class CommandsFailed extends Halt {
   }
 }
 
+/** Version from which on a server frees what is deleted beside its other work; see `StandaloneDestination.version`. */
+export const UNLINK_SINCE = 40_000;
+
 /**
  * A destination that is one server, as one lane sees it: `apply` moves the lane's mark together with the data, or changes
  * nothing. It holds one connection and does not reconnect; its owner opens another and finds its place in `position`.

@@ -11,11 +11,10 @@ import { staleKeys } from "../snapshot/sweep.ts";
 import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
 import { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
-import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
+import { CommandsFailed, GroupRefused, UNLINK_SINCE, type StandaloneDestination } from "./standalone-destination.ts";
 import { StandaloneRepairs } from "./standalone-repairs.ts";
 import { quotable } from "./verdict.ts";
 
-const UNLINK_SINCE = 40_000;
 const FUNCTIONS_SINCE = 70_000;
 
 export interface StandaloneLaneOptions {

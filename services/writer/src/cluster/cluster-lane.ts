@@ -119,7 +119,7 @@ export class ClusterLane implements LaneDestination {
         await readMarks(pool, node, own, options, options.repair, marks, repaired);
         await kept?.read(node, own);
       }
-      kept?.requireBeside(marks);
+      await kept?.requireBeside(marks, map);
       return new ClusterLane(options, pool, sender, marks, watermarks, version, repaired, kept);
     } catch (cause) {
       pool.close();

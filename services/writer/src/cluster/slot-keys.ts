@@ -10,6 +10,12 @@ export interface Whereabouts {
   readonly leaving: ReadonlyMap<number, ClusterNode>;
 }
 
+/** How many names there may be, and what to throw where there are more. */
+export interface FewKeys {
+  readonly limits: { readonly names: number };
+  tooMany(): Error;
+}
+
 /**
  * The keys of slots, wherever they stand. While a slot moves, its owner holds those that have not left yet and the node that it
  * goes to the others (cluster specification, "Live reconfiguration"). Keys go one way, so who asks the owner first misses none.
@@ -42,12 +48,12 @@ export class SlotKeys {
     return { map, leaving };
   }
 
-  /** Without Sluice's own. */
-  async of(slot: number, { map, leaving }: Whereabouts): Promise<Buffer[]> {
+  /** Without Sluice's own. Throws `few.tooMany()` before it takes far more of them into memory than `few` says. */
+  async of(slot: number, { map, leaving }: Whereabouts, few?: FewKeys): Promise<Buffer[]> {
     const owner = map.ownerOf(slot);
     const target = leaving.get(slot);
-    const held = owner === null ? [] : await this.#on(owner, slot);
-    return target === undefined ? held : [...held, ...(await this.#on(target, slot))];
+    const held = owner === null ? [] : await this.#on(owner, slot, few);
+    return target === undefined ? held : [...held, ...(await this.#on(target, slot, few))];
   }
 
   /** Slots whose keys may have been on the way while they were looked for. */
@@ -59,9 +65,11 @@ export class SlotKeys {
     );
   }
 
-  async #on(node: ClusterNode, slot: number): Promise<Buffer[]> {
+  async #on(node: ClusterNode, slot: number, few?: FewKeys): Promise<Buffer[]> {
     const count = Number(await this.#pool.call(node, ["CLUSTER", "COUNTKEYSINSLOT", slot]));
     if (count === 0) return [];
+    // Sluice's own and those that have expired are counted, too: the caller counts once more.
+    if (few !== undefined && count > 2 * few.limits.names) throw few.tooMany();
     const reply = await this.#pool.call(node, ["CLUSTER", "GETKEYSINSLOT", slot, count]);
     return (Array.isArray(reply) ? reply : []).filter((key): key is Buffer => Buffer.isBuffer(key) && !isOwnKey(key));
   }

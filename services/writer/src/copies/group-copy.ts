@@ -50,10 +50,10 @@ export class GroupCopy implements CopyOrigin {
       for (;;) {
         const next = changes.nextIfReady() ?? (await this.#next(changes, offset));
         if (next === null) return null;
-        const step = search.next(next.batch);
+        const step = search.next(next.batch, next.sequence);
         if (step.kind === "over") return null;
         if (step.kind === "void") throw this.#void(step.why);
-        if (step.kind === "found") return { offset, sequence: next.sequence };
+        if (step.kind === "found") return step.landing;
       }
     } finally {
       await changes.close();

@@ -78,6 +78,18 @@ async function added(): Promise<WatchedLane> {
   return lane;
 }
 
+/** Epoch 2 begins behind the addition, with 9 in `n` and one more increment. */
+async function beginEpoch(lane: WatchedLane): Promise<void> {
+  lane.copy = 1;
+  const key = recordKey.shard(lane.pipeline, "s0");
+  const record = (await bus.records.get(key, shardRecord))!.value;
+  await lane.fence(2, 2, 500);
+  await lane.copied(0, { "0:n": "9" });
+  await lane.copyEnds(1);
+  await bus.records.put(key, shardRecord, { ...record, epoch: 2, joined: { epoch: 2, number: 1 } });
+  await lane.changes(500, unit(510, "INCR n"));
+}
+
 const markOf = async (lane: WatchedLane): Promise<string> => (await redis.client().get(lane.markKey)) ?? "";
 
 // Mutations: joining.ts, a live mark taken for the lane's own: it never waits for a copy; live-phase.ts, `firstAbove` from 0: the unit at 150
@@ -180,21 +192,57 @@ test("a copy that broke off gives way to the next one, and a new epoch's own cop
   await tellCopies(lane, [2, "void"], [3, "stored"]);
   await waitUntil("the lane is live", async () => (await markOf(lane)).startsWith("1|1|3|live"));
   expect(await redis.client().mget("n", "half")).toEqual(["2", null]);
-  // The epoch began behind the addition.
-  lane.copy = 1;
-  const record = (await bus.records.get(recordKey.shard(lane.pipeline, "s0"), shardRecord))!.value;
-  await lane.fence(2, 2, 500);
-  await lane.copied(0, { "0:n": "9" });
-  await lane.copyEnds(1);
-  await bus.records.put(recordKey.shard(lane.pipeline, "s0"), shardRecord, {
-    ...record,
-    epoch: 2,
-    joined: { epoch: 2, number: 1 },
-  });
-  await lane.changes(500, unit(510, "INCR n"));
+  await beginEpoch(lane);
   await waitUntil("the lane is live at 510", () => lane.isAt(510));
   expect([await redis.client().get("n"), await markOf(lane)]).toEqual([
     "10",
     expect.stringMatching(/^1\|2\|1\|live/) as string,
   ]);
+});
+
+// Mutation: lane-writer.ts, `#follow` that waits for a copy of any epoch: the mark becomes 1|1|2|snap, and the lane waits at its gate for itself.
+test("a copy at or below the floor is not begun with: the next epoch's is waited for", async () => {
+  await using lane = await added();
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, 120);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port, undefined, 1);
+  await waitUntil("it waits", async () => (await lane.record())?.retry?.isTurn === true);
+  expect(await markOf(lane)).toMatch(/^1\|1\|1\|live/);
+  await beginEpoch(lane);
+  await waitUntil("the lane is live at 510", () => lane.isAt(510));
+  expect(await redis.client().get("n")).toBe("10");
+});
+
+// Mutations: lane-writer.ts, `#standing` always null: the lane waits for the other's copy, and is thrown back to it; lane-copies.ts, `goesOn` without
+// `#last`: the gap asks for an epoch, and every group is copied anew.
+test("a lane that is live by a copy that another lane could not use goes on, until it can't itself", async () => {
+  await using lane = await added();
+  await lane.changes(120, unit(140, "INCR n"));
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, 140);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("the lane is live at 140", () => lane.isAt(140));
+  await lane.stop();
+  await redis.client().set("stranger", "1");
+  await tellCopies(lane, [2, "void"], [3, "waiting"]);
+  lane.write("standalone", redis.port);
+  await lane.changes(140, unit(150, "INCR n"));
+  await waitUntil("the lane is live at 150", () => lane.isAt(150));
+  expect(await redis.client().mget("n", "stranger")).toEqual(["4", "1"]);
+  expect(await markOf(lane)).toMatch(/^1\|1\|2\|live/);
+  await lane.changes(160, unit(170, "INCR n"));
+  const refused = await waitUntil("it says that it can't go on", async () =>
+    bus.records.get(recordKey.voidCopies(lane.pipeline, "s0"), voidCopiesRecord),
+  );
+  expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 2 });
+  lane.copy = 3;
+  await lane.copied(0, { "0:n": "7" });
+  await lane.copyEnds(1, 160);
+  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await waitUntil("the lane is live at 170", () => lane.isAt(170));
+  expect([...(await redis.client().mget("n", "stranger")), await lane.floorAsked()]).toEqual(["8", null, 0]);
 });

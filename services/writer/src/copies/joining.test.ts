@@ -1,6 +1,6 @@
 import type { Position } from "@sluice/wire";
 import { expect, test } from "vitest";
-import { joiningOf } from "./joining.ts";
+import { isStanding, isUnderWay, joiningOf } from "./joining.ts";
 
 const mark = (epoch: number, copy: number, phase: "snap" | "live" = "live"): Position => ({
   epoch,
@@ -30,4 +30,31 @@ test.each([
   ["the same, and its own mark", mark(3, 1, "snap"), first, "follow"],
 ] as const)("%s", (_name, found, served, expected) => {
   expect(joiningOf(found, served)).toBe(expected);
+});
+
+const added = { number: 7, above: 2 };
+const joined = { epoch: 3, number: 7 };
+
+// Mutations seen to fail it, in joining.ts: `isUnderWay` without `above` (a group that came again goes on from its former time); without `refused`
+// (a lane that can't go on never joins the copy that was made for it); without `joined` (one lane's refusal throws every other lane back).
+test.each([
+  ["a copy of its own, and a later one serves the group", { epoch: 3, copy: 4 }, null, null, true],
+  ["one that it refused itself", { epoch: 3, copy: 4 }, null, { epoch: 3, copy: 4 }, false],
+  ["one above what it refused", { epoch: 3, copy: 5 }, null, { epoch: 3, copy: 4 }, true],
+  ["one above what it refused in another epoch", { epoch: 3, copy: 4 }, null, { epoch: 2, copy: 9 }, true],
+  ["an earlier epoch's", { epoch: 2, copy: 4 }, null, null, false],
+  ["one from when the group was in the pipeline before", { epoch: 3, copy: 2 }, null, null, false],
+  ["the epoch's first, which came before the group", { epoch: 3, copy: 1 }, { epoch: 3, number: 6 }, null, false],
+  ["the epoch's first, which the group was there for", { epoch: 3, copy: 1 }, joined, null, true],
+  ["the same, refused by itself", { epoch: 3, copy: 1 }, joined, { epoch: 3, copy: 1 }, false],
+] as const)("a lane that was live goes on by %s: %j", (_name, stood, begun, refused, expected) => {
+  const shard = { epoch: 3, copies: [], ...(begun === null ? {} : { joined: begun }) };
+  expect(isUnderWay(stood, shard, added, refused)).toBe(expected);
+});
+
+// Mutation seen to fail it: joining.ts, `isStanding` without the phase.
+test("a record counts for what the destination says, too", () => {
+  expect(isStanding(mark(3, 4), own)).toBe(true);
+  for (const other of [null, mark(3, 4, "snap"), mark(3, 3), mark(3, 5), mark(2, 4)])
+    expect(isStanding(other, own)).toBe(false);
 });

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { BatchKind, type Batch } from "@sluice/wire";
 import { describe, expect, test } from "vitest";
+import { LaneChain } from "../progress/lane-chain.ts";
+import { PartAssembly } from "../progress/part-assembly.ts";
 import { LandingSearch, type LandingStep } from "./landing-search.ts";
 
 const POINT = { epoch: 3, offset: 1_000, replid: "a" };
@@ -27,7 +29,8 @@ function batch(previous: number, last: number, fields: Partial<Batch> = {}): Bat
 function found(batches: readonly Batch[]): [kind: LandingStep["kind"], index: number, why: string] {
   const search = new LandingSearch(POINT);
   for (const [index, one] of batches.entries()) {
-    const step = search.next(one);
+    const step = search.next(one, index);
+    if (step.kind === "found" && one.part === null) expect(step.landing).toEqual({ offset: POINT.offset, sequence: index });
     if (step.kind !== "on") return [step.kind, index, step.kind === "void" ? step.why : ""];
   }
   return ["on", batches.length, ""];
@@ -43,16 +46,49 @@ describe("where a lane goes on behind a copy of offset 1000 that was made beside
     ["behind what an earlier epoch left", [batch(900, 5000, { epoch: 2 }), batch(950, 950), batch(950, 1001)], 2],
     ["at an edge, by the history behind it", [batch(900, 1000, { replid: "b" }), batch(1000, 1000)], 1],
     ["at an edge, by the history before it", [batch(900, 1000), batch(1000, 1000, { replid: "b" })], 0],
-    [
-      "at the last part of a unit",
-      [
-        batch(990, 990, { kind: BatchKind.changes, part: { id: 990, index: 0, final: false } }),
-        batch(990, 1200, { part: { id: 990, index: 1, final: true } }),
-      ],
-      1,
-    ],
   ])("%s", (_name, batches, index) => {
     expect(found(batches)).toEqual(["found", index, ""]);
+  });
+
+  const part = (index: number, fields: Partial<Batch> = {}): Batch =>
+    batch(960, 960, { kind: BatchKind.changes, part: { id: 960, index, final: false }, ...fields });
+  const lastPart = (index: number, last: number, fields: Partial<Batch> = {}): Batch =>
+    batch(960, last, { part: { id: 960, index, final: true }, ...fields });
+
+  // Mutations: landing-search.ts, a unit in parts landed at as any other message (the lane then lacks its begin, for ever); `#follow` without the fence.
+  test.each([
+    ["before the end of one", [batch(900, 960), part(0), part(1), lastPart(2, 2_000)], { offset: 960, sequence: 1 }],
+    ["at the end of one", [batch(900, 960), part(0), part(1), lastPart(2, 1_000)], { offset: 1_000, sequence: 3 }],
+    [
+      "before the end of one that was begun twice",
+      [part(0), part(1), batch(960, 960, { term: 2 }), part(0, { term: 2 }), lastPart(1, 2_000, { term: 2 })],
+      { offset: 960, sequence: 3 },
+    ],
+    ["before the end of one, and its begin is gone", [part(1), lastPart(2, 2_000)], null],
+    [
+      "before the end of one that a fence cut",
+      [part(0), part(1), batch(960, 960, { term: 2 }), lastPart(2, 2_000, { term: 2 })],
+      null,
+    ],
+  ])("a unit in parts: %s", (_name, batches, landing) => {
+    const search = new LandingSearch(POINT);
+    const steps = batches.map((one, index) => search.next(one, index));
+    expect(steps.slice(0, -1).every(({ kind }) => kind === "on")).toBe(true);
+    const why = expect.stringContaining("first parts are not stored") as string;
+    expect(steps.at(-1)).toEqual(landing === null ? { kind: "void", why } : { kind: "found", landing });
+  });
+
+  // Mutation: landing-search.ts, offset S with the first part: it is passed over as applied already, and its last part can't be used.
+  test("what a lane reads from there is the whole unit, once", () => {
+    const batches = [batch(900, 960), part(0), part(1), lastPart(2, 2_000), batch(2_000, 2_100)];
+    const search = new LandingSearch(POINT);
+    const step = batches.map((one, index) => search.next(one, index)).find(({ kind }) => kind === "found");
+    if (step?.kind !== "found") throw new Error("not found");
+    const chain = new LaneChain({ epoch: 3, offset: step.landing.offset });
+    const parts = new PartAssembly();
+    const read = batches.slice(step.landing.sequence);
+    expect(read.map((one) => chain.next(one).kind).slice(0, 3)).toEqual(["apply", "apply", "apply"]);
+    expect(read.slice(0, 3).map((one) => parts.add(one)?.length ?? 0)).toEqual([0, 0, 3]);
   });
 
   test("above all that is stored: the message is waited for", () => {

@@ -13,6 +13,7 @@ import {
 } from "@sluice/wire";
 import type { CopyNeeded } from "../copy-request.ts";
 import type { LaneReport } from "../lane-report.ts";
+import { isUnderWay } from "./joining.ts";
 
 const LOOK_MS = 1_000;
 const ATTEMPTS = 10;
@@ -47,6 +48,15 @@ export class LaneCopies {
 
   constructor(options: LaneCopiesOptions) {
     this.#options = options;
+  }
+
+  /** See `isUnderWay`. Throws `Retryable` BUS-001. */
+  async goesOn(stood: ServedCopy): Promise<boolean> {
+    const { records, pipeline, shard, addition } = this.#options;
+    const record = await records.get(recordKey.shard(pipeline, shard), shardRecord);
+    const isSo = record !== null && isUnderWay(stood, record.value, addition, this.#refused);
+    if (isSo) this.#last = stood;
+    return isSo;
   }
 
   /** The copy as the record has it now; null while none serves the group. Throws `Retryable` BUS-001. */

@@ -2,7 +2,7 @@ import { Bus } from "@sluice/bus";
 import { slotTag } from "@sluice/redis";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import { ChangeFlag, keptKey } from "@sluice/wire";
+import { ChangeFlag, keptKey, recordKey } from "@sluice/wire";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ReplyTamperer } from "../apply/reply-tamperer.sample.ts";
 import { WatchedLane } from "../watched-lane.sample.ts";
@@ -112,4 +112,28 @@ test("a destination that was emptied keeps nothing; one that lost the names alon
   await lane.ended();
   expect((await lane.record())?.halt).toMatchObject({ code: "DST-022" });
   expect(await held()).toEqual(["a=12", "mine=21"]);
+});
+
+// Mutation: snapshot-phase.ts, `isSwept` without the floor, or lane-writer.ts, floor always 0: "gone" stays for ever.
+test("a lane that got slots which another one had copied sweeps with its first copy", async () => {
+  await redis.client().flushall();
+  await redis.client().set("mine", "1");
+  await using lane = await WatchedLane.open(bus, async (own) => {
+    await own.fence(1, 1, 100);
+    await own.copied(0, { "0:a": "10", "0:gone": "20" });
+    await own.copyEnds(2);
+  });
+  lane.existing = "keep";
+  lane.write("standalone", redis.port);
+  await waitUntil("the copy is there", async () => lane.isAt(100));
+  await lane.stop();
+  // As if another lane had been here: this one has neither mark nor record.
+  await redis.client().del(lane.markKey);
+  await bus.records.remove(recordKey.lane(lane.pipeline, "main.s0.0"));
+  lane.write("standalone", redis.port, undefined, 1);
+  await lane.fence(2, 2, 200);
+  await lane.copied(0, { "0:a": "30" });
+  await lane.copyEnds(1);
+  await waitUntil("it is copied", async () => lane.isAt(200));
+  expect(await held()).toEqual(["a=30", "mine=1"]);
 });

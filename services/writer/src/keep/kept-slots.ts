@@ -1,15 +1,15 @@
 import { encodeCommand, ReplyError, slotTag, type Connection } from "@sluice/redis";
 import { Fault, Retryable } from "@sluice/runtime";
 import { keptCount, keptKey, keptName, parseKeptCount, parseKeptName, type SlotSet } from "@sluice/wire";
-import { destinationFault } from "../apply/standalone-destination.ts";
+import { destinationFault, StaleMark } from "../apply/standalone-destination.ts";
 import { verdictOf } from "../apply/verdict.ts";
 import type { SlotGroup } from "../cluster/apply-script.ts";
-import type { ClusterMarks, MarkNames } from "../cluster/cluster-marks.ts";
+import { slotMark, type ClusterMarks, type MarkNames } from "../cluster/cluster-marks.ts";
 import { groupCommand } from "../cluster/group-plan.ts";
 import type { GroupSender } from "../cluster/group-sender.ts";
 import type { NodePool } from "../cluster/node-pool.ts";
 import type { SlotKeys, Whereabouts } from "../cluster/slot-keys.ts";
-import type { ClusterNode } from "../cluster/slot-map.ts";
+import type { ClusterNode, SlotMap } from "../cluster/slot-map.ts";
 import type { Keeping } from "./keeping.ts";
 
 /** Names in one command, and slots that are asked for side by side. */
@@ -49,11 +49,17 @@ export class KeptSlots {
     }
   }
 
-  /** Throws `Halt` DST-022 where a slot has a mark and no names. */
-  requireBeside(marks: ClusterMarks): void {
+  /**
+   * Throws `Halt` DST-022 where a slot has a mark and no names, and `StaleMark` where the mark is gone by now, too: then the destination was
+   * emptied while both were read.
+   */
+  async requireBeside(marks: ClusterMarks, map: Pick<SlotMap, "ownerOf">): Promise<void> {
     const { group } = this.#names;
     for (const slot of this.#slots) {
-      if (marks.positionOf(slot) === null || this.#held.has(slot)) continue;
+      const before = marks.textOf(slot);
+      if (before === null || this.#held.has(slot)) continue;
+      const after = await this.#markOf(slot, map);
+      if (after !== before) throw new StaleMark(group, before, after);
       throw this.#keeping.lost(`slot ${slot} of ${group}`, `its mark is, and ${this.#keyOf(slot)} is not`);
     }
   }
@@ -65,9 +71,10 @@ export class KeptSlots {
     const noted = await this.#keeping.noted();
     let found = await keys.look(sender.map);
     for (let slots: readonly number[] = [...open]; slots.length > 0;) {
-      for (let at = 0; at < slots.length; at += SLOTS_AT_ONCE)
+      for (let at = 0; at < slots.length; at += SLOTS_AT_ONCE) {
         await Promise.all(slots.slice(at, at + SLOTS_AT_ONCE).map(async (slot) => this.#take(slot, keys, found, noted)));
-      this.#requireFew();
+        this.#requireFew();
+      }
       await sender.refresh();
       const before = found;
       found = await keys.look(sender.map);
@@ -99,7 +106,7 @@ export class KeptSlots {
   }
 
   async #take(slot: number, keys: SlotKeys, found: Whereabouts, noted: SlotSet): Promise<void> {
-    const listed = await keys.of(slot, found);
+    const listed = await keys.of(slot, found, this.#keeping.kept);
     const owner = found.map.ownerOf(slot);
     const there = owner === null ? listed : await this.#present(owner, listed);
     if (there.length > 0 && noted.has(slot))
@@ -151,9 +158,24 @@ export class KeptSlots {
         else told = parseKeptCount(member) ?? told;
       }
     } while (cursor !== "0");
-    if (told !== members - 1)
+    if (told !== members - 1) {
+      const { group } = this.#names;
+      if (Number(await connection.call(["SCARD", key])) !== members)
+        throw new Retryable("DST-008", `destination ${group}`, `${key} in ${group} was changed while it was read`);
       throw this.#keeping.lost(`slot ${slot} of ${this.#names.group}`, `${key} holds ${members - 1} of ${told ?? "unknown"}`);
+    }
     this.#held.add(slot);
+  }
+
+  async #markOf(slot: number, map: Pick<SlotMap, "ownerOf">): Promise<string | null> {
+    const owner = map.ownerOf(slot);
+    if (owner === null) return null;
+    try {
+      const mark = await (await this.#pool.connection(owner)).call(["GET", slotMark(this.#names, slot)]);
+      return Buffer.isBuffer(mark) ? mark.toString("latin1") : null;
+    } catch (cause) {
+      throw this.#faultOf(owner, cause);
+    }
   }
 
   #faultOf(node: ClusterNode, cause: unknown): unknown {

@@ -25,7 +25,7 @@ export async function standaloneKept(
   options: LaneWriterOptions,
   keeping: Keeping,
   slots: SlotSet,
-  hasMark: boolean,
+  mark: Parameters<StandaloneKept["read"]>[0],
   signal: AbortSignal,
 ): Promise<StandaloneKept> {
   const { pipeline, group, endpoint, topology, instance, bus, clock, log } = options;
@@ -36,6 +36,6 @@ export async function standaloneKept(
   };
   const { lanes } = topology;
   const kept = new StandaloneKept({ name: group, endpoint, pipeline, group, lanes, slots, keeping, alone, signal });
-  await kept.read(hasMark);
+  await kept.read(mark);
   return kept;
 }

@@ -2,6 +2,7 @@ import { keySlot, slotTag } from "@sluice/redis";
 import { RedisServer } from "@sluice/testkit";
 import { keptKey, keptShareKey, keptShareOf, KEPT_SHARES, slotsOfLane, SlotSet } from "@sluice/wire";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { StandaloneDestination } from "../apply/standalone-destination.ts";
 import { ReplyTamperer } from "../apply/reply-tamperer.sample.ts";
 import type { KeptKeys, KeptLimits } from "./kept-keys.ts";
 import { RecordBook } from "./record-book.sample.ts";
@@ -10,6 +11,9 @@ import { StandaloneKept } from "./standalone-kept.ts";
 /** Their borders lie inside shares. */
 const LANES = 3;
 const STATE = keptKey(slotTag(0), "p", "main");
+
+/** Of a lane, still there. */
+const MARK = { confirm: async () => Promise.resolve() };
 
 let server: RedisServer;
 let book: RecordBook;
@@ -55,7 +59,7 @@ test("takes down every key in every database, once, and every lane reads its own
   await server.client(3).set(Buffer.from([0xff, 0, 0x3a]), "v");
   await server.client().set("sluice:{x}:other:main", "a mark of another pipeline");
   const { kept, keys } = open();
-  await kept.read(false);
+  await kept.read(null);
   expect(keys.size).toBe(0);
   await kept.takeDown();
   expect(keys.size).toBe(3_001);
@@ -65,7 +69,7 @@ test("takes down every key in every database, once, and every lane reads its own
 
   await server.client().set("later", "v");
   const again = open({ lanes: LANES });
-  await again.kept.read(true);
+  await again.kept.read(MARK);
   const own = many.filter((key) => keySlot(Buffer.from(key)) < 16_384 / LANES);
   expect(own.every((key) => holds(again.keys, 0, key))).toBe(true);
   expect(again.keys.size - own.length).toBeLessThan(2);
@@ -80,7 +84,7 @@ test("a writer that ends half-way leaves nothing: the next one begins anew", asy
   const share = (key: string): string => keptShareKey(slotTag(0), "p", "main", keptShareOf(keySlot(Buffer.from(key))));
   await server.client().sadd(share("gone"), "0:gone");
   const { kept, keys } = open();
-  await kept.read(false);
+  await kept.read(null);
   await kept.takeDown();
   expect([keys.size, holds(keys, 0, "gone")]).toEqual([2, false]);
   expect(await server.client().get(STATE)).toBe("1|0|0|live|s0|2|8");
@@ -112,9 +116,9 @@ test("names that are gone are not guessed: it halts, unless nothing is left to b
   await server.client().mset("a", "v", "b", "v");
   await open().kept.takeDown();
   await server.client().del(STATE);
-  await expect(open().kept.read(true)).rejects.toMatchObject({ code: "DST-022", name: "Halt" });
+  await expect(open().kept.read(MARK)).rejects.toMatchObject({ code: "DST-022", name: "Halt" });
   const { kept } = open();
-  await kept.read(false);
+  await kept.read(null);
   await expect(kept.takeDown()).rejects.toMatchObject({ code: "DST-022" });
   expect(await server.client().exists(STATE)).toBe(0);
 
@@ -123,7 +127,7 @@ test("names that are gone are not guessed: it halts, unless nothing is left to b
   await empty.kept.takeDown();
   await server.client().set("c", "v");
   const next = open();
-  await next.kept.read(true);
+  await next.kept.read(MARK);
   expect([empty.keys.size, next.keys.size]).toEqual([0, 0]);
 
   await server.client().flushall();
@@ -131,7 +135,7 @@ test("names that are gone are not guessed: it halts, unless nothing is left to b
   await server.client().set("a", "v");
   await open().kept.takeDown();
   for (const key of await server.client().keys("sluice:*kept.*")) await server.client().del(key);
-  await expect(open().kept.read(true)).rejects.toMatchObject({
+  await expect(open().kept.read(MARK)).rejects.toMatchObject({
     code: "DST-022",
     message: expect.stringContaining("0 of 1 are left") as string,
   });
@@ -146,4 +150,24 @@ test("too many keys halt by name, and leave nothing behind", async () => {
   });
   expect(await server.client().keys("sluice:*kept.*")).toEqual([]);
   await expect(open({ limits: { names: 40, bytes: 1_000 } }).kept.takeDown()).rejects.toMatchObject({ code: "DST-023" });
+});
+
+// Mutations: standalone-kept.ts, `read` without `mark.confirm`, `#load` without `state.confirm`: a destination that is emptied
+// while a lane opens halts it for good.
+test("a destination that is emptied while its names are read is opened again, and does not halt", async () => {
+  await server.client().mset("a", "v", "b", "v");
+  await open().kept.takeDown();
+  await using tamperer = await ReplyTamperer.start(server.port);
+  let isEmptied = false;
+  tamperer.tamper = ({ args: [name = "", key = ""] }) => {
+    isEmptied ||= name === "SCARD";
+    if (name === "SCARD") return ":0";
+    return isEmptied && name === "GET" && key === STATE ? "$-1" : null;
+  };
+  const emptied = { code: "DST-008", name: "Retryable" };
+  await expect(open({ port: tamperer.port }).kept.read(MARK)).rejects.toMatchObject(emptied);
+  const target = await StandaloneDestination.open("main", { host: "127.0.0.1", port: server.port }, STATE, never);
+  await server.client().flushall();
+  await expect(open().kept.read(target)).rejects.toMatchObject(emptied);
+  target.close();
 });

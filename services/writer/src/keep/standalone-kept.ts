@@ -14,7 +14,7 @@ import {
 } from "@sluice/wire";
 import type { StandingKey } from "../apply/plan-changes.ts";
 import { Request } from "../apply/request.ts";
-import { destinationFault, StandaloneDestination } from "../apply/standalone-destination.ts";
+import { destinationFault, StandaloneDestination, UNLINK_SINCE } from "../apply/standalone-destination.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
 import type { Keeping } from "./keeping.ts";
 
@@ -61,13 +61,18 @@ export class StandaloneKept {
     return this.#standing;
   }
 
-  /** Reads the lane's names, if all are taken down. Throws `Halt` DST-022 when they are not, and `hasMark`; DST-023. */
-  async read(hasMark: boolean): Promise<void> {
+  /**
+   * Reads the lane's names, if all are taken down. `mark`: the lane's, where it has one. Throws `Halt` DST-022 when they are not and the mark
+   * still stands; `StaleMark` when the destination was emptied meanwhile; DST-023.
+   */
+  async read(mark: Pick<StandaloneDestination, "confirm"> | null): Promise<void> {
     const { name, endpoint, keeping, group, signal } = this.#options;
     const state = await StandaloneDestination.open(name, endpoint, this.#stateKey, signal);
     try {
       if (state.position?.phase === "live") return await this.#load(state, state.position);
-      if (hasMark) throw keeping.lost(group, `the lane's mark is, and ${this.#stateKey} is not`);
+      if (mark === null) return;
+      await mark.confirm();
+      throw keeping.lost(group, `the lane's mark is, and ${this.#stateKey} is not`);
     } finally {
       state.close();
     }
@@ -103,7 +108,7 @@ export class StandaloneKept {
   async #write(state: StandaloneDestination, found: Position | null, signal: AbortSignal): Promise<Position> {
     const { lanes, keeping } = this.#options;
     const taking: Position = { ...NO_POSITION, sequence: (found?.sequence ?? 0) + 1 };
-    await state.apply(found, this.#deletion(), taking);
+    await state.apply(found, this.#deletion(state), taking);
     const most = keeping.kept.limits;
     const held = Array.from({ length: lanes }, () => ({ names: 0, bytes: 0 }));
     for await (const { db, keys } of this.#foreignKeys(signal)) {
@@ -115,7 +120,7 @@ export class StandaloneKept {
         lane.bytes += key.length;
         // What SCAN returned twice was counted twice: the lane itself counts once more.
         if (lane.names > 2 * most.names || lane.bytes > 2 * most.bytes) {
-          await state.apply(taking, this.#deletion(), taking);
+          await state.apply(taking, this.#deletion(state), taking);
           throw keeping.kept.tooMany();
         }
         const share = keptShareOf(slot);
@@ -139,7 +144,10 @@ export class StandaloneKept {
     const { slots, keeping, group } = this.#options;
     const found = await this.#count(state);
     const expected = position.offset;
-    if (found !== expected) throw keeping.lost(group, `${found} of ${expected} are left in the keys ${this.#stateKey}.*`);
+    if (found !== expected) {
+      await state.confirm();
+      throw keeping.lost(group, `${found} of ${expected} are left in the keys ${this.#stateKey}.*`);
+    }
     const shares = new Set([...slots].map((slot) => keptShareOf(slot)));
     for await (const name of this.#members([...shares].map((share) => this.#shareKey(share)))) {
       const kept = parseKeptName(name);
@@ -179,9 +187,10 @@ export class StandaloneKept {
     }
   }
 
-  #deletion(): Request {
+  #deletion({ version }: StandaloneDestination): Request {
     const request = new Request();
-    for (let share = 0; share < KEPT_SHARES; share++) request.addCommand(["DEL", this.#shareKey(share)]);
+    const remove = version >= UNLINK_SINCE ? "UNLINK" : "DEL";
+    for (let share = 0; share < KEPT_SHARES; share++) request.addCommand([remove, this.#shareKey(share)]);
     return request;
   }
 

@@ -123,9 +123,7 @@ export class SnapshotPhase {
     const { position, options } = this.#session;
     const { existing, isFirst } = options;
     const isEmpty = position === null && (await this.#session.destination.isEmpty());
-    // All that stands there is kept; what others write meanwhile is left to the sweeps of later copies.
-    const isKept = existing === "keep" && position === null && isFirst;
-    if (existing !== "overwrite" && !isEmpty && !isKept) this.#held = new KeySet();
+    if (!isEmpty && isSwept(options, position === null)) this.#held = new KeySet();
     const { epoch, copy } = this.#target;
     if (position?.epoch === epoch && position.copy === copy && position.phase === "snap") this.#target = position;
     // A destination that was flushed still has its function libraries.
@@ -241,6 +239,18 @@ export class SnapshotPhase {
   #incomplete(what: string): CopyNeeded {
     return new CopyNeeded(`the copy of lane ${this.#session.label} is incomplete: ${what}`, this.#target.epoch);
   }
+}
+
+/**
+ * Whether a copy into a destination that holds something deletes there what the source does not. With `existing: keep` the first one need not:
+ * all that stands there is kept, and what others write meanwhile is left to later copies. It is the first one only where the shard's slots never
+ * changed hands: a lane that nobody knows may have got slots that another one had copied.
+ */
+export function isSwept(
+  { existing, isFirst, floor }: Pick<LaneSession["options"], "existing" | "isFirst" | "floor">,
+  isUnmarked: boolean,
+): boolean {
+  return existing !== "overwrite" && !(existing === "keep" && isUnmarked && isFirst && floor === 0);
 }
 
 function mayBeDamage({ code, message }: Halt): boolean {

@@ -13,7 +13,7 @@ function judgeEmpty(
   existing: SubjectDestination["existing"],
   foreign: readonly ForeignKeys[],
   hasMark: boolean,
-  common: number,
+  common: number | null,
 ): Look {
   if (foreign.length === 0) return pass(`${name} holds no keys of others`);
   const found = `${name} holds ${listText(foreign.map(({ keys, where }) => `${keys} keys ${where}`))}`;
@@ -43,8 +43,8 @@ function withoutNames(name: string, missing: string): Look {
   });
 }
 
-/** `common`: how many of their samples the source has, too. */
-function judgeKept(found: string, foreign: readonly ForeignKeys[], common: number): Look {
+/** `common`: how many of their samples the source has, too; null where it could not be asked. */
+function judgeKept(found: string, foreign: readonly ForeignKeys[], common: number | null): Look {
   const keys = foreign.reduce((sum, place) => sum + place.keys, 0);
   const sampled = foreign.reduce((sum, { sample }) => sum + sample.length, 0);
   if (keys > MOST_KEPT) {
@@ -54,11 +54,22 @@ function judgeKept(found: string, foreign: readonly ForeignKeys[], common: numbe
       fix: "Say `existing: overwrite`, and see by `keys` that names of the source and of the destination do not meet; or use more `lanes`.",
     });
   }
+  if (common === null)
+    return pass(`${found}, which are kept; the source could not be asked whether it has some of these names, too`);
   if (common === 0) return pass(`${found}, which are kept: the pipeline never writes to them`);
   return warn(`${found}, which are kept; the source has ${common} of a sample of ${sampled} of these names, too`, {
     expected: "names that the source has not",
     fix: "What the source has under such a name never gets there. Say `existing: overwrite` where it should.",
   });
+}
+
+/** As `commonNames`; null where the source can't be asked: its user need not read keys, and other checks tell of one that is away. */
+async function commonIfTold(...asked: Parameters<typeof commonNames>): Promise<number | null> {
+  try {
+    return await commonNames(...asked);
+  } catch {
+    return null;
+  }
 }
 
 const text: PrecheckText = {
@@ -86,7 +97,7 @@ export const destinationEmpty: Precheck = {
       if (existing !== "keep") return judgeEmpty(seed.name, existing, foreign, mark !== null, 0);
       const missing = mark === null ? null : await destination.missingNames();
       if (missing !== null) return withoutNames(seed.name, missing);
-      const common = mark === null ? await commonNames(context, destination.spec, foreign) : 0;
+      const common = mark === null ? await commonIfTold(context, destination.spec, foreign) : 0;
       return judgeEmpty(seed.name, existing, foreign, mark !== null, common);
     }),
 };

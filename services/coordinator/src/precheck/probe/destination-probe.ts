@@ -90,7 +90,11 @@ export class DestinationProbe extends DeploymentProbe {
 }
 
 /** The values of those keys that there are. Rejects when a slot of theirs has just gone to another server. */
-async function valuesOf(server: ServerProbe, keys: readonly string[], primaries: readonly ServerProbe[]): Promise<string[]> {
+export async function valuesOf(
+  server: ServerProbe,
+  keys: readonly string[],
+  primaries: readonly ServerProbe[],
+): Promise<string[]> {
   const found: string[] = [];
   for (let from = 0; from < keys.length; from += KEYS) {
     const replies = await Promise.all(keys.slice(from, from + KEYS).map(async (key) => valueOf(server, key, primaries)));

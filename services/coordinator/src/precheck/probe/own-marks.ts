@@ -1,8 +1,9 @@
 import { slotTag } from "@sluice/redis";
-import { OWN_KEY_PREFIX, slotMarkKey } from "@sluice/wire";
+import { OWN_KEY_PREFIX, slotMarkKey, SlotSet } from "@sluice/wire";
 import { laneMarkKeys } from "../read-marks.ts";
-import type { OtherPipeline } from "../subject.ts";
+import type { OtherPipeline, PrecheckSubject } from "../subject.ts";
 import type { DeploymentProbe } from "./deployment-probe.ts";
+import { valuesOf } from "./destination-probe.ts";
 import { scanPage } from "./foreign-keys.ts";
 import type { ServerProbe } from "./server-probe.ts";
 
@@ -10,7 +11,9 @@ const SCAN_COUNT = 1_000;
 /** Pages of a server's keys that are looked through. */
 const MOST_PAGES = 20;
 const MOST_NAMES = 64;
-const OWNER = /^sluice:\{[^}]*\}:([a-z0-9-]{1,32}):[a-z0-9-]{1,32}(?::|$)/;
+/** Of pipelines and groups together. */
+const MOST_OWNERS = 512;
+const OWNER = /^sluice:\{[^}]*\}:([a-z0-9-]{1,32}):([a-z0-9-]{1,32})(?::|$)/;
 
 /**
  * Names of the pipelines whose marks stand on a deployment: all of those that are known, and of others those that come up in a bounded
@@ -20,32 +23,65 @@ export async function pipelinesMarking(of: DeploymentProbe, known: readonly Othe
   const isCluster = await of.isCluster();
   const names = await Promise.all(
     (await of.primaries()).map(async (server) => [
-      ...(await scannedOwners(server)),
+      ...(await scannedOwners(server)).map(({ pipeline }) => pipeline),
       ...(await knownOwners(server, isCluster, known)),
     ]),
   );
   return new Set(names.flat().slice(0, MOST_NAMES));
 }
 
-/** Whose key it is; null for one that is not Sluice's. */
-export function ownerOf(key: string): string | null {
-  return OWNER.exec(key)?.[1] ?? null;
+/** As `pipelinesMarking`, the groups of one pipeline; `known`: those whose every mark is asked for, however many keys there are. */
+export async function groupsMarking(
+  of: DeploymentProbe,
+  { name, lanes }: Pick<PrecheckSubject, "name" | "lanes">,
+  known: readonly string[],
+): Promise<Set<string>> {
+  const isCluster = await of.isCluster();
+  const primaries = await of.primaries();
+  const groups = await Promise.all(
+    primaries.map(async (server) => {
+      const scanned = (await scannedOwners(server)).filter(({ pipeline }) => pipeline === name).map(({ group }) => group);
+      const found = new Set(scanned);
+      for (const group of known) {
+        if (found.has(group)) continue;
+        const slots = isCluster ? [...SlotSet.parse(server.slots)] : [];
+        const keys = isCluster
+          ? slots.map((slot) => slotMarkKey(slotTag(slot), name, group))
+          : laneMarkKeys({ name, group, lanes });
+        if ((await valuesOf(server, keys, primaries)).length > 0) found.add(group);
+      }
+      return [...found];
+    }),
+  );
+  return new Set(groups.flat());
 }
 
-async function scannedOwners(server: ServerProbe): Promise<Set<string>> {
-  const owners = new Set<string>();
+export interface MarkedBy {
+  readonly pipeline: string;
+  readonly group: string;
+}
+
+/** Whose key it is; null for one that is not Sluice's. */
+export function ownerOf(key: string): MarkedBy | null {
+  const [, pipeline, group] = OWNER.exec(key) ?? [];
+  return pipeline === undefined || group === undefined ? null : { pipeline, group };
+}
+
+/** Looked for once for all who ask. */
+async function scannedOwners(server: ServerProbe): Promise<MarkedBy[]> {
+  const owners = new Map<string, MarkedBy>();
   let cursor = "0";
   for (let page = 0; page < MOST_PAGES; page++) {
-    const reply = await server.askAnew("SCAN", cursor, "MATCH", `${OWN_KEY_PREFIX}*`, "COUNT", String(SCAN_COUNT));
+    const reply = await server.ask("SCAN", cursor, "MATCH", `${OWN_KEY_PREFIX}*`, "COUNT", String(SCAN_COUNT));
     const { next, keys } = scanPage(reply);
     for (const key of keys) {
       const owner = ownerOf(key);
-      if (owner !== null && owners.size < MOST_NAMES) owners.add(owner);
+      if (owner !== null && owners.size < MOST_OWNERS) owners.set(`${owner.pipeline}:${owner.group}`, owner);
     }
     cursor = next;
     if (cursor === "0") break;
   }
-  return owners;
+  return [...owners.values()];
 }
 
 async function knownOwners(server: ServerProbe, isCluster: boolean, known: readonly OtherPipeline[]): Promise<string[]> {

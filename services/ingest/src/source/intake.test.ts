@@ -1,0 +1,90 @@
+import { setImmediate as turn } from "node:timers/promises";
+import type { Bus } from "@sluice/bus";
+import { ManualClock, Retryable } from "@sluice/runtime";
+import { BatchKind, encodeBatch, liveSubject, recordKey, SlotSet, snapSubject } from "@sluice/wire";
+import { afterEach, expect, test, vi } from "vitest";
+import { CopyPermit } from "./copy-permit.ts";
+import { SourceIntake, type IntakeOptions } from "./intake.ts";
+import { ReplicaLink } from "./replica-link.ts";
+import { groupCopyOf, placeOf, reportWith, storedRecords, StoredSubjects } from "./stored-subjects.sample.ts";
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** A source of that history that never answers, or begins a full copy of which nothing comes. */
+function serve(replid: string, answer: "nothing" | "full"): void {
+  const permit = { release: async () => Promise.resolve() };
+  vi.spyOn(CopyPermit, "take").mockResolvedValue(permit as unknown as CopyPermit);
+  vi.spyOn(ReplicaLink, "open").mockImplementation(async () => {
+    let close = (): void => undefined;
+    const closed = new Promise<never>((_, reject) => {
+      close = () => reject(new Retryable("SRC-001", "source s0", "closed"));
+    });
+    closed.catch(() => undefined);
+    const backlog = { first: 1, last: 100 };
+    const facts = { version: 70_015, role: "master", replicaOf: "", replid, formerReplid: "", secondReplOffset: -1, backlog };
+    const link = {
+      facts: async () => Promise.resolve({ ...facts, keys: 1, databases: [0], backlogSizeBytes: 100, isCluster: false }),
+      psync: async () => (answer === "full" ? Promise.resolve({ kind: "full", replid, offset: 100 }) : closed),
+      chunks: async function* chunks() {
+        yield Buffer.from("\n");
+        await closed;
+      },
+      keepAlive: () => undefined,
+      isOpen: true,
+      close,
+    };
+    return Promise.resolve(link as unknown as ReplicaLink);
+  });
+}
+
+/** The intake of s0 with one lane of epoch 5, copies beside it, and a stream that takes nothing while anything of copy 2 is there. */
+async function world() {
+  const [clock, stored] = [new ManualClock(), new StoredSubjects()];
+  for (const [subject, kind] of [
+    [liveSubject("p", "s0", 0), BatchKind.fence],
+    [snapSubject("p", 1, "s0", 0), BatchKind.snapshotEnd],
+  ] as const) {
+    const head = { kind, shard: "s0", epoch: 5, term: 1, previous: 50, last: 50, db: 0, replid: "r" };
+    stored.put(subject, encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null }));
+  }
+  stored.putCopy(2, 0, 5, false);
+  stored.putCopy(3, 0, 5, true);
+  stored.beforeAppend = async () => {
+    if (stored.copies(2)[0]?.[0] !== 0) throw new Retryable("BUS-005", "bus", "full");
+    return Promise.resolve();
+  };
+  const shards = [{ id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 }];
+  const records = storedRecords(new Map([[recordKey.topology("p"), { shards }]]));
+  await reportWith(records, [groupCopyOf(2, "copying"), groupCopyOf(3, "stored")]);
+  const stream = Object.assign(stored, { ensure: async () => Promise.resolve() });
+  const bus = { records, maxBatchBytes: 1_000_000, stream: () => stream } as unknown as Bus;
+  const leases = { during: async (_: string, signal: AbortSignal, run: (held: AbortSignal) => Promise<void>) => run(signal) };
+  const of = { slots: SlotSet.all(), read: "primary" as const, concurrentFullSyncs: 1, instance: "i", bus };
+  const options = { ...placeOf(stored, clock), ...of, endpoint: { host: "a", port: 1 }, cut: 1, leases: leases as never };
+  const stopping = new AbortController();
+  const running = new SourceIntake(options as IntakeOptions).run(stopping.signal, () => undefined).catch(() => undefined);
+  const end = async (): Promise<void> => {
+    stopping.abort();
+    await running;
+  };
+  for (let looked = 0; looked < 500; looked++) await turn();
+  return { stored, end };
+}
+
+// Mutations: link-session.ts, `shutOut` without `withoutDeadCopies`: nothing is ever stored again; with epoch 0: copy 3 goes, too.
+test("a copy that broke off and fills the stream goes before the first fence; one that can be used stays", async () => {
+  serve("r", "nothing");
+  const { stored, end } = await world();
+  expect(stored.copies(2, 3).map(([count]) => count)).toEqual([0, 2]);
+  expect(stored.count(liveSubject("p", "s0", 0))).toBe(2);
+  await end();
+});
+
+// Mutation: link-session.ts, `#removeFormer` without dead copies: copy 3 stays until the new epoch's copy is complete.
+test("an epoch that begins takes the room of all copies for groups in the epoch before", async () => {
+  serve("another", "full");
+  const { stored, end } = await world();
+  expect(stored.copies(2, 3).map(([count]) => count)).toEqual([0, 0]);
+  expect(stored.count(liveSubject("p", "s0", 0))).toBe(3);
+  await end();
+});
