@@ -103,7 +103,7 @@ type Life = [name: string, create: () => Actor];
 
 /** The time from taking the lease to losing it or giving it back. */
 class CoordinatorTerm implements ActiveCoordinator {
-  readonly book = new PipelineBook();
+  readonly book: PipelineBook;
   readonly #deps: CoordinatorDeps;
   readonly #crew: Crew;
   readonly #lives = new Map<string, PipelineLife>();
@@ -112,6 +112,7 @@ class CoordinatorTerm implements ActiveCoordinator {
   constructor(deps: CoordinatorDeps, busAwayMs: number) {
     this.#deps = deps;
     this.#busAwayMs = busAwayMs;
+    this.book = new PipelineBook(deps.clock);
     this.#crew = new Crew(deps.clock, deps.log);
   }
 

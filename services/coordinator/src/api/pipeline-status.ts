@@ -155,8 +155,9 @@ function laneStatusesOf(
   sources: ReadonlyMap<string, SourceView>,
 ): { status: LaneStatus; isDrained: boolean }[] {
   return laneLabels(known).map(({ label, group, shardId, lane }) => {
-    const seen = laneOf(known, label)?.value;
-    const lag = laneLag(seen ?? null, known.shards.get(shardId)?.value ?? null, sources.get(shardId) ?? null);
+    const heard = laneOf(known, label);
+    const seen = heard?.value;
+    const lag = laneLag(heard, known.shards.get(shardId)?.value, sources.get(shardId));
     const status = {
       group,
       shard: shardId,

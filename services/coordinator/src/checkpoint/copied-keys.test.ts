@@ -7,7 +7,7 @@ test("of the destination that has most of them, in the epoch of the copy", () =>
     revision: 1,
     value: { epoch, copied: { expectedKeys } } as ShardRecord,
   });
-  const lane = (epoch: number, keys: number) => ({ revision: 1, value: { epoch, keys } as LaneRecord });
+  const lane = (epoch: number, keys: number) => ({ revision: 1, heardAtMs: 1, value: { epoch, keys } as LaneRecord });
   const shards = new Map([
     ["s0", shard(2, 100)],
     ["s1", shard(1, 50)],

@@ -43,6 +43,21 @@ describe("OffsetRing", () => {
     expect(idle.lagSeconds(120, 3500)).toBe(1.5);
   });
 
+  // Mutation: offset-ring.ts, samples taken later count as well.
+  test("what was sampled after a lane was heard says nothing of it, what the source had written by then does", () => {
+    expect(ring.lagSeconds(260, 2500)).toBe(0);
+    expect(ring.lagSeconds(180, 2500)).toBe(1.5);
+    // Written by 1 s, though seen again at 5 s.
+    const idle = ringOf([
+      [100, 0],
+      [150, 1000],
+      [150, 5000],
+      [160, 6000],
+    ]);
+    expect(idle.lagSeconds(120, 2000)).toBe(2);
+    expect(idle.lagSeconds(150, 3000)).toBe(0);
+  });
+
   test("an offset that goes back begins a new history", () => {
     const restarted = ringOf([
       [100, 0],

@@ -20,13 +20,14 @@ export class PipelineRates {
     }
     const lags = new Map<string, number>();
     for (const { label, group, shardId } of laneLabels(known)) {
-      const lane = laneOf(known, label)?.value;
-      if (lane === undefined) continue;
+      const heard = laneOf(known, label);
+      if (heard === undefined) continue;
+      const lane = heard.value;
       const feed = `${group}.${shardId}`;
       this.#grow(`${label} keys`, lane.keys, `${feed} keys`);
       this.#grow(`${label} units`, lane.units, `${feed} units`);
       this.#grow(`${label} bytes`, lane.bytes, `${feed} bytes`);
-      const { bytes } = laneLag(lane, known.shards.get(shardId)?.value ?? null, sources.get(shardId) ?? null);
+      const { bytes } = laneLag(heard, known.shards.get(shardId)?.value, sources.get(shardId));
       if (bytes !== null) lags.set(`${feed} lag`, Math.max(bytes, lags.get(`${feed} lag`) ?? 0));
     }
     this.#book.take(new Map([...this.#sums, ...lags]), nowMs);

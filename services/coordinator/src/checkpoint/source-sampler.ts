@@ -4,7 +4,11 @@ import type { Redis } from "ioredis";
 import { controlClient } from "../endpoint/control-client.ts";
 import { OffsetRing } from "./offset-ring.ts";
 
-const SAMPLE_EVERY_MS = 1_000;
+const SAMPLE_EVERY_MS = 250;
+/** What a lane says of itself is so old before it says it anew: by so much its age is no lag. */
+const REPORT_EVERY_MS = 1_000;
+const CONNECTING_MS = 100;
+const AWAY_MS = 1_000;
 /** Longest age of a sample that counts as what the source says now. */
 const FRESH_MS = 3_000;
 
@@ -32,7 +36,7 @@ interface KeptSample extends Omit<SourceSample, "isFresh"> {
 }
 
 /**
- * Asks one source shard for its offset once a second (INFO replication). A source that is away costs nothing but the samples: it
+ * Asks one source shard for its offset four times a second (INFO replication). A source that is away costs nothing but the samples: it
  * is asked again, and what was sampled before stays known. A replica is asked for its primary, and that one for its offset; where
  * the primary can't be reached the replica's own offset stands in, which is what it has received: it tells a lag and is never fresh.
  */
@@ -56,9 +60,12 @@ export class SourceSampler {
     return { offset, replid, atMs, isFresh };
   }
 
-  /** Age in seconds of the newest sample whose offset is at or below `appliedOffset`; null before there is one. */
-  lagSeconds(appliedOffset: number): number | null {
-    return this.#ring.lagSeconds(appliedOffset, this.#clock.monotonicMs());
+  /**
+   * Age in seconds of the newest sample whose offset is at or below `appliedOffset`, at the time when the lane told it
+   * (`heardAtMs`, monotonic); null before there is one. A lane that is late with telling falls behind meanwhile.
+   */
+  lagSeconds(appliedOffset: number, heardAtMs: number): number | null {
+    return this.#ring.lagSeconds(appliedOffset, Math.max(heardAtMs, this.#clock.monotonicMs() - REPORT_EVERY_MS));
   }
 
   /** Samples until `signal` aborts; never rejects. */
@@ -95,7 +102,7 @@ export class SourceSampler {
         isAway = linked.status !== "connecting";
         this.#isAnswering = false;
       }
-      await this.#clock.sleep(linked.status === "connecting" ? SAMPLE_EVERY_MS / 10 : SAMPLE_EVERY_MS, signal);
+      await this.#clock.sleep(linked.status === "connecting" ? CONNECTING_MS : isAway ? AWAY_MS : SAMPLE_EVERY_MS, signal);
     }
     signal.removeEventListener("abort", disconnect);
     disconnect();

@@ -29,11 +29,7 @@ export function factsOf(
     label,
     owner: known.assignment?.value.lanes[label] ?? null,
     seen: seen(laneOf(known, label)),
-    lagSeconds: laneLag(
-      laneOf(known, label)?.value ?? null,
-      known.shards.get(shardId)?.value ?? null,
-      sources.get(shardId) ?? null,
-    ).seconds,
+    lagSeconds: laneLag(laneOf(known, label), known.shards.get(shardId)?.value, sources.get(shardId)).seconds,
   }));
   const watches: WatchFacts[] = [...known.watches.values()]
     .filter(({ value }) => value.spec >= since)

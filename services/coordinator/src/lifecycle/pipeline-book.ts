@@ -1,4 +1,5 @@
 import type { RecordChange, Stored } from "@sluice/bus";
+import { systemClock, type Clock } from "@sluice/runtime";
 import {
   assignmentRecord,
   checkpointRecord,
@@ -54,7 +55,12 @@ export interface KnownPipeline {
   /** By shard id. */
   readonly shards: Map<string, Stored<ShardRecord>>;
   /** By `group.shard.lane`. */
-  readonly lanes: Map<string, Stored<LaneRecord>>;
+  readonly lanes: Map<string, HeardLane>;
+}
+
+/** What a lane said last, and when that was heard here (monotonic). */
+export interface HeardLane extends Stored<LaneRecord> {
+  readonly heardAtMs: number;
 }
 
 /** Some pipelines of a thousand records each. */
@@ -62,9 +68,14 @@ const MOST_REMOVALS = 10_000;
 
 /** The records of all pipelines, kept by a watch. Nothing is decided by it alone: every write that follows is a compare-and-set. */
 export class PipelineBook {
+  readonly #clock: Clock;
   readonly #pipelines = new Map<string, KnownPipeline>();
   /** By key, the revision at which a record was removed: a request may have read it before, and tell of it later. */
   readonly #removals = new Map<string, number>();
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
 
   /** Pipelines that have a spec. */
   get all(): KnownPipeline[] {
@@ -103,7 +114,15 @@ export class PipelineBook {
     else if (kind === "slots") takeInto(known.destinations, label, change, destinationRecord);
     else if (kind === "router") takeInto(known.watches, label, change, routerRecord);
     else if (kind === "shard") takeInto(known.shards, label, change, shardRecord);
-    else if (kind === "lane") takeInto(known.lanes, label, change, laneRecord);
+    else if (kind === "lane") this.#takeLane(known.lanes, label, change);
+  }
+
+  /** One that is told again was heard before. */
+  #takeLane(lanes: Map<string, HeardLane>, label: string, change: RecordChange): void {
+    const known = lanes.get(label) ?? null;
+    const next = newer(known, change, laneRecord);
+    if (next === null) lanes.delete(label);
+    else if (next.revision !== known?.revision) lanes.set(label, { ...next, heardAtMs: this.#clock.monotonicMs() });
   }
 
   /** The oldest are forgotten: no request takes so long. */
@@ -126,7 +145,7 @@ export function laneLabels(known: KnownPipeline): { label: string; group: string
 }
 
 /** What a lane said last; undefined where it has said nothing yet, or an earlier time of its group in the pipeline is all that has. */
-export function laneOf({ lanes, spec }: Pick<KnownPipeline, "lanes" | "spec">, label: string): Stored<LaneRecord> | undefined {
+export function laneOf({ lanes, spec }: Pick<KnownPipeline, "lanes" | "spec">, label: string): HeardLane | undefined {
   const seen = lanes.get(label);
   const addition = spec?.value.additions?.[parseGroupLaneLabel(label).group]?.number;
   return seen?.value.addition === addition ? seen : undefined;

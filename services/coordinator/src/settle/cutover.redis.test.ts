@@ -81,7 +81,7 @@ async function catchUp(): Promise<void> {
 
 function readTo(replid: string, offset: number): void {
   known.shards.set("s0", stored({ epoch: 1, phase: "streaming", replid, storedOffset: offset } as ShardRecord));
-  known.lanes.set("main.s0.0", stored({ epoch: 1, phase: "live", offset } as LaneRecord));
+  known.lanes.set("main.s0.0", { ...stored({ epoch: 1, phase: "live", offset } as LaneRecord), heardAtMs: 1 });
 }
 
 const view = (): CutoverRecord => known.cutover!.value;
