@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["@sluice/source", "node"];
 const homes = ["libs/*/src", "services/*/src", "apps/*/src", "test/simulate"];
-const realServers = { testTimeout: 60_000, hookTimeout: 60_000, maxWorkers: 2, sequence: { groupOrder: 1 } };
+const realServers = { testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 2, sequence: { groupOrder: 1 } };
 
 /**
  * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
@@ -39,8 +39,8 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.e2e.test.ts"],
           globalSetup: "./test/e2e/compiled-programs.ts",
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
+          testTimeout: 600_000,
+          hookTimeout: 180_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
@@ -50,8 +50,8 @@ export default defineConfig({
         test: {
           name: "worlds",
           include: ["test/simulate/**/*.worlds.ts"],
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
+          testTimeout: 600_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 3 },
         },
       },

@@ -35,7 +35,7 @@ test("case 63: the writer is away until the stream is full: the pipeline waits a
   expect(events).toContain("above 80 %");
   expect(events).toContain("the stream is full");
   await services.add("writer", "writer-2");
-  await services.status.until(NAME, "in step again", isSynchronizing, 90_000);
+  await services.status.until(NAME, "in step again", isSynchronizing);
   await expectIdentical(NAME, pair, services.status, load);
   const after = await services.status.get(NAME);
   expect(after.shards.map(({ epoch }) => epoch)).toEqual([1]);
@@ -66,7 +66,7 @@ test("a copy that the stream can't hold fails with what it needs, and goes on wh
   const failed = await services.status.until(NAME, "failed", ({ state }) => state === "failed");
   expect(failed.reason).toMatch(/BUS-006 .*it may hold 17 MB; it needs about \d\d MB/);
   await services.status.create({ ...pair.pipeline(NAME), limits: { streamBytes: "200MB" } });
-  await services.status.until(NAME, "synchronizing", isSynchronizing, 90_000);
+  await services.status.until(NAME, "synchronizing", isSynchronizing);
   expect(await pair.destination.client().dbsize()).toBeGreaterThanOrEqual(400);
 });
 

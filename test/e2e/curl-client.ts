@@ -85,7 +85,6 @@ class Follower implements AsyncDisposable {
 
   async untilState(wanted: string): Promise<void> {
     await waitUntil(`the stream tells of ${wanted}`, () => this.all("state").some(({ state }) => state === wanted), {
-      timeoutMs: 20_000,
       everyMs: 50,
       details: () => this.#text.all,
     });

@@ -6,6 +6,9 @@ import { freePort, SpawnedProcess, waitUntil } from "@sluice/testkit";
 import { pipelineStatus, type PipelineStatus } from "@sluice/wire";
 import { COMPILED_SLUICE } from "./compiled-programs.ts";
 
+/** What takes longer hangs, on a machine that is busy with other things, too. */
+const PATIENCE_MS = 180_000;
+
 /** One of our processes, compiled, as an operator starts it outside the source tree. */
 export async function startSluice(
   args: readonly string[],
@@ -67,7 +70,7 @@ export class StatusClient {
     name: string,
     what: string,
     wanted: (status: PipelineStatus) => boolean,
-    timeoutMs = 60_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<PipelineStatus> {
     let last: PipelineStatus | null = null;
     return waitUntil(
@@ -81,7 +84,7 @@ export class StatusClient {
   }
 
   /** Waits until all that the source has written before this call is applied. */
-  async drained(name: string, timeoutMs = 60_000): Promise<PipelineStatus> {
+  async drained(name: string, timeoutMs = PATIENCE_MS): Promise<PipelineStatus> {
     const watch = new DrainWatch();
     return this.until(name, "drained", (status) => watch.see(status), timeoutMs);
   }
@@ -119,7 +122,7 @@ export class Run implements AsyncDisposable {
       const record = await readRecord(dir);
       return isNew(record.pid) ? record : null;
     };
-    const record = await waitUntil("sluice run is up", up, { timeoutMs: 30_000, details: () => process.logTail() });
+    const record = await waitUntil("sluice run is up", up, { details: () => process.logTail() });
     return new Run(dir, process, record.api);
   }
 
@@ -141,9 +144,7 @@ export class Run implements AsyncDisposable {
     const pid = (await this.processes())[name];
     if (pid === undefined) throw new Error(`no process ${name} in ${JSON.stringify(await this.processes())}`);
     process.kill(pid, "SIGKILL");
-    await waitUntil(`${name} is started again`, async () => ![undefined, pid].includes((await this.processes())[name]), {
-      timeoutMs: 15_000,
-    });
+    await waitUntil(`${name} is started again`, async () => ![undefined, pid].includes((await this.processes())[name]));
   }
 
   /** As Ctrl-C does. Resolves with its exit code. */

@@ -2,7 +2,7 @@ import { compareDeployments, NatsServer, RedisServer, type Workload } from "@slu
 import { expiryWithGrace, type PipelineStatus } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { Run, Services } from "./deployment.ts";
-import { EVEN_LAYOUT, OTHER_LAYOUT, Pair, type Side } from "./pair.ts";
+import { EVEN_LAYOUT, OTHER_LAYOUT, Pair, startSide, type Side } from "./pair.ts";
 
 const NAME = "orders";
 const ORDERS = 3_000;
@@ -88,24 +88,42 @@ test("one link, three destinations, a cluster, a server, and a server with a fil
 });
 
 // Mutation: change-reader.ts, commands on keys of Sluice itself are passed on: the marks of the first pipeline arrive in the last server.
-test("a cascade: what one pipeline writes the next one takes on, and nobody's marks but its own are in a destination", async () => {
-  await using pair = await Pair.start();
-  await using last = await RedisServer.start();
-  await pair.preload(3_000, 73);
-  const load = await pair.load(74, 1_000);
-  await using run = await Run.start(pair.pipeline(NAME));
-  await run.status.until(NAME, "synchronizing", isSynchronizing);
-  await run.status.create({ name: "onward", source: { url: pair.destination.url }, destinations: [{ url: last.url }] });
-  await run.status.until("onward", "synchronizing", isSynchronizing);
-  expect((await load.stop()).errorSamples).toEqual([]);
-  const first = await run.status.drained(NAME);
-  const second = await run.status.drained("onward");
-  const graces = [first.expiryGraceMs, second.expiryGraceMs] as const;
-  const comparison = await compareDeployments(await pair.oracle(), last, {
-    source: pair.source,
-    expiryOf: (expireAtMs) => graces.reduce((at, graceMs) => expiryWithGrace(at, graceMs), expireAtMs),
-  });
-  expect(comparison.differences).toEqual([]);
-  const marks = (await last.client().keys("sluice:{*")).filter((key) => !key.includes(":onward:"));
-  expect(marks).toEqual([]);
-});
+test.each([
+  { of: "servers", side: { kind: "standalone" } as const, next: { kind: "standalone" } as const },
+  { of: "clusters", side: evenCluster, next: otherCluster },
+])(
+  "a cascade of $of: what one pipeline writes the next one takes on, and nobody's marks but its own are in a destination",
+  async ({ side, next }) => {
+    await using pair = await Pair.start(side, next);
+    await using last = await startSide(side);
+    await pair.preload(3_000, 73);
+    const load = await pair.load(74, 1_000);
+    await using run = await Run.start(pair.pipeline(NAME));
+    await run.status.until(NAME, "synchronizing", isSynchronizing);
+    await run.status.create({
+      name: "onward",
+      source: { url: pair.destination.url },
+      destinations: [{ url: last.url }],
+    });
+    await run.status.until("onward", "synchronizing", isSynchronizing);
+    expect((await load.stop()).errorSamples).toEqual([]);
+    const first = await run.status.drained(NAME);
+    const second = await run.status.drained("onward");
+    const oracle = await pair.oracle();
+    for (const [destination, graces] of [
+      [pair.destination, [first.expiryGraceMs]],
+      [last, [first.expiryGraceMs, second.expiryGraceMs]],
+    ] as const) {
+      const comparison = await compareDeployments(oracle, destination, {
+        source: pair.source,
+        expiryOf: (expireAtMs) => graces.reduce((at, graceMs) => expiryWithGrace(at, graceMs), expireAtMs),
+      });
+      expect(comparison.differences).toEqual([]);
+      expect(comparison.keys).toBeGreaterThan(2_000);
+    }
+    const nodes = last instanceof RedisServer ? [last] : last.nodes;
+    const marks = await Promise.all(nodes.map(async (node) => node.client().keys("sluice:{*")));
+    expect(marks.flat()).not.toEqual([]);
+    expect(marks.flat().filter((key) => !key.includes(":onward:"))).toEqual([]);
+  },
+);

@@ -44,7 +44,7 @@ test.each(mixes)(
       await run.killAndWait(victim);
     }
     await pair.setOnSource("rdb-key-save-delay", "0");
-    const copied = await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing", 90_000);
+    const copied = await run.status.until("orders", "synchronizing", ({ state }) => state === "synchronizing");
     for (const victim of VICTIMS) {
       const before = applied(await run.status.get("orders"));
       await run.killAndWait(victim);

@@ -23,7 +23,8 @@ export interface SideOptions {
   readonly config?: Record<string, string>;
 }
 
-async function startSide({ kind, cluster, config }: SideOptions): Promise<Side> {
+/** Starts one side; whoever did stops it. */
+export async function startSide({ kind, cluster, config }: SideOptions): Promise<Side> {
   if (kind === "standalone") return RedisServer.start(config === undefined ? {} : { config });
   return RedisCluster.start({ ...cluster, ...(config === undefined ? {} : { config }) });
 }

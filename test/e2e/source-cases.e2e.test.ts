@@ -193,7 +193,7 @@ test("case 28: the source restarts from its RDB, keys having expired meanwhile: 
   expect(await destination.client().dbsize()).toBe(1_051);
   await source.restart();
   const there = destination.client();
-  await waitUntil("they are deleted", async () => (await there.dbsize()) <= 1_001, { timeoutMs: 20_000 });
+  await waitUntil("they are deleted", async () => (await there.dbsize()) <= 1_001);
   await client.set("later", "v");
   await run.status.drained(NAME);
   expect((await compareServers(source, destination)).differences).toEqual([]);
@@ -246,7 +246,7 @@ test("case 69: an RDB whose checksum is wrong sweeps nothing and is asked for ag
     source: { url: source.url },
     destinations: [{ url: destination.url, existing: "replace" }],
   });
-  await waitUntil("it is asked for again", () => source.fullSyncs >= 2, { timeoutMs: 20_000, details: () => run.logTail() });
+  await waitUntil("it is asked for again", () => source.fullSyncs >= 2, { details: () => run.logTail() });
   expect(await there.get("stale")).toBe("v");
   source.serve(rdb);
   await run.status.until(NAME, "live", ({ lanes }) => lanes[0]?.phase === "live");

@@ -64,7 +64,6 @@ class NatsTrio implements AsyncDisposable {
 async function connected(trio: NatsTrio, replicas?: number): Promise<Bus> {
   const options = { url: trio.url, name: "test", log, ...(replicas === undefined ? {} : { replicas }) };
   return waitUntil("the cluster has a leader", async () => Bus.connect(options), {
-    timeoutMs: 30_000,
     details: () => trio.servers.map((server) => server.logTail()).join("\n"),
   });
 }
@@ -81,9 +80,7 @@ test("a stream and the records get the replicas that they lack, lose none, and o
   const stream = bus.stream("p");
   await stream.ensure();
   for (const name of ["SLUICE_p", `KV_${RECORDS_BUCKET}`]) {
-    await waitUntil(`${name} is whole on three servers`, async () => (await trio.replicasOf(name)).current === 2, {
-      timeoutMs: 20_000,
-    });
+    await waitUntil(`${name} is whole on three servers`, async () => (await trio.replicasOf(name)).current === 2);
     expect((await trio.replicasOf(name)).replicas).toBe(3);
   }
   const fewer = await connected(trio, 1);
@@ -92,7 +89,7 @@ test("a stream and the records get the replicas that they lack, lose none, and o
   await fewer.close();
 
   await trio.servers[0]?.kill();
-  await waitUntil("the tail is read again", async () => (await stream.tail(SUBJECT))?.sequence === 1, { timeoutMs: 20_000 });
+  await waitUntil("the tail is read again", async () => (await stream.tail(SUBJECT))?.sequence === 1);
   expect(await stream.append(SUBJECT, Buffer.from("b"), 1)).toEqual({ outcome: "stored", sequence: 2 });
   await bus.close();
 });

@@ -86,14 +86,10 @@ describe("RouterService", () => {
     what: string,
     holds: (value: AssignmentRecord) => boolean,
   ): Promise<AssignmentRecord> {
-    return waitUntil(
-      what,
-      async () => {
-        const found = await bus.records.get(recordKey.assignment("p"), assignmentRecord);
-        return found !== null && holds(found.value) ? found.value : null;
-      },
-      { timeoutMs: 15_000 },
-    );
+    return waitUntil(what, async () => {
+      const found = await bus.records.get(recordKey.assignment("p"), assignmentRecord);
+      return found !== null && holds(found.value) ? found.value : null;
+    });
   }
 
   const laneOf = (value: AssignmentRecord): string | undefined => value.lanes["main.s0.0"];
@@ -153,13 +149,7 @@ describe("RouterService", () => {
     // The second router has decided when it assigns another pipeline.
     const other = { ...pipeline, name: "q" };
     await bus.records.compareAndSet(recordKey.spec("q"), specRecord, { pipeline: other, desired: "running", createdAt: 1 }, 0);
-    await waitUntil(
-      "the other pipeline is assigned",
-      async () => bus.records.get(recordKey.assignment("q"), assignmentRecord),
-      {
-        timeoutMs: 15_000,
-      },
-    );
+    await waitUntil("the other pipeline is assigned", async () => bus.records.get(recordKey.assignment("q"), assignmentRecord));
     expect(await bus.records.get(recordKey.assignment("p"), assignmentRecord)).toEqual(before);
   });
 
@@ -205,9 +195,7 @@ describe("RouterService", () => {
     await waitUntil("the bus takes records again", () =>
       bus.records.compareAndSet(recordKey.spec("q"), specRecord, { pipeline: other, desired: "running", createdAt: 1 }, 0),
     );
-    await waitUntil("the router decides again", async () => bus.records.get(recordKey.assignment("q"), assignmentRecord), {
-      timeoutMs: 20_000,
-    });
+    await waitUntil("the router decides again", async () => bus.records.get(recordKey.assignment("q"), assignmentRecord));
     expect(await bus.records.get(recordKey.assignment("p"), assignmentRecord)).toEqual(before);
   });
 });

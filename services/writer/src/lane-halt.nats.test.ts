@@ -118,7 +118,7 @@ test("loud: a halt that the bus was away for is written when it is back", async 
   await client.call("CLIENT", "UNPAUSE");
   await waitUntil("the mark moved", async () => (await client.get(MARK))?.includes("|130|") === true);
   const isTold = (): boolean => errors.some((message) => message.startsWith("halted, and the record can't say so yet"));
-  await waitUntil("the write failed", isTold, { timeoutMs: 20_000 });
+  await waitUntil("the write failed", isTold);
   await nats.restart();
   await second.ended;
   expect((await record())?.halt?.code).toBe("DST-004");

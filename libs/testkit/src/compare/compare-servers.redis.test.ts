@@ -137,7 +137,7 @@ describe("compareServers", () => {
       keysPerKind: 200,
     });
     await workload.start();
-    await waitUntil("4 s of load, so that keys expire", () => workload.report().seconds > 4, { timeoutMs: 20_000 });
+    await waitUntil("4 s of load, so that keys expire", () => workload.report().seconds > 4);
     await workload.stop();
     await replica.waitForSync();
     const progress: number[] = [];

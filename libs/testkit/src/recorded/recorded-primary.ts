@@ -130,7 +130,7 @@ export class RecordedPrimary implements AsyncDisposable {
   }
 
   /** Resolves when a replica has acknowledged this offset or a later one. */
-  async waitForAck(offset: number, timeoutMs = 10_000): Promise<void> {
+  async waitForAck(offset: number, timeoutMs = 60_000): Promise<void> {
     const isReached = (): boolean => this.acks.some((ack) => ack.offset >= offset);
     const details = (): string => `acknowledged so far: ${this.acks.at(-1)?.offset ?? "nothing"}`;
     await waitUntil(`a replica acknowledges offset ${offset}`, isReached, { timeoutMs, details });

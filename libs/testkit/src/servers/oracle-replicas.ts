@@ -23,7 +23,7 @@ export class OracleReplicas implements AsyncDisposable {
    * Lets the replicas follow the primaries that own slots now (after a failover, or a change of slots that left a node without
    * or gave another its first ones) and waits until each has everything that its primary had written when this was called.
    */
-  async sync(timeoutMs = 30_000): Promise<void> {
+  async sync(timeoutMs = 60_000): Promise<void> {
     const primaries = await this.#cluster.primaries();
     const ports = new Set(primaries.map(({ port }) => port));
     const spare = [...this.#followers].filter(([port]) => !ports.has(port));

@@ -47,7 +47,7 @@ const CLUSTER_CONFIG: Readonly<Record<string, string>> = {
   "cluster-announce-ip": "127.0.0.1",
 };
 
-const SETTLE_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 60_000;
 const RESHARD_TIMEOUT_MS = 120_000;
 /** A manual failover is given up by the replica after 5 s (cluster.c, CLUSTER_MF_TIMEOUT). */
 const FAILOVER_TIMEOUT_MS = 6000;

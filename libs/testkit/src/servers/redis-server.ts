@@ -115,7 +115,7 @@ export class RedisServer implements AsyncDisposable {
   }
 
   /** For a replica: waits until its link is up and it has everything that its primary had written when this was called. */
-  async waitForSync(timeoutMs = 30_000): Promise<void> {
+  async waitForSync(timeoutMs = 60_000): Promise<void> {
     const own = this.client();
     const link = await replicationFields(own);
     const primary = openClient(`redis://${link.get("master_host")}:${link.get("master_port")}`);

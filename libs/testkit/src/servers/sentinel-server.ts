@@ -89,7 +89,7 @@ export class SentinelServer implements AsyncDisposable {
   }
 
   /** Waits until it knows so many replicas that it could promote. */
-  async waitForReplicas(count: number, timeoutMs = 20_000): Promise<void> {
+  async waitForReplicas(count: number, timeoutMs = 60_000): Promise<void> {
     await waitUntil(
       `the Sentinel knows ${count} replicas`,
       async () =>
@@ -102,7 +102,7 @@ export class SentinelServer implements AsyncDisposable {
    * SENTINEL FAILOVER: a replica takes the primary's place, without the agreement of other Sentinels. Asked again while it is
    * refused, since it does not know yet that a replica is good, or is still busy with the last one.
    */
-  async failover(timeoutMs = 20_000): Promise<void> {
+  async failover(timeoutMs = 60_000): Promise<void> {
     const ask = async (): Promise<boolean> => (await this.#client.call("SENTINEL", "FAILOVER", this.#name)) === "OK";
     await waitUntil("the Sentinel fails over", ask, { timeoutMs, everyMs: 200, details: () => this.logTail() });
   }
@@ -117,7 +117,7 @@ export class SentinelServer implements AsyncDisposable {
   }
 
   /** Waits until it names another primary than the one on `port`, and returns that one's port. */
-  async waitForSuccessor(port: number, timeoutMs = 20_000): Promise<number> {
+  async waitForSuccessor(port: number, timeoutMs = 60_000): Promise<number> {
     return waitUntil(
       `the Sentinel names a successor of the primary on port ${port}`,
       async () => {

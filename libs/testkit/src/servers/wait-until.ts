@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 export interface WaitOptions {
-  /** The longest wait in milliseconds; default 10 000. */
+  /** The longest wait in milliseconds: what takes longer hangs, on a machine that is busy with other things, too. Default 60 000. */
   readonly timeoutMs?: number;
   /** Milliseconds between two looks; default 10. */
   readonly everyMs?: number;
@@ -20,7 +20,7 @@ export async function waitUntil<T>(
   condition: () => Promise<T> | T,
   options: WaitOptions = {},
 ): Promise<NonNullable<T>> {
-  const { timeoutMs = 10_000, everyMs = 10 } = options;
+  const { timeoutMs = 60_000, everyMs = 10 } = options;
   const deadlineMs = performance.now() + timeoutMs;
   let lastError: unknown;
   for (;;) {

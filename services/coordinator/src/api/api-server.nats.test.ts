@@ -75,7 +75,7 @@ function startCoordinator(instance: string): { api: FastifyInstance; stop: () =>
 }
 
 const readiness = (of: FastifyInstance) =>
-  waitUntil("the coordinator is active", async () => (await of.inject("/readyz")).statusCode === 200, { timeoutMs: 15_000 });
+  waitUntil("the coordinator is active", async () => (await of.inject("/readyz")).statusCode === 200);
 
 async function redis(config: Record<string, string> = {}): Promise<RedisServer> {
   const server = await RedisServer.start({ config });
@@ -106,14 +106,10 @@ async function refusal(payload: object): Promise<{ status: number; code: string;
 async function failures(payload: object): Promise<string[]> {
   const before = (await bus.records.get(recordKey.precheck("p"), precheckRecord))?.revision;
   expect((await post(payload)).statusCode).toBe(201);
-  await waitUntil(
-    "its prechecks have run",
-    async () => {
-      const found = await bus.records.get(recordKey.precheck("p"), precheckRecord);
-      return found !== null && found.revision !== before;
-    },
-    { timeoutMs: 20_000 },
-  );
+  await waitUntil("its prechecks have run", async () => {
+    const found = await bus.records.get(recordKey.precheck("p"), precheckRecord);
+    return found !== null && found.revision !== before;
+  });
   const answer = await api.inject("/api/v1/pipelines/p/precheck");
   const report = precheckReport.parse(answer.json());
   expect(answer.payload).not.toContain("not-the-secret");
@@ -136,7 +132,7 @@ async function statusWhere(what: string, holds: (status: PipelineStatus) => bool
       const status = pipelineStatus.parse(last);
       return holds(status) ? status : null;
     },
-    { timeoutMs: 15_000, details: () => JSON.stringify(last) },
+    { details: () => JSON.stringify(last) },
   );
 }
 

@@ -56,9 +56,7 @@ beforeEach(async () => {
     leases.close();
     await api.close();
   });
-  await waitUntil("the coordinator is active", async () => (await api.inject("/readyz")).statusCode === 200, {
-    timeoutMs: 15_000,
-  });
+  await waitUntil("the coordinator is active", async () => (await api.inject("/readyz")).statusCode === 200);
 });
 
 const post = (source: { url: string }, destination: { url: string }, change: object = {}) =>
@@ -72,14 +70,10 @@ const post = (source: { url: string }, destination: { url: string }, change: obj
 async function failures(...args: Parameters<typeof post>): Promise<{ code: string | null; found: string }[]> {
   const before = (await bus.records.get(recordKey.precheck("p"), precheckRecord))?.revision;
   expect((await post(...args)).statusCode).toBe(201);
-  const { value } = await waitUntil(
-    "its prechecks have run",
-    async () => {
-      const found = await bus.records.get(recordKey.precheck("p"), precheckRecord);
-      return found?.revision === before ? null : found;
-    },
-    { timeoutMs: 20_000 },
-  );
+  const { value } = await waitUntil("its prechecks have run", async () => {
+    const found = await bus.records.get(recordKey.precheck("p"), precheckRecord);
+    return found?.revision === before ? null : found;
+  });
   return value.report.results.filter(({ level }) => level === "fail");
 }
 
@@ -195,7 +189,7 @@ test("many shards and lanes: each lane against its own shard's source, wherever 
   const statusWhere = (what: string, holds: (now: PipelineStatus) => boolean) => {
     let last: PipelineStatus | null = null;
     const look = async () => (holds((last = await status())) ? last : null);
-    return waitUntil(what, look, { timeoutMs: 20_000, details: () => JSON.stringify(last) });
+    return waitUntil(what, look, { details: () => JSON.stringify(last) });
   };
   await statusWhere("the topology is known", ({ lanes }) => lanes.length > 0);
   await putLanes(100_000);

@@ -13,10 +13,10 @@ test("a replica whose primary is away gives an offset, and none that counts as f
   await waitUntil("the primary is sampled", () => sampler.newest?.isFresh === true);
   const { atMs } = sampler.newest!;
   await primary.kill();
-  await waitUntil("the replica stands in twice", () => (sampler.newest?.atMs ?? 0) > atMs + 2_000, { timeoutMs: 15_000 });
+  await waitUntil("the replica stands in twice", () => (sampler.newest?.atMs ?? 0) > atMs + 2_000);
   expect(sampler.newest?.isFresh).toBe(false);
   await primary.restart();
-  await waitUntil("the primary is sampled again", () => sampler.newest?.isFresh === true, { timeoutMs: 15_000 });
+  await waitUntil("the primary is sampled again", () => sampler.newest?.isFresh === true);
   stopping.abort();
   await ended;
 });

@@ -112,7 +112,7 @@ async function stateWhere(name: string, wanted: PipelineState, reason = ""): Pro
       last = found?.value;
       return found?.value.state === wanted && found.value.reason.includes(reason) ? found.value.reason : null;
     },
-    { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+    { details: () => JSON.stringify(last) },
   );
 }
 
@@ -182,7 +182,7 @@ test("a coordinator that ends in any state leaves a pipeline that the next one t
 
   await createPipeline(bodyOf("p"), { start: true }, desk());
   await next();
-  await waitUntil("it shall run", async () => (await specOf("p")).value.desired === "running", { timeoutMs: 20_000 });
+  await waitUntil("it shall run", async () => (await specOf("p")).value.desired === "running");
   expect((await bus.records.get(recordKey.precheck("p"), precheckRecord))!.value.report.at).toBeGreaterThan(at);
   await stateWhere("p", "ready");
   await next();

@@ -7,8 +7,20 @@ const spec = { key: "pipeline.p.spec", value: { pipeline, desired: "stopped", cr
 const lane = {
   key: "pipeline.p.lane.main.s0.0",
   value: {
-    ...{ instance: "w", epoch: 1, copy: 0, phase: "live", offset: 1, sequence: 1, keys: 0, units: 0, bytes: 0 },
-    ...{ transactions: 0, stale: 0, retry: null, halt: null, at: 1 },
+    instance: "w",
+    epoch: 1,
+    copy: 0,
+    phase: "live",
+    offset: 1,
+    sequence: 1,
+    keys: 0,
+    units: 0,
+    bytes: 0,
+    transactions: 0,
+    stale: 0,
+    retry: null,
+    halt: null,
+    at: 1,
   },
 };
 const router = { key: "pipeline.p.router.source", value: { spec: 1, retry: null, halt: null, at: 1 } };

@@ -58,7 +58,7 @@ beforeEach(async () => {
     await api.close();
   });
   const isActive = async () => (await api.inject("/readyz")).statusCode === 200;
-  await waitUntil("the coordinator is active", isActive, { timeoutMs: 15_000 });
+  await waitUntil("the coordinator is active", isActive);
 });
 
 /** A pipeline from a source that nobody answers for. */
@@ -84,7 +84,7 @@ async function statusWhere(what: string, holds: (status: PipelineStatus) => bool
       const status = pipelineStatus.parse(last);
       return holds(status) ? status : null;
     },
-    { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+    { details: () => JSON.stringify(last) },
   );
 }
 

@@ -191,28 +191,20 @@ test("case 30: a source that cuts the link in every copy is left alone after thr
   const writing = (async (): Promise<void> => {
     for (let index = 0; !isEnough.now; index++) await client.set("big", String(index).padEnd(400_000, "x"));
   })();
-  const waiting = await waitUntil(
-    "it waits",
-    async () => {
-      const retry = (await shardOf(intake.bus))?.retry ?? null;
-      return retry?.reason.includes("3 full copies in a row broke off") === true ? retry : null;
-    },
-    { timeoutMs: 30_000 },
-  );
+  const waiting = await waitUntil("it waits", async () => {
+    const retry = (await shardOf(intake.bus))?.retry ?? null;
+    return retry?.reason.includes("3 full copies in a row broke off") === true ? retry : null;
+  });
   expect(waiting.reason).toContain("closed the replication link");
   isEnough.now = true;
   await writing;
   const forks = async (): Promise<number> => Number(/sync_full:(\d+)/.exec(await client.info("stats"))?.[1]);
   expect(await forks()).toBe(3);
   const term = (await shardOf(intake.bus))?.term ?? 0;
-  await waitUntil("it has looked at the source again", async () => ((await shardOf(intake.bus))?.term ?? 0) >= term + 2, {
-    timeoutMs: 15_000,
-  });
+  await waitUntil("it has looked at the source again", async () => ((await shardOf(intake.bus))?.term ?? 0) >= term + 2);
   expect(await forks()).toBe(3);
   clock.skip(15_000);
-  await waitUntil("the next copy comes through", async () => (await shardOf(intake.bus))?.phase === "streaming", {
-    timeoutMs: 15_000,
-  });
+  await waitUntil("the next copy comes through", async () => (await shardOf(intake.bus))?.phase === "streaming");
   expect(await forks()).toBe(4);
   await intake.stop();
 });

@@ -47,10 +47,6 @@ async function storedCopy(bus: Bus, copy: number): Promise<GroupCopy> {
   return waitUntil(
     `copy ${copy} is stored`,
     async () => (await copiesOf(bus)).find((one) => one.copy === copy && one.phase === "stored") ?? null,
-    {
-      timeoutMs: 20_000,
-      details: () => "",
-    },
   );
 }
 
@@ -136,10 +132,10 @@ test("an intake that ends inside such a copy leaves a void one; the next makes a
   await client.config("SET", "rdbcompression", "no");
   await client.mset(Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`k${n}`, `${n}`.repeat(100)])));
   const first = await startIntake(nats.url, source.port, "i1", { copyLimits: { copyBytesPerSecond: 400_000 } });
-  await waitUntil("it streams", async () => (await shardOf(first.bus))?.phase === "streaming", { timeoutMs: 20_000 });
+  await waitUntil("it streams", async () => (await shardOf(first.bus))?.phase === "streaming");
   const { epoch } = (await shardOf(first.bus))!;
   await add(first.bus, { more: 1 });
-  await waitUntil("a part of the copy is stored", async () => (await copyIn(first.bus, 2)).length > 0, { timeoutMs: 20_000 });
+  await waitUntil("a part of the copy is stored", async () => (await copyIn(first.bus, 2)).length > 0);
   expect((await copiesOf(first.bus))[0]?.phase).toBe("copying");
   await first.stop();
   const second = await startIntake(nats.url, source.port, "i2");

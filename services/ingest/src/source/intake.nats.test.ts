@@ -118,7 +118,7 @@ test("stored-before-ack: while the bus does not answer nothing counts as stored,
   primary.append(sets(0, 200));
   // The report that is under way holds the next one up until its request has timed out.
   const count = primary.acks.length;
-  await waitUntil("the source hears of us", () => primary.acks.length > count, { timeoutMs: 20_000 });
+  await waitUntil("the source hears of us", () => primary.acks.length > count);
   nats.resume();
   await storedUpTo(intake.bus, primary.finalOffset);
   const batches = await stored(intake.bus);

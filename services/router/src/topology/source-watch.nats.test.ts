@@ -71,7 +71,7 @@ const topologyWhere = (what: string, holds: (topology: TopologyRecord) => boolea
       last = found?.value;
       return found !== null && holds(found.value) ? found.value : null;
     },
-    { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+    { details: () => JSON.stringify(last) },
   );
 };
 const setEpoch = async (epoch: number): Promise<void> => {
@@ -220,7 +220,7 @@ describe("what a watch tells the operator", () => {
         last = found?.value;
         return found !== null && holds(found.value) ? found.value : null;
       },
-      { timeoutMs: 20_000, details: () => JSON.stringify(last) },
+      { details: () => JSON.stringify(last) },
     );
   };
   const isClear = ({ retry, halt }: RouterRecord): boolean => retry === null && halt === null;

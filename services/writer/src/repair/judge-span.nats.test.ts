@@ -156,7 +156,7 @@ test("case 17: with repair the key comes from the source, whose offset it has", 
   // The source of this test is behind what the lane says: it is waited for, and said so.
   await waitUntil("it waits for the source", async () => (await record())?.retry?.reason.includes("stands at offset") === true);
   while (Number(/master_repl_offset:(\d+)/.exec(await source.info("replication"))?.[1]) < 200) await source.incr("else");
-  await waitUntil("it is repaired", async () => (await record())?.repairedKeys === 1, { timeoutMs: 20_000 });
+  await waitUntil("it is repaired", async () => (await record())?.repairedKeys === 1);
   expect(await client.get("list")).toBe("42");
   // The history that the key was read in.
   lane.replid = replid;
