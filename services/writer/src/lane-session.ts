@@ -89,6 +89,7 @@ export class LaneSession {
       if (cause instanceof StaleMark) this.options.report.stale();
       throw cause;
     }
+    this.options.report.standsAt(this.destination);
     this.#confirmedAtMs = clock.monotonicMs();
   }
 

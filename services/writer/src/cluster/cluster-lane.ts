@@ -181,7 +181,9 @@ export class ClusterLane implements LaneDestination {
     await this.#watermarks.confirm(this.#sender);
     const target = this.#position;
     if (target?.phase !== "live" || this.#marks.hasWatermarkAbove(target)) return;
-    if (this.#watermarks.isOneLacking(this.#sender)) await this.#raiseWatermarks(target);
+    // Behind the last message no other comes that would raise them: a lane that stands still says how far it is all the same.
+    const isBehind = this.#safeSequence < target.sequence;
+    if (isBehind || this.#watermarks.isOneLacking(this.#sender)) await this.#raiseWatermarks(target);
   }
 
   async isEmpty(): Promise<boolean> {

@@ -73,6 +73,20 @@ test("converges: keys of a slot that is on its way are found on both nodes", asy
   await cluster.moveSlots([0], await cluster.primaryOf(0), await cluster.primaryOf(1));
 });
 
+// Mutation: cluster-lane.ts, `confirm` raises watermarks only for nodes that lack one: sequence 1 for ever, and nobody knows that
+// the lane has applied its last message.
+test("a lane that stands still tells that it is as far as its last message, once it was asked to confirm", async () => {
+  const lane = await open(source.repair("halt").repair);
+  await goLive(lane, source.position);
+  await source.write(`RPUSH ${LIST} a`);
+  const group = source.group();
+  await lane.applyChanges(group);
+  expect(lane.safeSequence).toBeLessThan(group.target.sequence);
+  await lane.confirm();
+  expect(lane.safeSequence).toBe(group.target.sequence);
+  lane.close();
+});
+
 // Mutation: cluster-repairs.ts, `forget`: the book is cleared first, whatever slot it is (b and c twice).
 test("applied-once: a copy of some slots of the lane leaves alone what was repaired in the others", async () => {
   const start = source.position;
