@@ -11,11 +11,10 @@ export interface StoppingLane {
   readonly isLive: boolean;
   /** What the lane's record says it has applied. */
   readonly offset: number;
-  readonly sequence: number;
   /** What ingest says is stored. */
   readonly storedOffset: number;
-  /** Sequence of the last message of the lane's live subject; null where there is none. */
-  readonly tailSequence: number | null;
+  /** Where the last message of the lane's live subject ends, in the shard's epoch; null where there is none. */
+  readonly tailOffset: number | null;
 }
 
 export interface StoppingFacts {
@@ -40,7 +39,7 @@ export interface StopState {
 
 /**
  * Whether a pipeline that shall stop has: ingest is gone, and every lane has applied what is stored, or can't. A lane has when
- * its offset is at the stored one, or its last message is the subject's last: behind it only bytes that make no unit were read.
+ * its offset is at the stored one, or where the subject's last message ends: behind it only bytes that make no unit were read.
  */
 export function stopGate({ sinceMs, limitMs, areShardsAssigned, quietMs, lanes, isPatient }: StoppingFacts): StopState {
   const undrained = lanes.filter((lane) => !isDrained(lane));
@@ -76,5 +75,5 @@ function namesOf(lanes: readonly StoppingLane[]): string {
 function isDrained(lane: StoppingLane): boolean {
   // Some halts leave the mark behind the unit that failed.
   if (lane.isHalted || !lane.isLive) return false;
-  return lane.offset >= lane.storedOffset || (lane.tailSequence !== null && lane.sequence >= lane.tailSequence);
+  return lane.offset >= lane.storedOffset || (lane.tailOffset !== null && lane.offset >= lane.tailOffset);
 }

@@ -26,6 +26,8 @@ const shard = {
 interface Tails {
   readonly live?: number;
   readonly snap?: number;
+  /** Of the last message of its changes; where there is none that is no batch. */
+  readonly payload?: Uint8Array;
 }
 
 /** The only lane of a pipeline that stops by force, with nobody at its source. */
@@ -45,7 +47,7 @@ async function laneWhere(
   take("shard.s0", { ...shard, ...told }, 3);
   if (seen !== null) take("lane.main.s0.0", { ...live, ...seen }, revision);
   const messages = new Map<string, { sequence: number; payload: Uint8Array }>();
-  if (tails.live !== undefined) messages.set(LIVE, { sequence: tails.live, payload: new Uint8Array() });
+  if (tails.live !== undefined) messages.set(LIVE, { sequence: tails.live, payload: tails.payload ?? new Uint8Array() });
   if (tails.snap !== undefined) messages.set(SNAP, { sequence: 3, payload: endOf(tails.snap) });
   const tail = async (subject: string) => Promise.resolve((messages.get(subject) ?? null) as never);
   const lanes = await stoppingLanes(book.get("p")!, { isForced: true, areShardsAssigned: false, tail, ...options });
@@ -53,12 +55,30 @@ async function laneWhere(
 }
 
 function endOf(epoch: number): Uint8Array {
-  const kind = epoch === 0 ? BatchKind.heartbeat : BatchKind.snapshotEnd;
-  const range = { previous: 2, last: 2, db: 0, replid: "r" };
+  return message(epoch === 0 ? BatchKind.heartbeat : BatchKind.snapshotEnd, epoch, 2);
+}
+
+function message(kind: BatchKind, epoch: number, last: number): Uint8Array {
+  const range = { previous: 2, last, db: 0, replid: "r" };
   return encodeBatch({ kind, shard: "s0", epoch, term: 1, ...range, rows: null, body: Buffer.alloc(0), part: null });
 }
 
 const waitsFor = (endpoint: string) => ({ retry: { endpoint, since: 1, reason: "r" } });
+
+// Mutation: stop-gate.ts, `isDrained` by the sequences of lane and message: a lane of a cluster tells that of its watermarks, and
+// one that stands behind a fence that of the message before it; a cut-over waited for them for ever.
+test("a lane that is where its last message ends has applied everything, whatever sequence it tells", async () => {
+  const facts = { sinceMs: 2_000, limitMs: 600_000, areShardsAssigned: false, quietMs: 1_500, isPatient: true };
+  const isDone = async (payload: Uint8Array): Promise<boolean> => {
+    const lane = await laneWhere({ offset: 60, sequence: 6 }, { live: 9, payload }, { isForced: false });
+    return stopGate({ ...facts, lanes: [lane] }).isDone;
+  };
+  expect(await isDone(message(BatchKind.heartbeat, 2, 60))).toBe(true);
+  expect(await isDone(message(BatchKind.fence, 2, 60))).toBe(true);
+  expect(await isDone(message(BatchKind.heartbeat, 2, 61))).toBe(false);
+  expect(await isDone(message(BatchKind.heartbeat, 1, 60))).toBe(false);
+  expect(await isDone(new Uint8Array())).toBe(false);
+});
 
 // Mutation: stopping-lanes.ts, every retry counts as halted: what is stored and could be applied is settled without.
 test("by force a lane is given up for the source only, and only by what it said in this stop", async () => {

@@ -1,5 +1,5 @@
 import type { StoredMessage } from "@sluice/bus";
-import { liveSubject, servedCopy, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
+import { BatchError, decodeBatch, liveSubject, servedCopy, snapSubject, type LaneRecord, type ShardRecord } from "@sluice/wire";
 import { isEndOfCopy } from "../checkpoint/copy-end.ts";
 import { laneLabels, laneOf, type KnownPipeline } from "./pipeline-book.ts";
 import type { StoppingLane } from "./stop-gate.ts";
@@ -24,7 +24,7 @@ export async function stoppingLanes(known: KnownPipeline, options: StoppingLanes
       if (shard === undefined) return null;
       const stored = laneOf(known, label);
       const seen = stored?.value;
-      const [offset, sequence] = [seen?.offset ?? 0, seen?.sequence ?? 0];
+      const offset = seen?.offset ?? 0;
       const isLive = seen?.phase === "live" && seen.epoch === shard.epoch;
       const isBehind = offset < shard.storedOffset || !isLive;
       const last = isBehind && !areShardsAssigned ? await tail(liveSubject(known.name, shardId, lane)) : null;
@@ -40,9 +40,8 @@ export async function stoppingLanes(known: KnownPipeline, options: StoppingLanes
         isCopyCut: isCopying && ((served === null && (isForced || shard.epoch > 0)) || isCut(seen, shard, last, copied)),
         isLive,
         offset,
-        sequence,
         storedOffset: shard.storedOffset,
-        tailSequence: last?.sequence ?? null,
+        tailOffset: last === null ? null : endOf(last, shard.epoch),
       };
     }),
   );
@@ -69,6 +68,17 @@ function isCut(
   if (seen === undefined || seen.epoch === 0) return last === null && copied === null;
   if (seen.phase === "snap") return !isEnd(seen.epoch);
   return last === null || seen.sequence >= last.sequence;
+}
+
+/** Where a message ends; null for one of another epoch, and for one that is no batch: its lane halts and says so. */
+function endOf({ payload }: StoredMessage, inEpoch: number): number | null {
+  try {
+    const { epoch, last } = decodeBatch(payload);
+    return epoch === inEpoch ? last : null;
+  } catch (cause) {
+    if (cause instanceof BatchError) return null;
+    throw cause;
+  }
 }
 
 /** All groups of a pipeline read the same subjects. */
