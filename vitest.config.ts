@@ -2,12 +2,12 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["@sluice/source", "node"];
 const homes = ["libs/*/src", "services/*/src", "apps/*/src", "test/simulate"];
-const realServers = { testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 2, sequence: { groupOrder: 1 } };
+const realServers = { testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 4, sequence: { groupOrder: 1 } };
 
 /**
  * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
- * `test/e2e/x.e2e.test.ts` against our own processes, compiled first. Groups run one after the other, two files at a time; the
- * simulated worlds come last, since they keep every core busy.
+ * `test/e2e/x.e2e.test.ts` against our own processes, compiled first. Groups run one after the other; tests with servers wait more than they
+ * work, so more of their files run at a time than there are cores. The simulated worlds come last, since they keep every core busy.
  */
 export default defineConfig({
   ssr: { resolve: { conditions } },
@@ -41,7 +41,7 @@ export default defineConfig({
           globalSetup: "./test/e2e/compiled-programs.ts",
           testTimeout: 600_000,
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },

@@ -43,6 +43,7 @@ function outcomeOf(chunks: Iterable<Buffer>): string {
   } catch (error) {
     if (error instanceof RdbError) return "no RDB";
     if (error instanceof Retryable && error.code === "SRC-004") return "refused";
+    if (error instanceof Retryable && error.code === "SRC-020") return "not sent";
     throw error;
   }
   return `waits, ${transfer.passedBytes} bytes`;
@@ -68,7 +69,7 @@ test(
       if (problem !== null)
         expect.fail(`input ${input} of seed ${SEED}: ${whole}: ${problem}: ${JSON.stringify(bytes.toString("latin1"))}`);
     }
-    expect([...seen].toSorted()).toEqual(["disk", "diskless", "no RDB", "refused", "waits"]);
+    expect([...seen].toSorted()).toEqual(["disk", "diskless", "no RDB", "not sent", "refused", "waits"]);
   },
 );
 

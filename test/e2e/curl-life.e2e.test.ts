@@ -1,5 +1,5 @@
 import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
-import type { PipelineStatus, PrecheckReport } from "@sluice/wire";
+import type { FilterPreview, PipelineStatus, PrecheckReport } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { faultsOfOpenApi } from "../../libs/wire/src/openapi-check.sample.ts";
 import { Curl } from "./curl-client.ts";
@@ -33,6 +33,13 @@ test("with nothing but curl: a pipeline is created, checked, started, followed, 
   const refused = { ...pipeline, destinations: [{ url: "ftp://nowhere" }] };
   const { error } = await curl.ask<{ error: Record<string, string> }>(422, "POST", "/api/v1/pipelines", { pipeline: refused });
   expect(error).toMatchObject({ code: "PIP-001", message: expect.stringContaining("destinations[0].url") as string });
+
+  const filtered = { ...pipeline, destinations: [{ url: destination.url, keys: { include: ["key:1*"], exclude: [] } }] };
+  const preview = await curl.ask<FilterPreview>(200, "POST", "/api/v1/filters/preview", { pipeline: filtered, sample: KEYS });
+  // 1, 10 to 19, 100 to 199, 1000 to 1999.
+  expect(preview).toMatchObject({ sample: { keys: KEYS, isWhole: true }, groups: [{ estimatedKeys: 1_111 }] });
+  await curl.ask(200, "POST", "/api/v1/filters/preview", { pipeline: filtered, keys: ["key:1"] });
+  await curl.ask(422, "POST", "/api/v1/filters/preview", { pipeline: refused });
 
   expect(await curl.ask(201, "POST", "/api/v1/pipelines", { pipeline, start: false })).toEqual({
     name: NAME,

@@ -67,8 +67,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: "services/ingest/src/source/intake.ts",
-        find: "(signal) => this.#follow(signal, progress)",
-        replace: "() => this.#follow(new AbortController().signal, progress)",
+        find: "const whileLinked = AbortSignal.any([signal, over.signal]);",
+        replace: "const whileLinked = over.signal;",
       },
       {
         file: "services/ingest/src/shard-report.ts",

@@ -1,6 +1,7 @@
 import { apiPage } from "./api-page.ts";
 import { codesPage } from "./codes-page.ts";
 import { codesSource } from "./codes-source.ts";
+import { commandNamesSource } from "./command-names-source.ts";
 import { lifecyclePage } from "./lifecycle-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 import { pipelinePage } from "./pipeline-page.ts";
@@ -21,4 +22,5 @@ export const referencePages: Readonly<Record<string, () => string>> = {
 /** Sources that are generated, by their path in the tree. */
 export const generatedSources: Readonly<Record<string, () => string>> = {
   "apps/cli/src/codes/codes.generated.ts": codesSource,
+  "libs/wire/src/command-names.generated.ts": commandNamesSource,
 };

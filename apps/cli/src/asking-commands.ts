@@ -2,11 +2,12 @@ import { Option, type Command } from "commander";
 import { askingCommand } from "./api-options.ts";
 import { waitGoals, type WaitGoal } from "./api/wait-for.ts";
 import type { ApiOptions } from "./commands/asking.ts";
+import { previewFilters, type FilterOptions } from "./commands/filter-command.ts";
 import { showEvents, type EventsOptions } from "./commands/events-command.ts";
 import { listPipelines } from "./commands/list-command.ts";
 import { showStatus, type StatusOptions } from "./commands/status-command.ts";
 import { waitForPipeline } from "./commands/wait-command.ts";
-import { duration, eventCount } from "./option-values.ts";
+import { duration, eventCount, keyName, sampleSize } from "./option-values.ts";
 
 /** The commands that change nothing. */
 export function addAsking(program: Command, data: string): void {
@@ -29,6 +30,23 @@ export function addAsking(program: Command, data: string): void {
     .option("--follow", "also what happens from now on, until Ctrl-C")
     .option("--last <n>", "so many of the newest; without --follow", eventCount, 100)
     .action(async (name: string | undefined, options: EventsOptions) => showEvents(name, options));
+  askingCommand(
+    program,
+    "filter",
+    "show what the filters of a pipeline file would do to the source's keys, and change nothing",
+    {
+      data,
+      examples: [
+        "filter pipeline.yaml",
+        "filter pipeline.yaml --sample 20000",
+        "filter pipeline.yaml --key order:1 --key tmp:2",
+      ],
+    },
+  )
+    .argument("<file>", "pipeline file (YAML)")
+    .option("--sample <n>", "look at about so many keys of the source (1000)", sampleSize)
+    .option("--key <name...>", "judge these names and ask no source; `\\xNN` stands for a byte", keyName)
+    .action(async (file: string, options: FilterOptions) => previewFilters(file, options));
   askingCommand(program, "wait", "wait until a pipeline has reached a goal", {
     data,
     examples: ["wait orders --for synchronizing --timeout 1h", "wait orders --for drained"],

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { parseDuration } from "@sluice/wire";
+import { MOST_PREVIEWED_NAMES, MOST_SAMPLED_KEYS, parseDuration } from "@sluice/wire";
 import type { Waivers } from "./api/api-client.ts";
 
 const MAX_INSTANCES = 64;
@@ -15,6 +15,17 @@ export function instances(text: string): number {
 /** How many events are listed. */
 export function eventCount(text: string): number {
   return wholeNumber(text, MOST_EVENTS);
+}
+
+/** How many keys are looked at, about. */
+export function sampleSize(text: string): number {
+  return wholeNumber(text, MOST_SAMPLED_KEYS);
+}
+
+/** One name more of `--key`. */
+export function keyName(text: string, before: readonly string[] = []): readonly string[] {
+  if (before.length >= MOST_PREVIEWED_NAMES) throw new InvalidArgumentError(`Expected at most ${MOST_PREVIEWED_NAMES} names.`);
+  return [...before, text];
 }
 
 export function duration(text: string): number {

@@ -1,4 +1,5 @@
 import { apiCodes } from "./api-codes.ts";
+import { busCodes } from "./bus-codes.ts";
 
 /** What a stable code means and what an operator does about it. Codes are never given a second meaning. */
 export interface CodeMeaning {
@@ -32,9 +33,9 @@ export const codes = {
   },
   "SRC-006": {
     meaning:
-      "The replication stream holds a command that Sluice does not know as a write, so that it can't be carried over safely.",
+      "The replication stream holds a command that Sluice does not know as a write, and the source did not say where its keys stand, so that it can't be carried over safely.",
     remedy:
-      "Take the command's name to the release notes: a newer release may know it. Stop the clients that send it, then restart the pipeline.",
+      "The message says what the source was asked, and its answer. Let its user run COMMAND (ACL rule `+command`), load the module that has the command again, or undo its renaming, and start the pipeline again: it goes on with this command. Otherwise take the name to the release notes, since a newer release may know it; or stop the clients that send it, and let the pipeline copy anew.",
   },
   "SRC-007": {
     meaning: "A command is larger than this release carries.",
@@ -101,8 +102,10 @@ export const codes = {
       "Make sure that no other pipeline of this name writes there. Delete the key that the message names, or all of the pipeline's keys `sluice:{…` there, and start the pipeline again: it copies anew what is missing.",
   },
   "DST-006": {
-    meaning: "The destination can't read a value of this type: its version is older than the source's.",
-    remedy: "Upgrade the destination to the source's version, or remove the keys of this type at the source.",
+    meaning:
+      "The destination can't hold a value in any form: its version or fork knows nothing of the kind, or lacks the module that reads it.",
+    remedy:
+      "Upgrade the destination, load the module there, or remove such keys at the source. With `unsupported: skip` for that destination they are left out and counted.",
   },
   "DST-007": {
     meaning: "The destination answered something that Sluice does not know, so that it can't tell whether a unit was applied.",
@@ -165,47 +168,7 @@ export const codes = {
     meaning: "The destination has fewer databases than the source uses.",
     remedy: "Raise `databases` in its redis.conf and restart it, or give these databases other numbers there with `databases`.",
   },
-  "BUS-001": {
-    meaning: "NATS can't be reached, or JetStream does not answer.",
-    remedy: "Nothing, if it comes back: Sluice resumes by itself. Otherwise check the nats-server and its disk.",
-  },
-  "BUS-002": {
-    meaning: "A lane holds a batch of another writer, so that this process no longer owns it.",
-    remedy: "Nothing: the process that owns the lane goes on.",
-  },
-  "BUS-003": {
-    meaning:
-      "Something is missing in a lane (a batch, a part of a copy, or what a mark names), so that it can't go on from there.",
-    remedy:
-      "Nothing, if the pipeline goes on: Sluice copies the source shard anew. If it happens again, check the disk of the nats-server; a stream that was made by hand must be deleted.",
-  },
-  "BUS-004": {
-    meaning: "A message in a lane is damaged, or of another release.",
-    remedy:
-      "Run one release of Sluice on a stream. If the message is damaged, check the disk and start the pipeline anew with `existing: replace`.",
-  },
-  "BUS-005": {
-    meaning: "The stream is full or JetStream has no room left.",
-    remedy: "Give JetStream more storage, or bring the slowest destination back; Sluice goes on by itself.",
-  },
-  "BUS-006": {
-    meaning: "The stream was full before a full copy was complete. What is stored of a copy stays until the copy is applied.",
-    remedy:
-      "Raise `limits.streamBytes` in the pipeline file, or the account's storage, and start the pipeline again with it: it goes on by itself as soon as there is room.",
-  },
-  "BUS-007": {
-    meaning: "NATS can't keep as many copies of a stream as SLUICE_STREAM_REPLICAS asks for.",
-    remedy: "Give the NATS cluster that many servers with JetStream, or set SLUICE_STREAM_REPLICAS lower for every service.",
-  },
-  "BUS-008": {
-    meaning: "The NATS user lacks permissions that Sluice needs for its streams.",
-    remedy:
-      "Let it publish to `$JS.API.>`, `$KV.sluice.>` and `sluice.>`, and subscribe to `_INBOX.>`; the check names what was refused.",
-  },
-  "BUS-009": {
-    meaning: "NATS takes messages that are too small for the batches of a pipeline.",
-    remedy: "Set `max_payload` of every nats-server to 1MB or more.",
-  },
+  ...busCodes,
   "PIP-001": {
     meaning: "The pipeline file has faults.",
     remedy: "Each fault is printed with its line; mend them and run it again.",
@@ -275,11 +238,6 @@ export const codes = {
       "The destination was away, or took no writes, for as long as `retryWindow` says (of the destination). Nothing of the pipeline runs; what is stored stays.",
     remedy: "Bring the destination back, then `sluice resume NAME`: it goes on from where the destination stands.",
   },
-  "BUS-010": {
-    meaning:
-      "NATS was away for as long as `retryWindow` says (of the bus), by the coordinator's clock. Nothing of the pipeline runs.",
-    remedy: "See to NATS, then `sluice resume NAME`: it says first whether it continues or has to copy anew.",
-  },
   "PIP-013": {
     meaning: "The pipeline is in a state that does not allow this.",
     remedy: "Do first what the message names; `sluice status NAME` shows the state.",
@@ -307,17 +265,6 @@ export const codes = {
     remedy:
       "Under `tls` of the destination: `ca` names a file with the authority that signed the server's certificate, `serverName` the name that it bears where it is not the host, `cert` and `key` what the server asks of its clients. A certificate that has expired is renewed at the server. Then start the pipeline again.",
   },
-  "BUS-011": {
-    meaning:
-      "NATS and Sluice do not trust each other's certificates, or one of them asks for TLS and the other does not know it.",
-    remedy:
-      "Name the server as tls://host:port. SLUICE_NATS_CA names a file with the authority that signed its certificate, SLUICE_NATS_SERVER_NAME the name that it bears where it is not the host, SLUICE_NATS_CERT and SLUICE_NATS_KEY what the server asks of its clients. Then start the service again.",
-  },
-  "BUS-012": {
-    meaning: "NATS refuses the credentials of this service.",
-    remedy:
-      "Set one of SLUICE_NATS_CREDS, SLUICE_NATS_NKEY, SLUICE_NATS_TOKEN, or SLUICE_NATS_USER with SLUICE_NATS_PASSWORD to what the nats-server knows, and start the service again.",
-  },
   "PIP-014": {
     meaning: "A file of certificates that the pipeline names can't be read, or does not hold what it should.",
     remedy:
@@ -325,7 +272,7 @@ export const codes = {
   },
   "PIP-015": {
     meaning:
-      "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps.",
+      "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps. Prechecks warn with it of commands in use that could come to that, and of what `commands.exclude` comes to.",
     remedy:
       "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
   },
@@ -372,6 +319,28 @@ export const codes = {
       "A destination of `existing: keep` is to be settled, and names of the keys that stood there before the first copy are gone: nobody can tell which expiries carry the pipeline's grace and which are the keys' own. Nothing was changed there.",
     remedy:
       "Put the names back where a backup of the destination holds them (the keys `sluice:{…}:<pipeline>:<group>:kept…`), and ask again: `sluice cutover NAME`. Or settle by the names that are left: `sluice cutover NAME --force`. Then, as with `existing: overwrite`, a key that stood there before, whose name is gone, may expire earlier by the grace, where its expiry is odd in milliseconds and further away than the grace.",
+  },
+  "SRC-020": {
+    meaning: "The source promised a full copy and did not send it: it can't write one.",
+    remedy:
+      "See the source's log. Most often it can't fork (`vm.overcommit_memory`, memory), or its disk is full (`dir`; `repl-diskless-sync yes` does without). A Valkey 9 also ends so where something in between, or a setting, keeps from it which RDB version Sluice reads, and hashes have fields that expire. Sluice tries again, after three tries in growing intervals; stopping and starting the pipeline tries at once.",
+  },
+  "SRC-021": {
+    meaning: "The source does not know PSYNC or REPLCONF, the commands of replication, by the names that Sluice calls them.",
+    remedy:
+      "Where they are renamed (`rename-command` in its redis.conf), say to what under `source.commands` (`psync`, `replconf`) and start the pipeline again. A managed service that takes them away has to allow replication first.",
+  },
+  "SRC-022": {
+    meaning:
+      "The source replicates scripts word for word (before 5.0, or with `lua-replicate-commands no`), and clients use them: they are run again at the destination.",
+    remedy:
+      "`CONFIG SET lua-replicate-commands yes` (5.0 to 6.2); before 5.0 let scripts begin with `redis.replicate_commands()`. Where all that a script does follows from its arguments and the keys that it names, nothing needs to be done.",
+  },
+  "DST-026": {
+    meaning:
+      "The source sent a command that the destination lacks, or a form of it, and none of the destination's own commands leaves exactly the same. Nothing of its unit was applied.",
+    remedy:
+      "Upgrade the destination to the version that the message names, and start the pipeline again: the lane goes on with this command. Where the destination has the kind of value, `onDivergence: repair` takes the keys of such commands from the source instead; `unsupported: skip` at the destination leaves out what it can't hold, counts it and names the first keys in the log.",
   },
   ...apiCodes,
   "SLU-001": {

@@ -32,6 +32,7 @@ export { readCanonical } from "./compare/read-canonical.ts";
 export {
   fixturesDir,
   fixtureVersions,
+  laterVersions,
   loadExpected,
   loadRecording,
   rdbPath,

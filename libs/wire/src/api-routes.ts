@@ -24,6 +24,7 @@ import {
   stopRequest,
 } from "./api-requests.ts";
 import { pipelineList, pipelineStatus } from "./api.ts";
+import { filterPreview, filterPreviewRequest } from "./filter-preview.ts";
 import { pipelineSchema } from "./pipeline.ts";
 import { precheckReport, precheckRequest } from "./precheck.ts";
 
@@ -204,6 +205,16 @@ export const apiRoutes = {
     summary: "Check a pipeline file without creating the pipeline",
     body: { schema: z.union([precheckFileRequest, file]), isOptional: false },
     answers: reported,
+    refusals: [422],
+  },
+  previewFilters: {
+    method: "POST",
+    path: "/api/v1/filters/preview",
+    tag: "prechecks",
+    summary:
+      "What the filters of a pipeline file would do to a sample of the source's keys, or to names; nothing is changed anywhere",
+    body: { schema: z.union([filterPreviewRequest, file]), isOptional: false },
+    answers: { 200: { about: "For each group what it would get, and which patterns say so.", schema: filterPreview } },
     refusals: [422],
   },
   settle: {

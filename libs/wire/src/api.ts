@@ -57,10 +57,14 @@ export const laneStatus = z.object({
   /** Keys that were taken from the source again because a command on them had failed, and errors that were passed over. */
   repairedKeys: count,
   skippedErrors: count,
+  /** Keys of the copy, and commands, of which something was left out that the destination can't hold, as `unsupported: skip` says. */
+  unsupported: count,
   /** With `existing: keep`: keys that stood there before the first copy; entries of the copy, and commands, that were passed over for them. */
   keptKeys: count,
   keptEntries: count,
   keptCommands: count,
+  /** Commands that were left out by their names, see `commands.exclude`; not counted anew at a restart. */
+  filteredCommands: count,
   /** Bytes of the source's stream that the destination does not hold yet; null before the copy is done. */
   lagBytes: count.nullable(),
   /** Age of the newest sample of the source's offset that is applied here; null before there is one. */
@@ -101,6 +105,8 @@ export const groupStatus = z.object({
   /** Keys of the source that the present copy passed over for them, and commands since; these are not counted anew at a restart. */
   keptEntries: count,
   keptCommands: count,
+  /** Commands that were left out by their names, on all lanes; null where the pipeline names none. */
+  filteredCommands: count.nullable(),
   shards: z.array(feedStatus),
 });
 export type GroupStatus = z.output<typeof groupStatus>;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { apiRoutes, type ApiRoute } from "./api-routes.ts";
 import * as answers from "./api-answers.ts";
+import * as filters from "./filter-preview.ts";
 import * as requests from "./api-requests.ts";
 import * as status from "./api.ts";
 import { pipelineSchema } from "./pipeline.ts";
@@ -21,6 +22,7 @@ const answered: Readonly<Record<string, z.ZodType>> = {
   Event: answers.apiEvent,
   Events: answers.eventPage,
   FeedStatus: status.feedStatus,
+  FilterPreview: filters.filterPreview,
   GroupStatus: status.groupStatus,
   LaneStatus: status.laneStatus,
   PipelineStatus: status.pipelineStatus,
@@ -35,6 +37,7 @@ const answered: Readonly<Record<string, z.ZodType>> = {
 const taken: Readonly<Record<string, z.ZodType>> = {
   CreateRequest: requests.createRequest,
   CutoverRequest: requests.cutoverRequest,
+  FilterPreviewRequest: filters.filterPreviewRequest,
   Pipeline: pipelineSchema,
   PrecheckFileRequest: requests.precheckFileRequest,
   PrecheckRequest: prechecks.precheckRequest,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { commandsSchema } from "./command-filter.ts";
 import { durationSchema } from "./duration.ts";
 import { EVEN_IF_FAULTY, endpointShape, isNoSentinel, sentinelIsUsed, sentinelSchema, tlsIsUsed } from "./endpoint-schema.ts";
 import { refuseUnbuilt } from "./not-yet.ts";
@@ -19,6 +20,8 @@ const MAX_DATABASES = 1_024;
 const MAX_PATTERNS = 100;
 const MAX_PATTERN_LENGTH = 512;
 const MAX_DESTINATIONS = 16;
+/** What `rename-command` takes, less what nobody would write there; no blanks, since it is sent as it stands. */
+const RENAMED = /^[!-~]{1,128}$/;
 
 const name = z.string().regex(NAME, "expected 1 to 32 of a-z, 0-9 and -");
 
@@ -36,6 +39,15 @@ const keysSchema = z
     "which keys go to this destination, by glob patterns with `*`, `?` and `[a-z]` as KEYS takes them. Keys that one command uses together belong on the same side: what can't be taken apart halts (PIP-015)",
   );
 
+const renamedSchema = z.string().regex(RENAMED, "expected the name of a command: 1 to 128 printable characters, no blanks");
+
+const sourceCommandsSchema = z
+  .strictObject({
+    psync: renamedSchema.optional().describe("what the source calls PSYNC"),
+    replconf: renamedSchema.optional().describe("what the source calls REPLCONF"),
+  })
+  .describe("names that the source has given to the commands of replication with `rename-command`; in a cluster on every node");
+
 const destinationShape = z.strictObject({
   group: name.default("main").describe("name of the writer group"),
   ...endpointShape,
@@ -52,6 +64,13 @@ const destinationShape = z.strictObject({
       "databases that have another number in the destination, `{ from: to }`; all others keep theirs. Several may become one: keys of one name are one key there, what is written last counts, and what can not be told apart then halts (PIP-015): FLUSHDB and SWAPDB of one of them, MOVE, COPY without REPLACE, SETNX, SET with NX, HSETNX, MSETNX, RENAMENX",
     ),
   keys: keysSchema,
+  unsupported: z
+    .enum(["halt", "skip"])
+    .default("halt")
+    .describe(
+      "what becomes of what the destination's version or fork can't hold in any form, such as streams before 5.0, expiries of hash fields before 7.4, and values of a module that it lacks. halt: the lane stops and names the key (DST-006); skip: just that is left out, counted, and the first keys are named in the log",
+    ),
+  commands: commandsSchema,
 });
 const destinationSchema = destinationShape.superRefine(tlsIsUsed, EVEN_IF_FAULTY).superRefine(isNoSentinel, EVEN_IF_FAULTY);
 
@@ -129,6 +148,19 @@ export const pipelineSchema = z
           .max(MAX_DATABASES)
           .optional()
           .describe("numbers of the databases to copy; without it all that hold keys"),
+        unknown: z
+          .enum(["halt", "skip"])
+          .default("halt")
+          .describe(
+            "what becomes of a value in the full copy whose type is of a later version than this release knows, and of what a module attached to a key. halt: the copy stops and names the key; skip: it is left out and counted. Where such a value ends must be known: what has no known end halts in any case",
+          ),
+        publish: z
+          .boolean()
+          .default(false)
+          .describe(
+            "whether messages to subscribers (PUBLISH, SPUBLISH) are sent on to the destinations, each in its place among the changes",
+          ),
+        commands: sourceCommandsSchema.optional(),
         sentinel: sentinelSchema.optional(),
       })
       .superRefine(tlsIsUsed, EVEN_IF_FAULTY)
@@ -227,7 +259,7 @@ function changesOverwrite(pipeline: ReadPipeline, context: z.core.$RefinementCtx
 /** A pipeline as it is kept and run: defaults filled in, durations in milliseconds. */
 export type Pipeline = z.output<typeof pipelineSchema>;
 /** What a source and a destination have in common; `sentinel` has only a source. */
-export type EndpointSpec = Omit<Pipeline["source"], "read" | "databases">;
+export type EndpointSpec = Omit<Pipeline["source"], "read" | "databases" | "commands" | "publish" | "unknown">;
 export type DestinationSpec = Pipeline["destinations"][number];
 
 /**

@@ -157,6 +157,29 @@ export function repairedKey(markKey: string): string {
   return `${markKey}:repaired`;
 }
 
+/**
+ * A key under which a lane builds a value before it takes its own key's place: in the same slot (`tag`), and on one server in the same
+ * database. `attempt`: 1 to 64 of a-z, A-Z, 0-9, `-` and `_`; chunks are not repeatable, so each attempt has another one.
+ */
+export function temporaryKey(
+  tag: string,
+  pipeline: string,
+  group: string,
+  shard: string,
+  lane: number,
+  attempt: string,
+): string {
+  return `${attemptsKey(tag, pipeline, group, shard, lane)}:${attempt}`;
+}
+
+/**
+ * The set of those keys of a lane that may be left where an attempt broke off, each as `keptName` writes a key: on one server in database 0
+ * with the tag of slot 0, in a cluster with that of the lane's lowest slot.
+ */
+export function attemptsKey(tag: string, pipeline: string, group: string, shard: string, lane: number): string {
+  return `${OWN_KEY_PREFIX}${tag}}:tmp:${pipeline}:${group}:${shard}.${lane}`;
+}
+
 /** On one server the names of kept keys are cut by slot into so many shares, so that a lane reads its own alone, however lanes are cut. */
 export const KEPT_SHARES = 64;
 

@@ -209,6 +209,10 @@ export const laneRecord = z.object({
   keptKeys: count.optional(),
   keptEntries: count.optional(),
   keptCommands: count.optional(),
+  /** Entries of the running or last copy, and commands since, of which something was left out that the destination can't hold; absent: none. */
+  unsupported: count.optional(),
+  /** With `commands.exclude`: commands that were left out by their names, since the lane began; absent: none. */
+  filteredCommands: count.optional(),
   retry: retryRecord.nullable(),
   halt: haltRecord.nullable(),
   at,

@@ -8,6 +8,8 @@ export const ChangeFlag = {
   expiry: 4,
   /** Speaks of a whole keyspace (FLUSHALL, SWAPDB, FUNCTION …): only a lane that holds every slot may apply it by itself. */
   barrier: 8,
+  /** Is the carrier of a command that is in no table (`encodeKeyed`): a destination gets the command inside. */
+  keyed: 16,
 } as const;
 
 const CHANGE_ROW_BYTES = 18;

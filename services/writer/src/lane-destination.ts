@@ -1,5 +1,7 @@
+import type { PendingIds } from "@sluice/redis";
 import type { Batch, Position, SnapshotRows } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
+import type { Abilities } from "./rewrite/abilities.ts";
 import type { LaneHistory } from "./repair/repair-book.ts";
 import type { UnitRun } from "./repair/unit-runs.ts";
 import type { KeySet } from "./snapshot/key-set.ts";
@@ -19,6 +21,19 @@ export interface SnapshotValue {
   readonly value: readonly Buffer[];
 }
 
+/** One entry of a full copy whose value comes in pieces. */
+export interface PartedValue extends Omit<SnapshotValue, "value"> {
+  /** Of a stream: `pendingIds` of its value; null for all else. */
+  readonly pending: PendingIds | null;
+}
+
+/** A value that is written as its bytes come; nothing of it shows before `finish`. */
+export interface ValueBuild {
+  push(piece: Buffer): Promise<void>;
+  /** All bytes have come: the key has this value from here on, in the step that moves the lane to `target`. Returns how many bytes it took. */
+  finish(target: Position): Promise<number>;
+}
+
 /** What a destination ran without anybody reading how it went. */
 export interface UnjudgedSpan {
   /** Where it begins: units that end above this offset, and the message to read them from. */
@@ -34,6 +49,8 @@ export interface UnjudgedSpan {
  */
 export interface LaneDestination {
   readonly name: string;
+  /** What commands it takes, as it was when it was opened; of a cluster what all of its nodes take. */
+  readonly abilities: Abilities;
   /** Where the lane stands: everything up to here is applied, as the destination itself says. Null before its first copy. */
   readonly position: Position | null;
   /** Highest offset that any part of a live lane is applied up to; above `position` where a part of it is ahead. 0 while not live. */
@@ -64,6 +81,11 @@ export interface LaneDestination {
   claim(target: Position, isClean: boolean): Promise<void>;
   /** Writes entries of the copy. `target.offset`: entries of the lane so far. Returns how many bytes that took. */
   applyValues(values: readonly SnapshotValue[], target: Position): Promise<number>;
+  /**
+   * Begins an entry whose bytes are not all there yet, of a type that has elements; null where it is none of the lane's. One at a time. What broke
+   * off is never gone on with: the next attempt is another one.
+   */
+  build(value: PartedValue): Promise<ValueBuild | null>;
   /** Deletes what the copy did not hold. Returns how many keys that were. */
   sweep(held: Pick<KeySet, "has">): Promise<number>;
   /** The copy is complete: the lane is live at `target`. */

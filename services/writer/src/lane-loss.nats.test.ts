@@ -217,7 +217,7 @@ test.each([
   if (isWhole) {
     await lane.copyEnds(1);
     await lane.ended();
-    expect((await lane.record())?.halt?.message).toContain("Bad data format");
+    expect((await lane.record())?.halt?.message).toContain("can't be taken apart");
     return;
   }
   await lane.fence(2, 2, 200);

@@ -89,6 +89,11 @@ export class LaneReport {
     this.#record.keys = entries;
   }
 
+  /** A copy is written from its first entry on: what was left out before is not left out of it. */
+  beginsCopy(): void {
+    if (this.#record.unsupported !== undefined) this.#record.unsupported = 0;
+  }
+
   stale(): void {
     this.#record.stale++;
     this.#tally.refused++;
@@ -118,10 +123,23 @@ export class LaneReport {
     if (commands > 0) this.#record.keptCommands = (this.#record.keptCommands ?? 0) + commands;
   }
 
+  /** So many more commands were left out by their names. */
+  filteredOut(commands: number): void {
+    if (commands > 0) this.#record.filteredCommands = (this.#record.filteredCommands ?? 0) + commands;
+  }
+
+  /** So many more keys, or commands, of which something was left out that the destination can't hold. */
+  leftOut(more: number): void {
+    if (more > 0) this.#record.unsupported = (this.#record.unsupported ?? 0) + more;
+  }
+
   /** The lane works from here on, and what its record said at `revision` (0: there is none) counts no more, but for `sums`. */
   begin(
     revision: number,
-    sums: Pick<LaneRecord, "repairedKeys" | "skippedErrors" | "keptEntries" | "keptCommands"> = {},
+    sums: Pick<
+      LaneRecord,
+      "repairedKeys" | "skippedErrors" | "keptEntries" | "keptCommands" | "filteredCommands" | "unsupported"
+    > = {},
   ): void {
     this.#revision = revision;
     this.#record.halt = null;
@@ -129,6 +147,8 @@ export class LaneReport {
     this.#record.skippedErrors = sums.skippedErrors ?? 0;
     this.#record.keptEntries = sums.keptEntries;
     this.#record.keptCommands = sums.keptCommands;
+    this.#record.filteredCommands = sums.filteredCommands;
+    this.#record.unsupported = sums.unsupported;
   }
 
   tell(changes: Pick<Partial<LaneRecord>, "retry">): void {

@@ -3,11 +3,12 @@ import type { Clock, Logger } from "@sluice/runtime";
 import type { DestinationSpec, Position } from "@sluice/wire";
 import { StaleMark } from "./apply/standalone-destination.ts";
 import type { Keeping } from "./keep/keeping.ts";
-import type { ChangeGroup, LaneDestination, SnapshotValue } from "./lane-destination.ts";
+import type { ChangeGroup, LaneDestination, SnapshotValue, ValueBuild } from "./lane-destination.ts";
 import type { LaneReport } from "./lane-report.ts";
 import type { AppliedHistory } from "./progress/applied-history.ts";
 import { turn } from "./progress/turn.ts";
 import type { Projection } from "./project/projection.ts";
+import type { Rewriting } from "./rewrite/rewriting.ts";
 
 /**
  * So often a lane asks its destination whether it still holds what the lane left there. A write would show it, too, but an idle
@@ -23,6 +24,8 @@ export interface LaneSessionOptions {
   readonly existing: DestinationSpec["existing"];
   /** What the group gets; everything where absent. */
   readonly projection?: Projection;
+  /** Makes what the destination takes of what the projection leaves. */
+  readonly rewriting?: Rewriting;
   /** With `existing: keep`; the projection knows of it. */
   readonly keeping?: Keeping;
   readonly stream: LaneStream;
@@ -119,6 +122,12 @@ export class LaneSession {
 
   async applyValues(values: readonly SnapshotValue[], target: Position): Promise<void> {
     await this.#step(() => this.destination.applyValues(values, target), values.length);
+    this.options.report.copied(target.offset);
+  }
+
+  /** Finishes an entry that came in parts. */
+  async applyBuilt(build: ValueBuild, target: Position): Promise<void> {
+    await this.#step(() => build.finish(target), 1);
     this.options.report.copied(target.offset);
   }
 

@@ -39,6 +39,7 @@ import { LaneLog } from "./progress/lane-log.ts";
 import { findPlace } from "./progress/find-place.ts";
 import type { LogPlace } from "./progress/log-place.ts";
 import type { Projection } from "./project/projection.ts";
+import { Rewriting } from "./rewrite/rewriting.ts";
 import { judgeSpan } from "./repair/judge-span.ts";
 import { KeyRepair, type DivergencePolicy } from "./repair/key-repair.ts";
 import { SnapshotPhase } from "./snapshot/snapshot-phase.ts";
@@ -57,6 +58,8 @@ export interface LaneWriterOptions {
   /** How the group came to the pipeline; absent for one that was there from the beginning. */
   readonly addition?: Addition;
   readonly existing: DestinationSpec["existing"];
+  /** What becomes of what the destination can't hold; halt where absent. */
+  readonly unsupported?: DestinationSpec["unsupported"];
   /** The pipeline is of changes alone: what a destination loses is never copied anew. Default false. */
   readonly isCopyless?: boolean;
   /** What the group gets of the source; everything where absent. */
@@ -227,7 +230,8 @@ export class LaneWriter implements Actor {
       const place = joining === null ? await this.#place(destination, stream) : null;
       if (place?.kind === "read") {
         const subject = liveSubject(pipeline, shard, lane);
-        await judgeSpan(destination, { stream, subject, shard, label: this.#label, signal, ...scope });
+        const rewriting = this.#rewritingFor(destination, () => undefined);
+        await judgeSpan(destination, { stream, subject, shard, label: this.#label, signal, ...scope, rewriting });
         this.#isLifted = false;
       }
       const session = new LaneSession(destination, {
@@ -237,6 +241,7 @@ export class LaneWriter implements Actor {
         label: this.#label,
         existing,
         ...scope,
+        rewriting: this.#rewritingFor(destination, (commands) => this.#report.leftOut(commands)),
         stream,
         report: this.#report,
         clock,
@@ -281,7 +286,15 @@ export class LaneWriter implements Actor {
   async #open(signal: AbortSignal, keeping: Keeping | null): Promise<LaneDestination> {
     const { lane, topology } = this.#options;
     const slots = slotsOfLane(SlotSet.parse(this.#shard?.slots ?? ""), topology.lanes, lane);
-    return openLane(this.#options, { label: this.#label, slots, repair: this.#keyRepair(signal), keeping, signal });
+    const [label, repair] = [this.#label, this.#keyRepair(signal)];
+    const countLeftOut = this.#report.leftOut.bind(this.#report);
+    return openLane(this.#options, { label, slots, repair, keeping, countLeftOut, signal });
+  }
+
+  /** `count`: told of commands that were left out. */
+  #rewritingFor({ abilities }: LaneDestination, count: (commands: number) => void): Rewriting {
+    const { group, unsupported = "halt", divergence, log } = this.#options;
+    return new Rewriting(abilities, { group, unsupported, divergence: divergence?.policy ?? "halt", log, count });
   }
 
   #keyRepair(signal: AbortSignal): KeyRepair {

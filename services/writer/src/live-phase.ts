@@ -108,14 +108,22 @@ export class LivePhase {
     return group;
   }
 
-  /** What of the batch is not applied yet and the group gets; null while a unit in parts is not complete. */
+  /** What of the batch is not applied yet and the group gets, in commands that its destination takes; null while a unit in parts is not complete. */
   #wantedOf(batch: Batch): ChangeSlice | null {
+    const { rewriting, label } = this.#session.options;
+    const slice = this.#projectedOf(batch);
+    return slice === null || rewriting === undefined ? slice : rewriting.rewrite(slice, { label, batch });
+  }
+
+  #projectedOf(batch: Batch): ChangeSlice | null {
     const { projection, label } = this.#session.options;
     const slice = this.#sliceOf(batch);
     if (slice === null || projection === undefined) return slice;
-    const before = projection.keptCommands;
+    const { keptCommands, filteredCommands } = projection;
     const wanted = projection.project(slice, { label, batch });
-    this.#session.options.report.passedCommands(projection.keptCommands - before);
+    const { report } = this.#session.options;
+    report.passedCommands(projection.keptCommands - keptCommands);
+    report.filteredOut(projection.filteredCommands - filteredCommands);
     return wanted;
   }
 
@@ -125,8 +133,8 @@ export class LivePhase {
       const rows = batch.rows instanceof ChangeRows ? batch.rows : new ChangeRows(0);
       return { rows, body: batch.body, from: firstAbove(rows, this.#chain.offset - batch.previous) };
     }
-    const parts = this.#parts.add(batch);
-    if (parts === null) {
+    const unit = this.#parts.add(batch);
+    if (unit === null) {
       if (batch.part.final)
         throw new CopyNeeded(
           `unit ${batch.part.id} of lane ${this.#session.label} lacks parts before its last one`,
@@ -134,7 +142,7 @@ export class LivePhase {
         );
       return null;
     }
-    return joinParts(parts);
+    return unit;
   }
 
   #regress(batch: Batch, term: number, sequence: number): CopyNeeded {
@@ -187,16 +195,4 @@ function unitsFrom({ rows, from }: ChangeSlice): number {
   let units = 0;
   for (let row = from; row < rows.count; row++) if (((rows.flags[row] as number) & ChangeFlag.last) !== 0) units++;
   return units;
-}
-
-/** The unit that all its parts make up. */
-export function joinParts(parts: readonly Batch[]): ChangeSlice {
-  const rows = new ChangeRows(1);
-  for (const { rows: some } of parts) {
-    if (some instanceof ChangeRows) for (let row = 0; row < some.count; row++) rows.copyRow(some, row);
-  }
-  // The row of a command that began in an earlier part was sent before it was known to be the last one.
-  const last = rows.count - 1;
-  if (last >= 0) rows.flags[last] = (rows.flags[last] as number) | ChangeFlag.last;
-  return { rows, body: Buffer.concat(parts.map(({ body }) => body)), from: 0 };
 }

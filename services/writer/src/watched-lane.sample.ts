@@ -26,6 +26,10 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
   /** Whether writers that begin from now on are those of a pipeline of changes alone. */
   isCopyless = false;
   existing: DestinationSpec["existing"] = "refuse";
+  /** What becomes of what the destination can't hold. */
+  unsupported: DestinationSpec["unsupported"] = "halt";
+  /** What those writers do where a command can't be run as it is, and the source that they may ask. */
+  divergence: { readonly policy: "halt" | "repair" | "skip"; readonly source: { host: string; port: number } } | undefined;
   /** How the group of writers that begin from now on came to the pipeline. */
   addition: Addition | undefined;
   /** What was logged as a warning. */
@@ -67,6 +71,8 @@ export class WatchedLane extends ScriptedLane implements AsyncDisposable {
       lane: 0,
       endpoint,
       existing: this.existing,
+      unsupported: this.unsupported,
+      ...(this.divergence === undefined ? {} : { divergence: this.divergence }),
       isCopyless: this.isCopyless,
       ...(this.addition === undefined ? {} : { addition: this.addition }),
       ...(this.projection === undefined ? {} : { projection: this.projection }),

@@ -52,6 +52,7 @@ export async function runWriter(context: ServiceContext, bus: Bus): Promise<void
         topology: topology.value,
         ...(added === undefined ? {} : { addition: added }),
         existing: destination.existing,
+        unsupported: destination.unsupported,
         isCopyless: spec.value.pipeline.mode === "changes",
         ...(projection === null ? {} : { projection }),
         shift: (expireAtMs) => expiryWithGrace(expireAtMs, graceMs),

@@ -4,6 +4,7 @@ import {
   createAnswer,
   deleteAnswer,
   editAnswer,
+  filterPreview,
   eventPage,
   pipelineList,
   pipelineStatus,
@@ -12,6 +13,7 @@ import {
   type ApiEvent,
   type CreateAnswer,
   type EditAnswer,
+  type FilterPreview,
   type PipelineList,
   type PipelineStatus,
   type PrecheckReport,
@@ -41,6 +43,11 @@ interface Asked<T> {
 }
 
 export type Waivers = NonNullable<PrecheckRequest["ignore"]>;
+
+export interface FilterWishes {
+  readonly sample?: number;
+  readonly keys?: readonly string[];
+}
 
 export interface StartWishes {
   /** Copy everything anew, whatever could be continued. */
@@ -137,6 +144,12 @@ export class ApiClient {
   async precheckFile(written: unknown, request: PrecheckRequest): Promise<PrecheckReport> {
     const asked = { schema: precheckReport, body: { pipeline: written, ...request }, timeoutMs: LONG_TIMEOUT_MS };
     return this.#ask("POST", "/api/v1/prechecks", asked);
+  }
+
+  /** What the filters of a file would do, to a sample of the source's keys or to names; nothing is kept. */
+  async previewFilters(written: unknown, request: FilterWishes): Promise<FilterPreview> {
+    const asked = { schema: filterPreview, body: { pipeline: written, ...request }, timeoutMs: LONG_TIMEOUT_MS };
+    return this.#ask("POST", "/api/v1/filters/preview", asked);
   }
 
   /** What the last prechecks of a pipeline found; refused where none have run. */

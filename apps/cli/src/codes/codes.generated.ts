@@ -86,8 +86,8 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "Make sure that no other pipeline of this name writes there. Delete the key that the message names, or all of the pipeline's keys `sluice:{…` there, and start the pipeline again: it copies anew what is missing.",
   },
   "DST-006": {
-    meaning: "The destination can't read a value of this type: its version is older than the source's.",
-    remedy: "Upgrade the destination to the source's version, or remove the keys of this type at the source.",
+    meaning: "The destination can't hold a value in any form: its version or fork knows nothing of the kind, or lacks the module that reads it.",
+    remedy: "Upgrade the destination, load the module there, or remove such keys at the source. With `unsupported: skip` for that destination they are left out and counted.",
   },
   "DST-007": {
     meaning: "The destination answered something that Sluice does not know, so that it can't tell whether a unit was applied.",
@@ -165,6 +165,10 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     meaning: "A destination of `existing: keep` is to be settled, and names of the keys that stood there before the first copy are gone: nobody can tell which expiries carry the pipeline's grace and which are the keys' own. Nothing was changed there.",
     remedy: "Put the names back where a backup of the destination holds them (the keys `sluice:{…}:<pipeline>:<group>:kept…`), and ask again: `sluice cutover NAME`. Or settle by the names that are left: `sluice cutover NAME --force`. Then, as with `existing: overwrite`, a key that stood there before, whose name is gone, may expire earlier by the grace, where its expiry is odd in milliseconds and further away than the grace.",
   },
+  "DST-026": {
+    meaning: "The source sent a command that the destination lacks, or a form of it, and none of the destination's own commands leaves exactly the same. Nothing of its unit was applied.",
+    remedy: "Upgrade the destination to the version that the message names, and start the pipeline again: the lane goes on with this command. Where the destination has the kind of value, `onDivergence: repair` takes the keys of such commands from the source instead; `unsupported: skip` at the destination leaves out what it can't hold, counts it and names the first keys in the log.",
+  },
   "PIP-001": {
     meaning: "The pipeline file has faults.",
     remedy: "Each fault is printed with its line; mend them and run it again.",
@@ -222,7 +226,7 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "Mend the file that the message names. It is read by every service of Sluice, at the same path on each of their machines. Then start the pipeline again.",
   },
   "PIP-015": {
-    meaning: "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps.",
+    meaning: "A command concerns keys or databases that a writer group gets, and others that it does not get, in a way that can't be taken apart: what the destination should hold behind it can't be told from the command. So do keys that `existing: keep` keeps. Prechecks warn with it of commands in use that could come to that, and of what `commands.exclude` comes to.",
     remedy: "Choose `keys`, `source.databases` and `databases` so that what is used together is on the same side, and start a pipeline with them under another name: those of a running one can't be changed, and `onDivergence` does not help here. Where the command was a single accident, `sluice resume NAME --copy` copies anew, beyond it.",
   },
   "PIP-016": {
@@ -270,8 +274,8 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "The link is made anew. If it happens again, something between the source and Sluice changes bytes: check proxies.",
   },
   "SRC-006": {
-    meaning: "The replication stream holds a command that Sluice does not know as a write, so that it can't be carried over safely.",
-    remedy: "Take the command's name to the release notes: a newer release may know it. Stop the clients that send it, then restart the pipeline.",
+    meaning: "The replication stream holds a command that Sluice does not know as a write, and the source did not say where its keys stand, so that it can't be carried over safely.",
+    remedy: "The message says what the source was asked, and its answer. Let its user run COMMAND (ACL rule `+command`), load the module that has the command again, or undo its renaming, and start the pipeline again: it goes on with this command. Otherwise take the name to the release notes, since a newer release may know it; or stop the clients that send it, and let the pipeline copy anew.",
   },
   "SRC-007": {
     meaning: "A command is larger than this release carries.",
@@ -324,5 +328,17 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
   "SRC-019": {
     meaning: "Changes are missing that the source, or the bus, no longer holds, and the pipeline says `mode: changes`, which never copies in their place.",
     remedy: "What was written meanwhile can't be had without a copy. Delete the pipeline, then start it with `mode: full+changes` to copy, or as it is to go on from now with these changes missing in the destinations. A larger `repl-backlog-size` at the source bears longer absences.",
+  },
+  "SRC-020": {
+    meaning: "The source promised a full copy and did not send it: it can't write one.",
+    remedy: "See the source's log. Most often it can't fork (`vm.overcommit_memory`, memory), or its disk is full (`dir`; `repl-diskless-sync yes` does without). A Valkey 9 also ends so where something in between, or a setting, keeps from it which RDB version Sluice reads, and hashes have fields that expire. Sluice tries again, after three tries in growing intervals; stopping and starting the pipeline tries at once.",
+  },
+  "SRC-021": {
+    meaning: "The source does not know PSYNC or REPLCONF, the commands of replication, by the names that Sluice calls them.",
+    remedy: "Where they are renamed (`rename-command` in its redis.conf), say to what under `source.commands` (`psync`, `replconf`) and start the pipeline again. A managed service that takes them away has to allow replication first.",
+  },
+  "SRC-022": {
+    meaning: "The source replicates scripts word for word (before 5.0, or with `lua-replicate-commands no`), and clients use them: they are run again at the destination.",
+    remedy: "`CONFIG SET lua-replicate-commands yes` (5.0 to 6.2); before 5.0 let scripts begin with `redis.replicate_commands()`. Where all that a script does follows from its arguments and the keys that it names, nothing needs to be done.",
   },
 };

@@ -38,9 +38,11 @@ export function sampleLane(fields: Partial<LaneStatus> = {}): LaneStatus {
     stale: 0,
     repairedKeys: 0,
     skippedErrors: 0,
+    unsupported: 0,
     keptKeys: 0,
     keptEntries: 0,
     keptCommands: 0,
+    filteredCommands: 0,
     lagBytes: 200,
     lagSeconds: 0.3,
     retry: null,
@@ -67,7 +69,7 @@ export function sampleFeed(fields: Partial<FeedStatus> = {}): FeedStatus {
 
 export function sampleGroup(fields: Partial<GroupStatus> = {}): GroupStatus {
   const { shard, ...progress } = sampleFeed();
-  const kept = { keptKeys: null, keptEntries: 0, keptCommands: 0 };
+  const kept = { keptKeys: null, keptEntries: 0, keptCommands: 0, filteredCommands: null };
   return { group: "main", ...progress, evictedKeys: null, ...kept, shards: [sampleFeed({ shard })], ...fields };
 }
 

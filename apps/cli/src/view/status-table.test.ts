@@ -30,6 +30,19 @@ test("a group that keeps keys says so", () => {
   expect(statusTable(samplePipeline({ groups }), 61_000)).not.toContain("other keeps");
 });
 
+// Mutation seen to fail it: status-table.ts, `filteredLines` says nothing of 0.
+test("a group that is spared commands says how many, also none yet", () => {
+  const groups = [
+    sampleGroup({ group: "other" }),
+    sampleGroup({ filteredCommands: 0 }),
+    sampleGroup({ group: "more", filteredCommands: 4_000 }),
+  ];
+  const text = statusTable(samplePipeline({ groups }), 61_000);
+  expect(text).toContain("main was spared 0 commands");
+  expect(text).toContain("more was spared 4 000 commands that `commands.exclude` names");
+  expect(text).not.toContain("other was spared");
+});
+
 test("on demand a line for every lane", () => {
   const lines = statusTable(samplePipeline({ lanes: ofLanes }), 61_000, { lanes: true }).split("\n");
   expect(lines.slice(-4)).toEqual([

@@ -46,6 +46,7 @@ export function statusTable(status: PipelineStatus, nowMs: number, options: Stat
     progressTable(status),
     summaryTable(status),
     keptLines(status),
+    filteredLines(status),
     options.lanes === true ? laneTable(status) : "",
     recentEvents(status, nowMs),
   ];
@@ -139,6 +140,16 @@ function keptLines({ groups }: PipelineStatus): string {
     const passed = `${formatCount(keptEntries)} keys of the copy and ${formatCount(keptCommands)} commands`;
     return [`${group} keeps ${formatCount(keptKeys)} keys that stood there before; passed over for them: ${passed}`];
   });
+  return lines.join("\n");
+}
+
+/** Groups that are spared some commands by their names. */
+function filteredLines({ groups }: PipelineStatus): string {
+  const lines = groups.flatMap(({ group, filteredCommands }) =>
+    filteredCommands === null
+      ? []
+      : [`${group} was spared ${formatCount(filteredCommands)} commands that \`commands.exclude\` names`],
+  );
   return lines.join("\n");
 }
 

@@ -1,5 +1,6 @@
 import type { CommandDefinition } from "./command-definition.ts";
 import { CommandKind } from "./command-kind.ts";
+import { keyedNames } from "./keyed-command.ts";
 import { keylessWrite, writesOf } from "./listed-commands.ts";
 
 /**
@@ -56,6 +57,8 @@ export const kindByName: Readonly<Record<string, CommandKind>> = {
   SCRIPT: CommandKind.script,
   PFCOUNT: CommandKind.write,
   MIGRATE: CommandKind.forbidden,
+  // Carriers are ours; no source sends them.
+  ...Object.fromEntries(keyedNames.map((name) => [name, CommandKind.forbidden])),
 };
 
 /** Containers, all of whose subcommands with keys have one at argument 2 (COMMAND tells keys of subcommands, not of the container). */

@@ -4,6 +4,7 @@ import type { CommandDefinition } from "./command-definition.ts";
 import { CommandKind } from "./command-kind.ts";
 import { generatedCommands } from "./commands.generated.ts";
 import { keepingCommands } from "./kept-keys.ts";
+import { keyedCommands } from "./keyed-command.ts";
 import { moduleCommands } from "./module-commands.ts";
 import { MALFORMED, movableKeyRules, rangeKeys } from "./movable-keys.ts";
 import type { KeyRule } from "./movable-keys.ts";
@@ -127,6 +128,11 @@ class CommandTable {
     return this.#movable[id] === 0 && this.#firstKey[id]! > 0 && this.#firstKey[id] === this.#lastKey[id];
   }
 
+  /** True when some form of the command names a key, as far as the table can tell. */
+  hasKeys(id: number): boolean {
+    return this.#movable[id] === 1 || this.#firstKey[id]! > 0;
+  }
+
   /** Argument index of the first key, 0 when the command has none, -1 when it is malformed or its keys are not known. */
   firstKeyArg(id: number, command: FramedCommand): number {
     if (this.#movable[id] === 0) {
@@ -170,5 +176,11 @@ class CommandTable {
   }
 }
 
-/** All commands that we know by ourselves: those of Redis up to 8.10, of Valkey up to 9, of their modules, and of Tair. */
-export const commandTable = new CommandTable([...generatedCommands, ...addedCommands, ...moduleCommands, ...tairCommands]);
+/** All commands that we know by ourselves: those of Redis up to 8.10, of Valkey up to 9, of their modules, and of Tair; and carriers of others. */
+export const commandTable = new CommandTable([
+  ...generatedCommands,
+  ...addedCommands,
+  ...moduleCommands,
+  ...tairCommands,
+  ...keyedCommands,
+]);

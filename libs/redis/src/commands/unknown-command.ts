@@ -130,6 +130,24 @@ export function keysInReply(command: FramedCommand, reply: Reply): Buffer[] {
   return known;
 }
 
+/**
+ * As `keysInReply`, by argument index: of each key the first argument that has its bytes.
+ * @throws {UnknownCommandError} the server could not tell them, or one of them is no argument of the call.
+ */
+export function keyArgsInReply(command: FramedCommand, reply: Reply): number[] {
+  const keys = keysInReply(command, reply);
+  const argOf = new Map<string, number>();
+  for (let index = command.argc - 1; index > 0; index--) argOf.set(textOf(command, index), index);
+  const args = new Set<number>();
+  for (const key of keys) {
+    const arg = argOf.get(key.toString("latin1"));
+    if (arg === undefined)
+      throw new UnknownCommandError(nameOf(command), "its server names a key that is no argument of the call");
+    args.add(arg);
+  }
+  return [...args];
+}
+
 function nameOf(command: FramedCommand): string {
   return shownName(textOf(command, 0));
 }

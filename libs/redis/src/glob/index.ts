@@ -1,1 +1,2 @@
-export { Glob } from "./glob.ts";
+export { KeyFilter } from "./key-filter.ts";
+export type { KeyPatterns, KeyVerdict } from "./key-filter.ts";

@@ -1,12 +1,13 @@
 export { Crc64 } from "../crc64.ts";
-export { dumpFooter, readDumpPayload } from "./dump-payload.ts";
+export { dumpFooter, readDumpPayload, restorePayload } from "./dump-payload.ts";
 export type { DumpPayload } from "./dump-payload.ts";
 export { hasFieldExpiries, PLAIN_HASH, readFieldExpiries } from "./field-expiries.ts";
 export type { FieldExpiries } from "./field-expiries.ts";
 export { RdbEntry } from "./rdb-entry.ts";
 export { RdbError } from "./rdb-error.ts";
+export { rdbVersionReadBy, restoresType } from "./rdb-readable.ts";
 export { RdbReader } from "./rdb-reader.ts";
 export type { RdbChecksum, RdbReaderOptions } from "./rdb-reader.ts";
 export type { RdbSink } from "./rdb-sink.ts";
 export { rdbString } from "./rdb-string.ts";
-export { byteOfType, isValkeyOwn, RDB_FUNCTION, rdbTypeName, rdbVersionOfType } from "./rdb-type.ts";
+export { byteOfType, isValkeyOwn, RDB_FUNCTION, rdbTypeName } from "./rdb-type.ts";

@@ -203,3 +203,13 @@ describe("CommandFramer", () => {
     expect(framer.argStarts.length).toBeLessThan(1000);
   }, 30_000);
 });
+
+// Mutation: stream-buffer.ts, `whole` is copied.
+test("commands that are all there are framed in place", () => {
+  const whole = Buffer.concat([encodeCommand(["SET", "a", "1"]), encodeCommand(["DEL", "b"])]);
+  const framer = new CommandFramer({}, whole);
+  const names: string[] = [];
+  while (framer.next()) names.push(framer.buffer.toString("latin1", framer.argStart(0), framer.argEnd(0)));
+  expect([names, framer.buffer === whole, framer.offset]).toEqual([["SET", "DEL"], true, whole.length]);
+  expect(new CommandFramer({}, Buffer.alloc(0)).next()).toBe(false);
+});

@@ -66,7 +66,7 @@ export class CommandFramer implements FramedCommand {
   offset: number;
   /** Keep-alive newlines seen so far, in bytes. */
   skippedNewlines = 0;
-  readonly #stream = new StreamBuffer();
+  readonly #stream: StreamBuffer;
   readonly #maxBulkBytes: number;
   readonly #maxCommandBytes: number;
   /** Stream position of `buffer[0]`. */
@@ -79,7 +79,9 @@ export class CommandFramer implements FramedCommand {
   /** Result of `#readNumber` beside its return value: the position behind the line. */
   #lineEnd = 0;
 
-  constructor(options: CommandFramerOptions = {}) {
+  /** `whole`: commands that are all there, framed in place; nothing is pushed behind them. */
+  constructor(options: CommandFramerOptions = {}, whole?: Buffer) {
+    this.#stream = new StreamBuffer(whole);
     this.buffer = this.#stream.bytes;
     this.#maxBulkBytes = options.maxBulkBytes ?? MAX_BULK_BYTES;
     this.#maxCommandBytes = Math.min(options.maxCommandBytes ?? MAX_COMMAND_BYTES, 2 ** 31 - 2 ** 26);

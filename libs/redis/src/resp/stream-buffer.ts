@@ -10,9 +10,15 @@ const APPENDS_BEFORE_SHRINKING = 16;
  */
 export class StreamBuffer {
   /** Valid in `[0, length)`. Replaced by another Buffer when it grows or shrinks. */
-  bytes: Buffer = Buffer.allocUnsafeSlow(IDLE_CAPACITY_BYTES);
-  length = 0;
+  bytes: Buffer;
+  length: number;
   #smallAppends = 0;
+
+  /** `whole`: bytes that it begins with, without a copy; they are never written to. */
+  constructor(whole?: Buffer) {
+    this.bytes = whole ?? Buffer.allocUnsafeSlow(IDLE_CAPACITY_BYTES);
+    this.length = whole?.length ?? 0;
+  }
 
   /** Copies the chunk behind the bytes from `keepFrom` on. Returns by how many bytes those moved towards the front. */
   append(chunk: Uint8Array, keepFrom: number): number {

@@ -112,20 +112,37 @@ export function* elementCommands(
 
 /** Every id that is pending in a group of a stream, in ascending order. @throws RdbError: see `ElementReader.next`. */
 export function pendingIds(type: number, pieces: Iterable<Buffer>, options: ElementReaderOptions = {}): PendingIds {
-  const reader = new ElementReader(type, { ...options, withoutEntries: true });
-  const groups: PendingIds[] = [];
-  const read = (): void => {
-    for (let element = reader.next(); element !== undefined; element = reader.next()) {
-      if (element.kind === "group" && element.pending.ids.size > 0) groups.push(element.pending.ids);
-    }
-  };
-  for (const piece of pieces) {
-    reader.push(piece);
-    read();
+  const reader = new PendingIdReader(type, options);
+  for (const piece of pieces) reader.push(piece);
+  return reader.finish();
+}
+
+/** `pendingIds` for a value whose bytes come in pieces. @throws RdbError: see `ElementReader.next`. */
+export class PendingIdReader {
+  readonly #reader: ElementReader;
+  readonly #groups: PendingIds[] = [];
+
+  constructor(type: number, options: ElementReaderOptions = {}) {
+    this.#reader = new ElementReader(type, { ...options, withoutEntries: true });
   }
-  reader.finish();
-  read();
-  return mergedIds(groups);
+
+  push(piece: Buffer): void {
+    this.#reader.push(piece);
+    this.#read();
+  }
+
+  /** The value has no more bytes. */
+  finish(): PendingIds {
+    this.#reader.finish();
+    this.#read();
+    return mergedIds(this.#groups);
+  }
+
+  #read(): void {
+    for (let element = this.#reader.next(); element !== undefined; element = this.#reader.next()) {
+      if (element.kind === "group" && element.pending.ids.size > 0) this.#groups.push(element.pending.ids);
+    }
+  }
 }
 
 /** What stands against building a value of this type at the destination at all. */
@@ -134,7 +151,8 @@ function lackOf(type: number, limits: DestinationLimits): string | undefined {
   return isStream(type) && !limits.hasStreams ? "streams" : undefined;
 }
 
-function isStream(type: number): boolean {
+/** True for a stream: its commands need `pendingIds` before they can be made. */
+export function isStream(type: number): boolean {
   return familyOf(type) === "stream";
 }
 

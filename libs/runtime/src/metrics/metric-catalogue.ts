@@ -132,6 +132,15 @@ export const metricCatalogue = {
     ...ofLane,
     help: "Commands that were left out or changed because the destination keeps a key of theirs.",
   },
+  sluice_filtered_commands_total: {
+    ...ofLane,
+    help: "Commands that were left out by their names, since the lane began (`commands.exclude`).",
+  },
+  sluice_unsupported: {
+    ...ofLane,
+    type: "gauge",
+    help: "Keys of the running or last full copy, and commands since, of which something was left out that the destination can't hold.",
+  },
   sluice_errors_skipped_total: { ...ofLane, help: "Errors passed over, as `onDivergence: skip` says." },
   sluice_api_requests_total: {
     of: "coordinator",

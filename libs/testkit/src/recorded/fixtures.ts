@@ -6,15 +6,30 @@ import type { CanonicalContent } from "../compare/canonical.ts";
 /** One folder per server version; its README says how they came about. */
 export const fixturesDir = fileURLToPath(new URL("../../fixtures/", import.meta.url));
 
-/** The Redis versions that fixtures were recorded from, RDB versions 6 to 10. */
+/** The Redis versions that fixtures were recorded from and whose content Redis 7.0 can hold: RDB versions 6 to 10. */
 export const fixtureVersions = ["2.8.24", "3.0.7", "3.2.13", "4.0.14", "5.0.14", "6.0.20", "6.2.16", "7.0.15"] as const;
-export type FixtureVersion = (typeof fixtureVersions)[number];
+/** Later ones, and Valkey: RDB versions 11, 12 and Valkey's 80. */
+export const laterVersions = ["7.2.6", "7.4.1", "8.0.6", "valkey-8.1.1", "valkey-9.1.2"] as const;
+export type FixtureVersion = (typeof fixtureVersions | typeof laterVersions)[number];
 
 /** `expected` belongs to the RDB file, the others to the ends of the two recordings. */
-export type ExpectedName = "expected" | "expected-after" | "expected-after-diskless";
+export type ExpectedName =
+  | "expected"
+  | "expected-after"
+  | "expected-after-diskless"
+  | "expected-after-flushall"
+  | "expected-after-noversion";
 
-/** The RDB came as `$<length>` (replication) or as `$EOF:<marker>` (replication-diskless). */
-export type RecordingName = "replication" | "replication-diskless";
+/**
+ * The RDB came as `$<length>` (replication) or as `$EOF:<marker>` (replication-diskless); a short one with FLUSHALL; of Valkey 9 without
+ * `REPLCONF version`: as `$EOF:<marker>`, or not at all where it would hold expiries of fields (replication-refused).
+ */
+export type RecordingName =
+  | "replication"
+  | "replication-diskless"
+  | "replication-flushall"
+  | "replication-noversion"
+  | "replication-refused";
 
 /** Path of an RDB file with every type and encoding of that version, in databases 0, 1, 11 and 15. */
 export function rdbPath(version: FixtureVersion): string {
@@ -34,7 +49,7 @@ export interface Recording {
   readonly handshake: readonly { readonly sent: readonly string[]; readonly reply: string }[];
   /** Byte `bytes.streamStart` is replication offset `fullresync.offset` + 1. */
   readonly fullresync: { readonly replid: string; readonly offset: number };
-  readonly rdbForm: "disk" | "diskless";
+  readonly rdbForm: "disk" | "diskless" | "refused";
   /** Indexes into `content`. */
   readonly bytes: { readonly header: number; readonly rdbStart: number; readonly rdbEnd: number; readonly streamStart: number };
   readonly finalOffset: number;
@@ -45,11 +60,17 @@ export interface Recording {
 export function loadRecording(version: FixtureVersion, name: RecordingName): Recording {
   const parsed: unknown = JSON.parse(readFileSync(pathOf(version, `${name}.json`), "utf8"));
   if (!isDescription(parsed)) throw new Error(`${name} of ${version} describes no recording`);
-  return { ...parsed, content: readFileSync(pathOf(version, `${name}.bin`)) };
+  const content = readFileSync(pathOf(version, `${name}.bin`));
+  const { rdbForm } = parsed;
+  if (rdbForm !== undefined) return { ...parsed, rdbForm, content };
+  // The link was closed behind the reply.
+  const end = content.length;
+  const bytes = { header: end, rdbStart: end, rdbEnd: end, streamStart: end };
+  return { ...parsed, rdbForm: "refused", bytes, finalOffset: parsed.fullresync.offset, content };
 }
 
 function pathOf(version: FixtureVersion, file: string): string {
-  return `${fixturesDir}redis-${version}/${file}`;
+  return `${fixturesDir}${version.startsWith("valkey-") ? version : `redis-${version}`}/${file}`;
 }
 
 /** Our own files: one look tells whether it is the right one. */
@@ -57,6 +78,8 @@ function isContent(parsed: unknown): parsed is CanonicalContent {
   return typeof parsed === "object" && parsed !== null && "keys" in parsed && Array.isArray(parsed.keys);
 }
 
-function isDescription(parsed: unknown): parsed is Omit<Recording, "content"> {
-  return typeof parsed === "object" && parsed !== null && "handshake" in parsed && "bytes" in parsed;
+type Description = Omit<Recording, "content" | "rdbForm"> & { readonly rdbForm?: "disk" | "diskless" };
+
+function isDescription(parsed: unknown): parsed is Description {
+  return typeof parsed === "object" && parsed !== null && "handshake" in parsed && "fullresync" in parsed;
 }

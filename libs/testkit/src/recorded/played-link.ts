@@ -6,6 +6,8 @@ export class PlayedLink {
   readonly socket: Socket;
   /** The options of `REPLCONF capa` that the replica sent. */
   readonly capabilities = new Set<string>();
+  /** What it said by `REPLCONF version`; empty: nothing. */
+  saidVersion = "";
   readonly #chunkSizes: readonly number[];
   #chunks = 0;
   #tail: Promise<void> = Promise.resolve();

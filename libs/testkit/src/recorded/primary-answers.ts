@@ -10,6 +10,7 @@ export interface PrimaryIdentity {
   readonly firstOffset: number;
   readonly replicas: number;
   readonly port: number;
+  readonly isCluster: boolean;
 }
 
 const SETTINGS: Readonly<Record<string, string>> = {
@@ -51,20 +52,23 @@ export function answer(args: readonly string[], identity: PrimaryIdentity): stri
   }
 }
 
-/** Major version as a number, e.g. 7 of "7.0.15". */
+/** Major version as a number, e.g. 7 of "7.0.15". Valkey's go on from there. */
 export function majorOf(version: string): number {
-  return Number.parseInt(version, 10);
+  return Number.parseInt(version.replace("valkey-", ""), 10);
 }
 
 function info(sections: readonly string[], identity: PrimaryIdentity): string {
   const hasReplid = majorOf(identity.version) >= 4;
+  const [, valkey] = /^valkey-(.*)$/.exec(identity.version) ?? [];
   const texts: Readonly<Record<string, readonly string[]>> = {
     server: [
-      `redis_version:${identity.version}`,
-      "redis_mode:standalone",
+      `redis_version:${valkey === undefined ? identity.version : "7.2.4"}`,
+      ...(valkey === undefined ? [] : ["server_name:valkey", `valkey_version:${valkey}`]),
+      `redis_mode:${identity.isCluster ? "cluster" : "standalone"}`,
       `run_id:${identity.replid}`,
       `tcp_port:${identity.port}`,
     ],
+    cluster: [`cluster_enabled:${identity.isCluster ? 1 : 0}`],
     persistence: ["loading:0", "rdb_bgsave_in_progress:0"],
     memory: ["used_memory:1000000", "maxmemory:0"],
     replication: [

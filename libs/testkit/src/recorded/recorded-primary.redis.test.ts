@@ -4,13 +4,13 @@ import { diffCanonical } from "../compare/diff-canonical.ts";
 import { readCanonical } from "../compare/read-canonical.ts";
 import { openClient } from "../servers/open-client.ts";
 import { RedisServer } from "../servers/redis-server.ts";
-import { fixtureVersions, loadExpected, loadRecording, rdbPath, type RecordingName } from "./fixtures.ts";
+import { fixtureVersions, laterVersions, loadExpected, loadRecording, rdbPath } from "./fixtures.ts";
 import { RecordedPrimary } from "./recorded-primary.ts";
 
 const expectedOf = { replication: "expected-after", "replication-diskless": "expected-after-diskless" } as const;
 
 describe.concurrent("RecordedPrimary feeds a real replica", () => {
-  const cases: [RecordingName, number[]][] = [
+  const cases: [keyof typeof expectedOf, number[]][] = [
     ["replication", []],
     ["replication-diskless", []],
     ["replication", [1]],
@@ -77,7 +77,7 @@ describe.concurrent("RecordedPrimary feeds a real replica", () => {
 });
 
 describe("RecordedPrimary answers", () => {
-  test.each(fixtureVersions)("the handshake as %s did", async (version) => {
+  test.each([...fixtureVersions, ...laterVersions])("the handshake as %s did", async (version) => {
     await using primary = await RecordedPrimary.start({ version });
     const { handshake, content } = loadRecording(version, "replication");
     const sent = handshake.map(({ sent: args }) => `${args.join(" ")}\r\n`).join("");

@@ -21,6 +21,12 @@ export interface RecordedPrimaryOptions {
   readonly chunkSizes?: readonly number[];
   /** Default: a free one. */
   readonly port?: number;
+  /** New names of commands: by the former ones, in capitals, they are unknown. */
+  readonly renamed?: Readonly<Record<string, string>>;
+  /** What it answers to a command in place of its own answer, CRLF included; null: its own. */
+  readonly inPlaceOf?: (args: readonly string[]) => string | null;
+  /** INFO says that it is a node of a cluster. */
+  readonly isCluster?: boolean;
 }
 
 export interface ReceivedAck {
@@ -36,6 +42,8 @@ interface Script {
   /** From the reply to PSYNC to the byte before the stream. */
   prologue: Buffer;
   readonly isDiskless: boolean;
+  /** It closes the link behind its reply to PSYNC for replicas that have not said a version, or for all. */
+  readonly refuses: "versionless" | "all" | "none";
   /** Replies of the recorded handshake by REPLCONF option. */
   readonly replies: ReadonlyMap<string, string>;
   stream: Buffer;
@@ -54,6 +62,8 @@ interface Script {
  * offset gets the full resync again, from the recorded offset on (a real server would start at its current one). INFO, ROLE,
  * CONFIG GET, PING, SCAN and EXISTS (no keys) are answered on every connection; other commands are unknown. It sends no PING of its own.
  *
+ * Where a version was said in the recorded handshake (Valkey 9), a replica that says none gets +FULLRESYNC and then the end of the link.
+ *
  * `failOver` puts a promoted replica in its place, and `forgetBefore` shortens its backlog.
  */
 export class RecordedPrimary implements AsyncDisposable {
@@ -66,7 +76,7 @@ export class RecordedPrimary implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #links = new Set<PlayedLink>();
-  readonly #chunkSizes: readonly number[];
+  readonly #options: RecordedPrimaryOptions;
   /** What the former history is called, and where it ends: as replication.c has it (`replid2`, `second_replid_offset`). */
   #former = { replid: "0".repeat(40), secondOffset: -1 };
   #firstOffset: number;
@@ -74,10 +84,10 @@ export class RecordedPrimary implements AsyncDisposable {
   #fullSyncs = 0;
   #partialSyncs = 0;
 
-  private constructor(port: number, script: Script, chunkSizes: readonly number[]) {
+  private constructor(port: number, script: Script, options: RecordedPrimaryOptions) {
     this.port = port;
     this.#script = script;
-    this.#chunkSizes = chunkSizes;
+    this.#options = options;
     this.#firstOffset = script.startOffset + 1;
     this.#server = createServer((socket) => this.#serve(socket));
   }
@@ -87,7 +97,7 @@ export class RecordedPrimary implements AsyncDisposable {
     if (chunkSizes.some((size) => !(size >= 1)))
       throw new RangeError(`chunk sizes must be 1 or more: ${chunkSizes.join(", ")}`);
     const script = options.rdb === undefined ? recordedScript(options) : rdbScript(options, options.rdb);
-    const primary = new RecordedPrimary(options.port ?? (await freePort()), script, chunkSizes);
+    const primary = new RecordedPrimary(options.port ?? (await freePort()), script, options);
     await new Promise<void>((resolve, reject) => {
       primary.#server.once("error", reject);
       primary.#server.listen(primary.port, "127.0.0.1", resolve);
@@ -178,7 +188,7 @@ export class RecordedPrimary implements AsyncDisposable {
   }
 
   #serve(socket: Socket): void {
-    const link = new PlayedLink(socket, this.#chunkSizes);
+    const link = new PlayedLink(socket, this.#options.chunkSizes ?? []);
     const reader = new RequestReader();
     this.#sockets.add(socket);
     socket.setNoDelay(true);
@@ -198,7 +208,13 @@ export class RecordedPrimary implements AsyncDisposable {
 
   #obey(link: PlayedLink, args: readonly string[]): void {
     const [name = "", first = "", second = ""] = args;
-    switch (name.toUpperCase()) {
+    const { inPlaceOf, renamed = {} } = this.#options;
+    const other = inPlaceOf?.(args) ?? null;
+    if (other !== null) return link.reply(other);
+    const former = Object.keys(renamed).find((one) => renamed[one] === name);
+    if (former === undefined && renamed[name.toUpperCase()] !== undefined)
+      return link.reply(`-ERR unknown command \`${name}\`, with args beginning with: \r\n`);
+    switch (former ?? name.toUpperCase()) {
       case "REPLCONF":
         return this.#configure(link, args.slice(1));
       case "PSYNC":
@@ -221,6 +237,7 @@ export class RecordedPrimary implements AsyncDisposable {
     }
     for (let index = 0; index < options.length; index += 2) {
       const option = options[index]?.toLowerCase() ?? "";
+      if (option === "version") link.saidVersion = options[index + 1] ?? "";
       if (option === "capa") link.capabilities.add(options[index + 1]?.toLowerCase() ?? "");
       const reply = this.#script.replies.get(option);
       if (reply === "+OK") continue;
@@ -231,7 +248,7 @@ export class RecordedPrimary implements AsyncDisposable {
   }
 
   #synchronise(link: PlayedLink, replid: string, offset: number): void {
-    const { version, prologue, isDiskless, startOffset } = this.#script;
+    const { version, prologue, isDiskless, startOffset, refuses } = this.#script;
     if (this.#links.has(link)) return; // a second PSYNC of a replica is ignored
     this.psyncs.push(replid);
     this.#links.add(link);
@@ -249,6 +266,8 @@ export class RecordedPrimary implements AsyncDisposable {
       return;
     }
     this.#fullSyncs++;
+    if (refuses === "all" || (refuses === "versionless" && link.saidVersion === ""))
+      return void link.socket.end(prologue.subarray(0, prologue.indexOf("\r\n", prologue.indexOf("+")) + 2));
     link.play(prologue);
     if (isDiskless) link.onFirstAck = () => goOnline(0);
     else goOnline(0);
@@ -259,7 +278,9 @@ export class RecordedPrimary implements AsyncDisposable {
     const { finalOffset: replOffset, port } = this;
     const former = this.#former;
     const firstOffset = this.#firstOffset;
-    return { version, replid, former, replOffset, firstOffset, replicas: this.#links.size, port, isReplica: this.#isReplica };
+    const replicas = this.#links.size;
+    const { isCluster = false } = this.#options;
+    return { version, replid, former, replOffset, firstOffset, replicas, port, isReplica: this.#isReplica, isCluster };
   }
 }
 
@@ -268,12 +289,14 @@ function recordedScript(options: RecordedPrimaryOptions): Script {
   const recording = loadRecording(options.version, options.recording ?? "replication");
   const { content, bytes, fullresync } = recording;
   const replconf = recording.handshake.filter(({ sent }) => sent[0] === "REPLCONF");
+  const saysVersion = replconf.some(({ sent }) => sent[1] === "version");
   return {
     version: options.version,
     replid: fullresync.replid,
     startOffset: fullresync.offset,
     prologue: content.subarray(0, bytes.streamStart),
     isDiskless: recording.rdbForm === "diskless",
+    refuses: recording.rdbForm === "refused" ? "all" : saysVersion ? "versionless" : "none",
     replies: new Map([
       ...acceptedOptions(options.version),
       ...replconf.map(({ sent, reply }) => [sent[1] ?? "", reply] as const),
@@ -293,6 +316,7 @@ function rdbScript(options: RecordedPrimaryOptions, rdb: string | Buffer): Scrip
     startOffset,
     prologue: prologueOf(replid, startOffset, content, isDiskless),
     isDiskless,
+    refuses: "none",
     replies: acceptedOptions(options.version),
     stream: options.stream ?? Buffer.alloc(0),
   };
@@ -304,8 +328,14 @@ function prologueOf(replid: string, startOffset: number, rdb: Buffer, isDiskless
   return Buffer.concat([Buffer.from(header), rdb, Buffer.from(isDiskless ? marker : "")]);
 }
 
-/** REPLCONF options that every recorded version takes, and ip-address from 3.2 on (replication.c, replconfCommand). */
+/** REPLCONF options that every recorded version takes, ip-address from 3.2 on, and Valkey's version from 8 on (replication.c, replconfCommand). */
 function acceptedOptions(version: FixtureVersion): Map<string, string> {
-  const options = ["listening-port", "capa", ...(/^(2|3\.0)\./.test(version) ? [] : ["ip-address"])];
+  const isValkey = version.startsWith("valkey-");
+  const options = [
+    "listening-port",
+    "capa",
+    ...(/^(2|3\.0)\./.test(version) ? [] : ["ip-address"]),
+    ...(isValkey ? ["version"] : []),
+  ];
   return new Map(options.map((option) => [option, "+OK"]));
 }

@@ -8,6 +8,7 @@ import { ApiGuard } from "./api-guard.ts";
 import { commandHandlers } from "./command-handlers.ts";
 import { RequestTally } from "./request-tally.ts";
 import { checkedAnswer, readCall, type RouteHandler, type RouteHandlers } from "./route-call.ts";
+import { filterHandlers } from "./filter-handlers.ts";
 import { eventHandlers } from "./event-handlers.ts";
 import { EventStreams } from "./event-streams.ts";
 import { pipelineHandlers } from "./pipeline-handlers.ts";
@@ -66,6 +67,7 @@ export function createApi(deps: ApiDeps): FastifyInstance {
     ...pipelineHandlers(desk, deps),
     ...commandHandlers(desk, deps),
     ...precheckHandlers(desk, deps),
+    ...filterHandlers(deps),
     ...eventHandlers(desk, streams),
     ...referenceHandlers(desk, { streams, tally, meters: deps.meters ?? null }),
   };

@@ -10,7 +10,7 @@ export function groupStatuses(
   shards: readonly ShardStatus[],
   lanes: readonly LaneStatus[],
   rates: PipelineRates | null,
-): Omit<GroupStatus, "evictedKeys" | "keptKeys" | "keptEntries" | "keptCommands">[] {
+): Omit<GroupStatus, "evictedKeys" | "keptKeys" | "keptEntries" | "keptCommands" | "filteredCommands">[] {
   return groups.map((group) => {
     const feeds = shards.map((shard) =>
       feedOf(

@@ -62,6 +62,26 @@ test("a group tells how many keys it keeps, once its lanes do, and what was pass
   expect(kept()).toEqual([7, 2, 1]);
 });
 
+// Mutation seen to fail it: pipeline-status.ts, `filteredOf` counts lanes of every group, or says 0 of one that gets every command.
+test("a group that is spared commands by their names tells how many, and one that gets all tells nothing", () => {
+  const book = new PipelineBook();
+  const [main] = spec.pipeline.destinations;
+  const destinations = [
+    { ...main, commands: { exclude: ["DEL"] } },
+    { ...main, group: "all" },
+  ];
+  book.take({
+    key: "pipeline.p.spec",
+    value: { ...spec, pipeline: { ...spec.pipeline, destinations }, desired: "running" },
+    revision: 1,
+  });
+  book.take({ key: "pipeline.p.topology", value: { mode: "cluster", lanes: 2, shards, events: [] }, revision: 2 });
+  for (const [index, label] of ["main.s0.0", "main.s1.1", "all.s0.0"].entries())
+    book.take({ key: `pipeline.p.lane.${label}`, value: { ...lane, filteredCommands: 3 + index }, revision: 3 + index });
+  const { groups } = statusOf(book.get("p")!, new Map(), null);
+  expect(groups.map(({ filteredCommands }) => filteredCommands)).toEqual([7, null]);
+});
+
 test("a lane tells what it repaired and passed over", () => {
   const book = new PipelineBook();
   book.take({ key: "pipeline.p.spec", value: { ...spec, desired: "running" }, revision: 1 });

@@ -95,7 +95,8 @@ function groupsOf(
   return statuses.map((status) => {
     const own = servers.filter(({ group }) => group === status.group);
     const evictedKeys = own.length === 0 ? null : own.reduce((sum, { lost }) => sum + lost, 0);
-    return { ...status, evictedKeys, ...keptOf(known, status.group) };
+    const filteredCommands = filteredOf(known, status.group, lanes);
+    return { ...status, evictedKeys, ...keptOf(known, status.group), filteredCommands };
   });
 }
 
@@ -107,6 +108,13 @@ function copiedFor(known: KnownPipeline, group: string, shards: readonly ShardSt
     const own = seen?.copies?.findLast(({ epoch, groups }) => epoch === seen.epoch && groups[group] === added?.number);
     return added === undefined || own === undefined ? shard : { ...shard, copied: own.copied };
   });
+}
+
+/** Null where the group gets every command. */
+function filteredOf(known: KnownPipeline, group: string, lanes: readonly LaneStatus[]): number | null {
+  const spec = known.spec?.value.pipeline.destinations.find((destination) => destination.group === group);
+  if ((spec?.commands.exclude ?? []).length === 0) return null;
+  return lanes.filter((lane) => lane.group === group).reduce((sum, lane) => sum + lane.filteredCommands, 0);
 }
 
 /** Of all lanes of the group that have told it. */
@@ -175,9 +183,11 @@ function laneStatusesOf(
       stale: seen?.stale ?? 0,
       repairedKeys: seen?.repairedKeys ?? 0,
       skippedErrors: seen?.skippedErrors ?? 0,
+      unsupported: seen?.unsupported ?? 0,
       keptKeys: seen?.keptKeys ?? 0,
       keptEntries: seen?.keptEntries ?? 0,
       keptCommands: seen?.keptCommands ?? 0,
+      filteredCommands: seen?.filteredCommands ?? 0,
       lagBytes: lag.bytes,
       lagSeconds: lag.seconds,
       retry: seen?.retry ?? null,

@@ -1,5 +1,13 @@
-import { createRequest, precheckFileRequest, precheckRequest, startRequest, type PrecheckRequest } from "@sluice/wire";
+import {
+  createRequest,
+  filterPreviewRequest,
+  precheckFileRequest,
+  precheckRequest,
+  startRequest,
+  type PrecheckRequest,
+} from "@sluice/wire";
 import type { CreateOptions } from "../desk/create-pipeline.ts";
+import type { PreviewRequest } from "../desk/preview-filters.ts";
 import { read } from "./route-call.ts";
 
 /** A pipeline has no field `pipeline`: who sends one has wrapped it, to say more. */
@@ -20,6 +28,13 @@ export function readPrecheckFile(body: unknown): { readonly pipeline: unknown; r
   if (!isWrapped(body)) return { pipeline: body, request: read(precheckRequest, {}, "the body") };
   const { pipeline, ...rest } = body;
   return { pipeline, request: read(precheckFileRequest.omit({ pipeline: true }), rest, "the body beside `pipeline`") };
+}
+
+/** `{ pipeline, sample?, keys? }`, or the pipeline alone. */
+export function readFilterPreview(body: unknown): { readonly pipeline: unknown; readonly request: PreviewRequest } {
+  const { pipeline, ...rest } = isWrapped(body) ? body : { pipeline: body };
+  const { sample, keys } = read(filterPreviewRequest.omit({ pipeline: true }), rest, "the body beside `pipeline`");
+  return { pipeline, request: { sample, ...(keys === undefined ? {} : { keys }) } };
 }
 
 export function readStart(body: unknown): { readonly copy: boolean } & Pick<CreateOptions, "ignore"> {

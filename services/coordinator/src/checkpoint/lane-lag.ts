@@ -23,13 +23,10 @@ const UNKNOWN: LaneLag = { bytes: null, seconds: null, isDrained: false };
  * How far a lane is behind the source. Offsets compare only within one history: the lane is live in the shard's epoch, and the
  * sample bears the replid that ingest follows.
  */
-export function laneLag(
-  heard: HeardLane | undefined,
-  shard: ShardRecord | undefined,
-  source: SourceView | undefined,
-): LaneLag {
+export function laneLag(heard: HeardLane | undefined, shard: ShardRecord | undefined, source: SourceView | undefined): LaneLag {
   const lane = heard?.value;
-  if (heard === undefined || lane === undefined || shard === undefined || lane.phase !== "live" || lane.epoch !== shard.epoch) return UNKNOWN;
+  if (heard === undefined || lane === undefined || shard === undefined || lane.phase !== "live" || lane.epoch !== shard.epoch)
+    return UNKNOWN;
   const sample = source?.newest ?? null;
   if (source === undefined || sample === null || (sample.replid !== null && sample.replid !== shard.replid)) {
     return { ...UNKNOWN, bytes: Math.max(0, shard.storedOffset - lane.offset) };

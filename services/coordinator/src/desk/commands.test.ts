@@ -314,6 +314,7 @@ describe("editPipeline", () => {
     [{ lanes: 3 }, "lanes"],
     [{ retryWindow: "1m" }, "retryWindow + keepApplied"],
     [{ destinations: [{ url: "redis://b:1", existing: "keep" }] }, "`existing: refuse` for main"],
+    [{ destinations: [{ url: "redis://b:1", commands: { exclude: ["DEL"] } }] }, "other `commands` for main"],
     [{ name: "q" }, "can't become q"],
   ])("what can't be changed is refused by name: %j", async (change, told) => {
     hasRun("stopped", "stopped");

@@ -37,7 +37,7 @@ export function refuseFixed(posted: Pipeline, existing: Pipeline): void {
   if (JSON.stringify(posted.source.databases) !== JSON.stringify(existing.source.databases)) {
     refuse("other `source.databases`: what was copied so far would stay, and what was left out be missing");
   }
-  for (const { group, databases, keys, existing: held } of posted.destinations) {
+  for (const { group, databases, keys, commands, existing: held } of posted.destinations) {
     const former = existing.destinations.find((destination) => destination.group === group);
     if (former === undefined) continue;
     if (former.existing !== held && [former.existing, held].includes("keep")) {
@@ -47,6 +47,9 @@ export function refuseFixed(posted: Pipeline, existing: Pipeline): void {
       refuse(
         `other \`databases\` or \`keys\` for ${group}: what was copied so far would stay, and what was left out be missing`,
       );
+    }
+    if (JSON.stringify(commands) !== JSON.stringify(former.commands)) {
+      refuse(`other \`commands\` for ${group}: what was left out so far would stay so`);
     }
   }
 }

@@ -56,9 +56,11 @@ function collectLane(page: MetricPage, pipeline: string, lane: LaneStatus): void
   page.set("sluice_transactions_refused_total", labels, lane.stale);
   page.set("sluice_keys_repaired_total", labels, lane.repairedKeys);
   page.set("sluice_errors_skipped_total", labels, lane.skippedErrors);
+  page.set("sluice_unsupported", labels, lane.unsupported);
   page.set("sluice_kept_keys", labels, lane.keptKeys);
   page.set("sluice_kept_entries", labels, lane.keptEntries);
   page.set("sluice_kept_commands_total", labels, lane.keptCommands);
+  page.set("sluice_filtered_commands_total", labels, lane.filteredCommands);
 }
 
 /** Of the group that has least of it. */

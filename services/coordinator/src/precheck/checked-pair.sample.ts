@@ -70,8 +70,10 @@ export class CheckedPair implements AsyncDisposable {
       group: "main",
       endpoint: at(this.destination),
       existing: "refuse",
+      unsupported: "halt",
       databases: {},
       isFiltered: false,
+      excluded: [],
     } as const;
     const checked: PrecheckSubject = {
       name: "p",

@@ -33,7 +33,17 @@ async function check(
     source,
     read: "primary",
     databases: null,
-    destinations: [{ group: "main", endpoint: destination, existing: "refuse", databases: {}, isFiltered: false }],
+    destinations: [
+      {
+        group: "main",
+        endpoint: destination,
+        existing: "refuse",
+        unsupported: "halt",
+        databases: {},
+        isFiltered: false,
+        excluded: [],
+      },
+    ],
     retryWindowMs: 43_200_000,
     keepAppliedMs: 600_000,
     streamBytes: null,

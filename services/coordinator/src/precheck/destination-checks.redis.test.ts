@@ -68,6 +68,22 @@ const cases: readonly PairCase[] = [
     fix: /existing: overwrite/,
   },
   {
+    id: "destination-filters",
+    make: () => pair.source.client().rename("none", "other").catch(nothing),
+    change: () => ({ destination: { isFiltered: true } }),
+    level: "warn",
+    found: /use RENAME \d/,
+    fix: /the same side of `keys`/,
+  },
+  {
+    id: "destination-excluded-commands",
+    make: nothing,
+    change: () => ({ destination: { excluded: ["DEL"] } }),
+    level: "warn",
+    found: /DEL will be left out of changes, and not of copies/,
+    fix: /Waive this/,
+  },
+  {
     id: "destination-empty",
     make: async () => {
       await pair.destination.client(3).mset("a", "1", "b", "2");

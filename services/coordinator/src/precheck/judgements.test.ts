@@ -7,7 +7,7 @@ import { versionOf } from "./probe/server-state.ts";
 import { bytesText, listText, spanText } from "./quantity.ts";
 import { merged } from "./server-check.ts";
 import { sourceLoaded } from "./source/loaded.ts";
-import { judgePsync, sourcePsyncAllowed } from "./source/psync-allowed.ts";
+import { judgeMissing, judgePsync, sourcePsyncAllowed } from "./source/psync-allowed.ts";
 import { stateOf, told, valkeyState } from "./told.sample.ts";
 
 describe("a server's state", () => {
@@ -67,6 +67,7 @@ describe("permissions, asked without running anything", () => {
     const renamed = server({ MULTI: "OK", PSYNC: new ReplyError("ERR unknown command 'PSYNC'") });
     expect(judge(await queueAndDiscard(renamed, [psync]))).toContain(`fail: \`${fix}`);
     expect(judge({ isTold: false, refused: new Map() })).toContain(`warn: \`${fix}`);
+    expect(judgeMissing("a:1", ["PSYNC"])).toMatchObject({ level: "fail", code: "SRC-021" });
   });
 
   test("nothing but MULTI is sent where no transaction opens, and nothing but a PING where nothing is queued", async () => {

@@ -15,6 +15,8 @@ import { destinationCrossSlot } from "./destination/cross-slot.ts";
 import { destinationDatabases } from "./destination/databases.ts";
 import { destinationEmpty } from "./destination/empty.ts";
 import { destinationEvictions } from "./destination/evictions.ts";
+import { destinationExcludedCommands } from "./destination/excluded-commands.ts";
+import { destinationFilters } from "./destination/filters.ts";
 import { destinationFormerGroup } from "./destination/former-group.ts";
 import { destinationLoaded } from "./destination/loaded.ts";
 import { destinationMark } from "./destination/mark.ts";
@@ -84,6 +86,8 @@ export const prechecks: readonly Precheck[] = [
   destinationOtherPipeline,
   destinationFormerGroup,
   destinationDatabases,
+  destinationFilters,
+  destinationExcludedCommands,
   destinationVersion,
   destinationCommands,
   destinationScripts,

@@ -174,6 +174,15 @@ const cases: readonly PairCase[] = [
     fix: /\+psync \+replconf/,
   },
   {
+    id: "source-psync-allowed",
+    make: () => Promise.resolve(),
+    change: () => ({ subject: { commands: { psync: "SYNC-a1" } } }),
+    level: "fail",
+    code: "SRC-021",
+    found: /does not know SYNC-a1: renamed there, or taken away/,
+    fix: /`source\.commands`/,
+  },
+  {
     id: "source-databases",
     make: () => pair.source.client().set("a", "1"),
     change: () => ({ subject: { databases: [0, 7] } }),

@@ -6,10 +6,14 @@ export interface SubjectDestination {
   readonly group: string;
   readonly endpoint: Endpoint;
   readonly existing: DestinationSpec["existing"];
+  /** What becomes of what it can't hold. */
+  readonly unsupported: DestinationSpec["unsupported"];
   /** Numbers that databases of the source get there; all others keep theirs. */
   readonly databases: Readonly<Record<string, number>>;
   /** Only some keys go there. */
   readonly isFiltered: boolean;
+  /** Names of commands that do not go there, as the schema of a pipeline gives them. */
+  readonly excluded: readonly string[];
 }
 
 /** A pipeline that exists beside the one that is checked, for what they do to each other. */
@@ -35,6 +39,8 @@ export interface PrecheckSubject {
   readonly lanes: number;
   readonly source: Endpoint;
   readonly read: Pipeline["source"]["read"];
+  /** Where the source has renamed the commands of replication. */
+  readonly commands?: Pipeline["source"]["commands"];
   /** Databases that are copied; null: all that hold keys. */
   readonly databases: readonly number[] | null;
   readonly destinations: readonly SubjectDestination[];
@@ -65,13 +71,16 @@ export function precheckSubject(
     lanes,
     source: open(source),
     read: source.read,
+    commands: source.commands,
     databases: source.databases ?? null,
     destinations: destinations.map((spec) => ({
       group: spec.group,
       endpoint: open(spec),
       existing: spec.existing,
+      unsupported: spec.unsupported,
       databases: spec.databases ?? {},
       isFiltered: spec.keys.include.length + spec.keys.exclude.length > 0,
+      excluded: spec.commands.exclude,
     })),
     retryWindowMs: retryWindow.source,
     keepAppliedMs: keepApplied,

@@ -88,3 +88,13 @@ export function snapshotFeed(
   const subject = snapSubject(options.pipeline, options.copy, options.shard, lane);
   return { batcher, publisher: new LanePublisher({ ...options, subject, sequence, queue: batcher }) };
 }
+
+/** Batchers by their lane, with nothing where a lane is another shard's. `feeds` are in the order of `lanes`; `cut`: lanes over the slot space. */
+export function batchersByLane<B>(
+  feeds: readonly Feed<B>[],
+  { lanes, cut }: { readonly lanes: readonly number[]; readonly cut: number },
+): (B | undefined)[] {
+  const byLane = Array.from<B | undefined>({ length: cut });
+  for (const [index, { batcher }] of feeds.entries()) byLane[lanes[index] as number] = batcher;
+  return byLane;
+}

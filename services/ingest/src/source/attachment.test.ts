@@ -6,6 +6,7 @@ import type { SourceFacts } from "./source-facts.ts";
 
 const facts: SourceFacts = {
   version: 70_015,
+  valkeyVersion: 0,
   role: "master",
   replicaOf: "",
   replid: "r",

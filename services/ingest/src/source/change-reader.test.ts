@@ -1,98 +1,10 @@
-import { CommandFramer, CommandKind, commandTable, encodeCommand, keySlot, RespError } from "@sluice/redis";
+import { CommandFramer, CommandKind, commandTable, keySlot, RespError } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { fixtureVersions, loadRecording } from "@sluice/testkit";
-import { ChangeFlag, ChangeRows, decodeBatch, laneOf, SlotSet } from "@sluice/wire";
+import { ChangeFlag, laneOf, SlotSet } from "@sluice/wire";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { BacklogBound } from "../lanes/backlog-bound.ts";
-import { ChangeBatcher } from "../lanes/change-batcher.ts";
-import { ChangeReader } from "./change-reader.ts";
-
-const NOW_MS = 1_700_000_000_000;
-const HEAD = { shard: "s0", epoch: 1, term: 1, replid: "a".repeat(40) };
-
-interface Unit {
-  readonly lane: number;
-  readonly end: number;
-  readonly db: number;
-  readonly flags: number;
-  readonly commands: string[];
-}
-
-interface Setup {
-  readonly lanes?: number;
-  readonly offset?: number;
-  readonly version?: number;
-  readonly db?: number;
-  /** Where the lanes' tails stand. */
-  readonly tails?: readonly number[];
-  readonly slots?: SlotSet;
-}
-
-function setUp({ lanes = 1, offset = 0, version = 70_015, db = 0, tails = [], slots = SlotSet.all() }: Setup = {}): {
-  reader: ChangeReader;
-  batchers: ChangeBatcher[];
-} {
-  const batchers = Array.from(
-    { length: lanes },
-    (_, lane) => new ChangeBatcher(HEAD, tails[lane] ?? offset, db, 64 * 1024, new BacklogBound()),
-  );
-  return {
-    reader: new ChangeReader({ shard: "s0", lanes: batchers, slots, offset, db, version, nowMs: () => NOW_MS }),
-    batchers,
-  };
-}
-
-function stream(...commands: readonly string[]): Buffer {
-  return Buffer.concat(commands.map((line) => encodeCommand(line.split(" "))));
-}
-
-function pushInPieces(reader: ChangeReader, bytes: Buffer, sizes: readonly number[]): void {
-  for (let at = 0, turn = 0; at < bytes.length; turn++) {
-    const size = sizes[turn % sizes.length] as number;
-    reader.push(bytes.subarray(at, at + size));
-    at += size;
-  }
-}
-
-/** What stands in the batchers, unit by unit. */
-function unitsOf(batchers: readonly ChangeBatcher[]): Unit[] {
-  return batchers.flatMap((batcher, lane) => {
-    const units: Unit[] = [];
-    for (let closed = batcher.take(); closed !== null; closed = batcher.take()) {
-      batcher.stored();
-      const { rows, body, previous } = decodeBatch(closed.message);
-      if (!(rows instanceof ChangeRows)) continue;
-      const framer = new CommandFramer();
-      framer.push(body);
-      for (let row = 0; row < rows.count; row++) {
-        framer.next();
-        const args = Array.from({ length: framer.argc }, (_, at) =>
-          framer.buffer.toString("latin1", framer.argStart(at), framer.argEnd(at)),
-        );
-        expect([rows.lengths[row], rows.argcs[row], rows.headers[row]]).toEqual([
-          framer.end - framer.start,
-          framer.argc,
-          framer.headerLength,
-        ]);
-        const flags = rows.flags[row] as number;
-        const isFirst = (flags & ChangeFlag.first) !== 0;
-        if (isFirst)
-          units.push({ lane, end: previous + (rows.ends[row] as number), db: rows.dbs[row] as number, flags: 0, commands: [] });
-        const unit = units.at(-1) as Unit;
-        unit.commands.push(args.join(" "));
-        Object.assign(unit, { flags: unit.flags | (flags & (ChangeFlag.expiry | ChangeFlag.barrier)) });
-      }
-    }
-    return units;
-  });
-}
-
-function carried(bytes: Buffer, setup: Setup = {}): Unit[] {
-  const { reader, batchers } = setUp(setup);
-  reader.push(bytes);
-  return unitsOf(batchers);
-}
+import { carried, NOW_MS, pushInPieces, setUp, stream, unitsOf, type Unit } from "./change-reader.sample.ts";
 
 test("a write is a unit that ends where it ends in the source's stream, in the database that is selected", () => {
   const bytes = stream("SELECT 3", "set a 1", "PING", "SELECT 11", "INCR b");
@@ -275,7 +187,7 @@ test("commands on slots that the shard does not own are passed over, and count i
   ]);
 });
 
-test.each([["RENAME $a $b"], ["FLUSHALL"], ["SCRIPT FLUSH"], ["ZUNIONSTORE $a 1 $b"], ["MULTI\nSET $a 1\nSET $b 1\nEXEC"]])(
+test.each([["RENAME $a $b"], ["FLUSHALL"], ["FUNCTION FLUSH"], ["ZUNIONSTORE $a 1 $b"], ["MULTI\nSET $a 1\nSET $b 1\nEXEC"]])(
   "loud: what concerns several lanes halts: %s",
   (lines) => {
     const bytes = stream(...lines.replaceAll("$a", keyOfLane(0, 4)).replaceAll("$b", keyOfLane(1, 4)).split("\n"));
@@ -293,11 +205,11 @@ test.each([
   "ACL SETUSER x",
   "MIGRATE h 1 k 0 1",
   "GET a",
-  "NEWCOMMAND a",
+  "SLUICE.KEYED 1 SET a",
   "DISCARD",
 ])("loud: %s is never forwarded", (line) => {
   const { reader, batchers } = setUp();
-  const push = (): void => reader.push(Buffer.concat([stream("SET a 1"), stream(line)]));
+  const push = (): unknown => reader.push(Buffer.concat([stream("SET a 1"), stream(line)]));
   expect(push).toThrow(Halt);
   expect(unitsOf(batchers).map(({ commands }) => commands)).toEqual([["SET a 1"]]);
 });
@@ -346,8 +258,9 @@ function writesIn(bytes: Buffer): string[] {
   return found;
 }
 
+/** Of scripts that it is one: what was called by its digest is called by its body. */
 function keyOf(command: string): string | undefined {
-  return command.split(" ")[1];
+  return /^evalsha |^eval /i.test(command) ? "a script" : command.split(" ")[1];
 }
 
 const piece = fc.oneof(

@@ -6,12 +6,18 @@ import {
   CommandKind,
   commandTable,
   encodeCommand,
+  encodeKeyed,
   keySlot,
   withoutTrimLimit,
+  type NamedKeys,
 } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
 import { ChangeFlag, isOwnKey, laneOf, type SlotSet } from "@sluice/wire";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
+import { HeldPublishes } from "./held-publishes.ts";
+import { laneShares } from "./lane-shares.ts";
+import type { ScriptBodies } from "./script-bodies.ts";
+import type { UnknownWrites, UnplacedCommand } from "./unknown-writes.ts";
 
 /** From here on a source replicates absolute expiries only (Redis 7.0 expire.c, t_string.c). */
 const ABSOLUTE_EXPIRY_VERSION = 70_000;
@@ -21,6 +27,10 @@ const XADD = commandTable.idOf("XADD");
 const XTRIM = commandTable.idOf("XTRIM");
 /** Nothing of the command goes into a lane as it stands. */
 const ELSEWHERE = -1;
+/** Number of a command that is in no table. */
+const UNKNOWN = -1;
+/** What takes the place of these carries no expiry. */
+const WITHOUT_EXPIRY: ReadonlySet<number> = new Set([UNKNOWN, CommandId.BRPOPLPUSH, CommandId.EVALSHA, XADD, XTRIM]);
 /** Commands that change each of their keys by itself, with the arguments of one key: taking them apart by lane is exact. */
 const APART: ReadonlyMap<number, number> = new Map([
   [CommandId.DEL, 1],
@@ -40,6 +50,10 @@ export interface ChangeReaderOptions {
   /** See `SourceFacts.version`. */
   readonly version: number;
   readonly nowMs: () => number;
+  readonly unknown: Pick<UnknownWrites, "keysOf">;
+  readonly scripts: ScriptBodies;
+  /** Messages to subscribers go to the destinations, too. */
+  readonly publishes: boolean;
 }
 
 /**
@@ -66,6 +80,9 @@ export class ChangeReader {
   #transactionLane = -1;
   /** The open transaction is in its lane already. */
   #isPassedOver = false;
+  readonly #held = new HeldPublishes();
+  /** What goes into the lane in place of the command at hand. */
+  #instead: Buffer | null = null;
   #commands = 0;
 
   constructor(options: ChangeReaderOptions) {
@@ -96,19 +113,47 @@ export class ChangeReader {
     return this.#commands;
   }
 
-  /** Takes the next bytes. Throws `RespError` for what is no command, `Halt` SRC-006 or PIP-004 for what can't be carried. */
-  push(chunk: Buffer): void {
+  /**
+   * Takes the next bytes. False when it stopped at a write that nobody here knows: its keys are to be learned of the source and given to
+   * `goOn` before anything else. Throws `RespError` for what is no command, `Halt` SRC-006 or PIP-004 for what can't be carried.
+   */
+  push(chunk: Buffer): boolean {
+    this.#framer.push(chunk);
+    return this.#read();
+  }
+
+  /** The write at which it stopped. Its bytes hold until it goes on. */
+  get unplaced(): UnplacedCommand {
+    return { command: this.#framer, offset: this.#framer.offset };
+  }
+
+  /** Goes on with the write at which it stopped; as `push`. */
+  goOn(keys: NamedKeys): boolean {
+    this.#addKeyedBy(keys);
+    if (!this.#isInTransaction) this.#boundary = this.#framer.offset;
+    return this.#read();
+  }
+
+  #read(): boolean {
     const framer = this.#framer;
-    framer.push(chunk);
     while (framer.next()) {
       const id = commandTable.find(framer.buffer, framer.argStart(0), framer.argEnd(0));
-      const kind = id < 0 ? CommandKind.forbidden : commandTable.kind[id];
-      if (kind === CommandKind.write || kind === CommandKind.script || id === RESTORE_ASKING) this.#addKeyed(id);
-      else if (kind === CommandKind.barrier) this.#add(id, this.#soleLane(), ChangeFlag.barrier);
-      else if (kind === CommandKind.control) this.#control(id);
-      else if (kind === CommandKind.forbidden) throw this.#unknown();
+      if (id < 0) {
+        const keys = this.#options.unknown.keysOf(this.unplaced);
+        if (keys === null) return false;
+        this.#addKeyedBy(keys);
+      } else {
+        const kind = commandTable.kind[id];
+        if (kind === CommandKind.write || id === RESTORE_ASKING) this.#addKeyed(id);
+        else if (kind === CommandKind.barrier) this.#add(id, this.#soleLane(), ChangeFlag.barrier);
+        else if (kind === CommandKind.control) this.#control(id);
+        else if (kind === CommandKind.script) this.#script(id);
+        else if (kind === CommandKind.publish) this.#publish(id);
+        else if (kind === CommandKind.forbidden) throw this.#forbidden();
+      }
       if (!this.#isInTransaction) this.#boundary = framer.offset;
     }
+    return true;
   }
 
   #control(id: number): void {
@@ -121,6 +166,7 @@ export class ChangeReader {
       this.#transactionLane = -1;
       this.#isPassedOver = false;
     } else if (id === CommandId.EXEC) {
+      if (this.#held.count > 0) this.#beginTransaction(this.#laneOfChannel(this.#held.slot));
       if (this.#transactionLane >= 0 && !this.#isPassedOver) this.#lane(this.#transactionLane).endUnit(framer.offset, this.#db);
       this.#isInTransaction = false;
     }
@@ -138,7 +184,7 @@ export class ChangeReader {
     const batcher = this.#lane(lane);
     this.#commands++;
     if (this.#isInTransaction) {
-      if (this.#transactionLane < 0) this.#beginTransaction(lane, batcher);
+      if (this.#transactionLane < 0) this.#beginTransaction(lane);
       else if (this.#transactionLane !== lane) throw this.#severalLanes("a transaction");
       if (this.#isPassedOver) return;
       this.#copy(batcher, id, slot, flags);
@@ -151,15 +197,67 @@ export class ChangeReader {
   }
 
   /** A transaction that a lane holds already lies whole before the lane's end, so its begin does, too. */
-  #beginTransaction(lane: number, batcher: ChangeBatcher): void {
+  #beginTransaction(lane: number): void {
+    const batcher = this.#lane(lane);
     this.#transactionLane = lane;
     this.#isPassedOver = this.#transactionFrom < batcher.last;
     if (!this.#isPassedOver) batcher.beginUnit(this.#transactionFrom);
+    for (const { command, slot, db } of this.#held.take()) if (!this.#isPassedOver) batcher.add(command, slot, db, 0);
+  }
+
+  /** A write that is in no table, by what its own server says of it: it travels with the places of its keys. */
+  #addKeyedBy(keys: NamedKeys): void {
+    const lanes = this.#lanes.length;
+    const first = keys.args[0] as number;
+    if (keys.args.length === 1 && this.#isOwn(UNKNOWN, first)) return;
+    const slot = this.#slotOf(first);
+    const lane = laneOf(slot, lanes);
+    if (keys.args.some((at) => laneOf(this.#slotOf(at), lanes) !== lane)) throw this.#severalLanes("a unit with keys");
+    if (!this.#options.slots.has(slot)) return;
+    this.#instead = encodeKeyed(this.#framer, keys);
+    this.#add(UNKNOWN, (lane << 16) | slot, ChangeFlag.keyed);
+    this.#instead = null;
+  }
+
+  /** Bodies are remembered, so that EVALSHA can be the EVAL that it stands for: a destination need not know the script. */
+  #script(id: number): void {
+    const framer = this.#framer;
+    const { scripts } = this.#options;
+    if (id === CommandId.EVAL && framer.argc > 1) scripts.add(framer.buffer.subarray(framer.argStart(1), framer.argEnd(1)));
+    if (id === CommandId.SCRIPT) {
+      const isLoad = framer.argc === 3 && this.#textOf(1).toUpperCase() === "LOAD";
+      if (isLoad) scripts.add(framer.buffer.subarray(framer.argStart(2), framer.argEnd(2)));
+      // Of no lane. A destination that knows the bodies keeps none for us.
+      if (this.#lanes.length > 1) return;
+    }
+    const body = id === CommandId.EVALSHA && framer.argLengths[1] === 40 ? scripts.bodyOf(this.#textOf(1)) : null;
+    if (body !== null) this.#instead = encodeCommand(["EVAL", body, ...this.#argumentsFrom(2)]);
+    this.#addKeyed(id);
+    this.#instead = null;
+  }
+
+  /** A message goes where its transaction goes, else into the lane of its channel's slot. */
+  #publish(id: number): void {
+    const framer = this.#framer;
+    if (!this.#options.publishes || framer.argc !== 3) return;
+    const slot = this.#slotOf(1);
+    if (this.#isInTransaction && this.#transactionLane < 0 && this.#lanes.length > 1) {
+      if (!this.#held.add(framer, slot, this.#db)) throw this.#severalLanes("a transaction of many messages");
+      return;
+    }
+    const lane = this.#isInTransaction && this.#transactionLane >= 0 ? this.#transactionLane : this.#laneOfChannel(slot);
+    this.#add(id, (lane << 16) | slot, 0);
+  }
+
+  /** Of the shard's own: a server that is no cluster's node publishes to channels of any slot. */
+  #laneOfChannel(slot: number): number {
+    const lane = laneOf(slot, this.#lanes.length);
+    return this.#lanes[lane] === undefined ? this.#lanes.findIndex((own) => own !== undefined) : lane;
   }
 
   #copy(batcher: ChangeBatcher, id: number, slot: number, flags: number): void {
     const framer = this.#framer;
-    const rewritten = this.#rewritten(id);
+    const rewritten = this.#instead ?? this.#rewritten(id);
     const db = this.#db;
     if (rewritten === null) {
       batcher.add(framer, slot, db, carriesExpiry(id, framer) ? flags | ChangeFlag.expiry : flags);
@@ -167,8 +265,7 @@ export class ChangeReader {
     }
     const headerLength = rewritten.indexOf(CR) + 2;
     const argc = Number(rewritten.toString("latin1", 1, headerLength - 2));
-    const isExpiry = id !== CommandId.BRPOPLPUSH && id !== XADD && id !== XTRIM;
-    const marked = isExpiry ? flags | ChangeFlag.expiry : flags;
+    const marked = WITHOUT_EXPIRY.has(id) ? flags : flags | ChangeFlag.expiry;
     batcher.add({ buffer: rewritten, start: 0, end: rewritten.length, argc, headerLength }, slot, db, marked);
   }
 
@@ -186,17 +283,21 @@ export class ChangeReader {
       ]);
     }
     // What a slot migration brings is a value like any other to a slot that this shard owns (and keeps, if the migration is given up).
-    if (id === RESTORE_ASKING) return this.#renamed("RESTORE");
+    if (id === RESTORE_ASKING) return encodeCommand(["RESTORE", ...this.#argumentsFrom(1)]);
     if (id === XADD || id === XTRIM) return withoutTrimLimit(id, framer);
     return this.#rewritesExpiry ? absoluteExpiry(framer, this.#options.nowMs()) : null;
   }
 
-  #renamed(name: string): Buffer {
-    const framer = this.#framer;
-    const args: (string | Buffer)[] = [name];
-    for (let index = 1; index < framer.argc; index++)
-      args.push(framer.buffer.subarray(framer.argStart(index), framer.argEnd(index)));
-    return encodeCommand(args);
+  /** Views. */
+  #argumentsFrom(first: number): Buffer[] {
+    const { buffer, argc } = this.#framer;
+    const args: Buffer[] = [];
+    for (let at = first; at < argc; at++) args.push(buffer.subarray(this.#framer.argStart(at), this.#framer.argEnd(at)));
+    return args;
+  }
+
+  #textOf(argument: number): string {
+    return this.#framer.buffer.toString("latin1", this.#framer.argStart(argument), this.#framer.argEnd(argument));
   }
 
   /** Slot of the first key in the low 16 bits, the lane of all keys above them; `ELSEWHERE` when there is nothing left to add. */
@@ -236,7 +337,7 @@ export class ChangeReader {
   #isOwn(id: number, argument: number): boolean {
     const framer = this.#framer;
     if (!isOwnKey(framer.buffer, framer.argStart(argument), framer.argEnd(argument))) return false;
-    return commandTable.hasOneKey(id) || framer.argc === 2;
+    return id === UNKNOWN || commandTable.hasOneKey(id) || framer.argc === 2;
   }
 
   #slotOf(argument: number): number {
@@ -247,17 +348,8 @@ export class ChangeReader {
   /** A command that changes each of its keys by itself: every lane gets it with its own keys. `step`: arguments of one key. */
   #addApart(step: number): void {
     const framer = this.#framer;
-    const argument = (index: number): Buffer => framer.buffer.subarray(framer.argStart(index), framer.argEnd(index));
-    const shares = new Map<number, { args: Buffer[]; slot: number }>();
-    for (let index = 0; index < this.#keyCount; index++) {
-      const at = this.#keys[index] as number;
-      const slot = this.#slotOf(at);
-      if (!this.#options.slots.has(slot)) continue;
-      const lane = laneOf(slot, this.#lanes.length);
-      const share = shares.get(lane) ?? { args: [argument(0)], slot };
-      shares.set(lane, share);
-      for (let part = 0; part < step; part++) share.args.push(argument(at + part));
-    }
+    const keys = this.#keys.subarray(0, this.#keyCount);
+    const shares = laneShares(framer, keys, step, this.#lanes.length, this.#options.slots);
     this.#commands++;
     for (const [lane, { args, slot }] of shares) {
       const batcher = this.#lane(lane);
@@ -285,7 +377,7 @@ export class ChangeReader {
     return batcher;
   }
 
-  #unknown(): Halt {
+  #forbidden(): Halt {
     return new Halt(
       "SRC-006",
       `source ${this.#options.shard} sent ${this.#shownName()} at offset ${this.#framer.offset}, which is not known as a write`,

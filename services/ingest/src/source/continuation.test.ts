@@ -6,6 +6,7 @@ import type { SourceFacts } from "./source-facts.ts";
 const point: ResumePoint = { epoch: 1, replid: "old", offset: 500, db: 0, highest: 900 };
 const source: SourceFacts = {
   version: 70_015,
+  valkeyVersion: 0,
   role: "master",
   replicaOf: "",
   replid: "old",

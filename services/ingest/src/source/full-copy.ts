@@ -1,10 +1,30 @@
 import { keySlot, type RdbEntry, RdbReader, type RdbSink } from "@sluice/redis";
-import { AccessKind, isOwnKey, laneOf, SnapshotType, type SlotSet, type SnapshotRow } from "@sluice/wire";
+import type { Logger } from "@sluice/runtime";
+import {
+  AccessKind,
+  isOwnKey,
+  laneOf,
+  SnapshotType,
+  type CopyRecord,
+  type Pipeline,
+  type SlotSet,
+  type SnapshotRow,
+} from "@sluice/wire";
 import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { RdbTransfer } from "./rdb-transfer.ts";
+import type { ScriptBodies } from "./script-bodies.ts";
+import { SkippedEntries } from "./skipped-entries.ts";
 
 /** Bytes of an entry that a message holds beside its key and value, and the share of a key: a value cut at this size fits beside it. */
 const KEY_SHARE_BYTES = 64 * 1024;
+
+export interface FullCopyOptions {
+  /** Is told the scripts that the RDB holds. */
+  readonly scripts?: Pick<ScriptBodies, "add">;
+  /** What becomes of entries whose type is not known; halt where absent. */
+  readonly unknown?: Pipeline["source"]["unknown"] | undefined;
+  readonly log?: Logger;
+}
 
 /**
  * One full copy on its way from a replication link into the lanes: every key is cut out of the RDB as raw bytes and goes into the
@@ -25,17 +45,23 @@ export class FullCopy {
     type: 0,
     accessKind: AccessKind.none,
   };
+  readonly #skipped: SkippedEntries | null;
+  readonly #scripts: Pick<ScriptBodies, "add"> | undefined;
   #keys = 0;
 
   /** `lanes`: by lane, with nothing where a lane is another shard's. */
-  constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet) {
+  constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet, options: FullCopyOptions = {}) {
+    const { scripts, unknown = "halt", log } = options;
+    this.#scripts = scripts;
+    this.#skipped = log === undefined ? null : new SkippedEntries(log);
     this.#lanes = lanes;
     this.#slots = slots;
     const own = lanes.filter((lane) => lane !== undefined);
     if (own[0] === undefined) throw new RangeError("a full copy needs a lane");
     this.#first = own[0];
     const longest = Math.min(...own.map((lane) => lane.longestEntryBytes));
-    this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes: Math.max(1024, longest - KEY_SHARE_BYTES) }));
+    const partBytes = Math.max(1024, longest - KEY_SHARE_BYTES);
+    this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes, unknown }));
   }
 
   /** Keys so far. */
@@ -43,8 +69,16 @@ export class FullCopy {
     return this.#keys;
   }
 
+  /** How far it is; `expectedKeys`: by what the source said of itself before. */
+  progress(expectedKeys: number): CopyRecord {
+    const { passedBytes, announcedBytes } = this.transfer;
+    const keys = this.#keys;
+    return { keys, expectedKeys: Math.max(expectedKeys, keys), bytes: passedBytes, expectedBytes: announcedBytes };
+  }
+
   /** The transfer is done and the RDB verified: closes every lane's copy. `saysOffset`: see `SnapshotBatcher.finish`. */
   finish(saysOffset = false): void {
+    this.#skipped?.end();
     for (const lane of this.#lanes) lane?.finish(saysOffset);
   }
 
@@ -52,7 +86,9 @@ export class FullCopy {
     let open: SnapshotBatcher | null = null;
     return {
       aux: (name, value) => {
-        if (name.toString("latin1") === "lua") this.#addLoose(SnapshotType.script, value);
+        if (name.toString("latin1") !== "lua") return;
+        this.#scripts?.add(value);
+        this.#addLoose(SnapshotType.script, value);
       },
       selectDb: () => undefined,
       resizeDb: () => undefined,
@@ -80,6 +116,7 @@ export class FullCopy {
         open = null;
         this.#keys++;
       },
+      skipped: ({ key, type }) => this.#skipped?.add(key, type),
     };
   }
 

@@ -1,5 +1,4 @@
 import type { LaneStream } from "@sluice/bus";
-import { RdbError } from "@sluice/redis";
 import { Retryable } from "@sluice/runtime";
 import type { CopyRecord } from "@sluice/wire";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
@@ -11,6 +10,7 @@ import { FullCopy } from "./full-copy.ts";
 import type { IntakeOptions } from "./intake.ts";
 import { ReplicaLink } from "./replica-link.ts";
 import { checkRole } from "./source-role.ts";
+import { streamFault } from "./stream-fault.ts";
 
 /** Since 6.2 a source sends an RDB without keeping its stream for whoever takes it. */
 const RDB_ONLY_SINCE = 60_200;
@@ -24,7 +24,7 @@ const STORE_PATIENCE_MS = 7_000;
 
 export interface GroupCopyLinkOptions extends Pick<
   IntakeOptions,
-  "pipeline" | "shard" | "cut" | "slots" | "endpoint" | "read" | "bus" | "clock" | "log" | "copyLimits"
+  "pipeline" | "shard" | "cut" | "slots" | "endpoint" | "commands" | "read" | "bus" | "clock" | "log" | "copyLimits"
 > {
   readonly stream: LaneStream;
   /** The shard's lanes, in ascending order. */
@@ -57,20 +57,17 @@ export class GroupCopyLink {
   }
 
   get copied(): CopyRecord {
-    const copy = this.#copy;
-    if (copy === null) return { keys: 0, expectedKeys: this.#expectedKeys, bytes: 0, expectedBytes: 0 };
-    const { keys, transfer } = copy;
-    const expectedKeys = Math.max(this.#expectedKeys, keys);
-    return { keys, expectedKeys, bytes: transfer.passedBytes, expectedBytes: transfer.announcedBytes };
+    const none = { keys: 0, expectedKeys: this.#expectedKeys, bytes: 0, expectedBytes: 0 };
+    return this.#copy?.progress(this.#expectedKeys) ?? none;
   }
 
   /**
-   * Resolves when the copy is stored, ends included, or `signal` aborted. Throws `Retryable` SRC-001, SRC-003, SRC-004, SRC-009, BUS-001,
-   * BUS-002, BUS-005, `Halt` SRC-002, SRC-017.
+   * Resolves when the copy is stored, ends included, or `signal` aborted. Throws `Retryable` SRC-001, SRC-003, SRC-004, SRC-009, SRC-020,
+   * BUS-001, BUS-002, BUS-005, `Halt` SRC-002, SRC-017, SRC-021.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { shard, endpoint } = this.#options;
-    const link = await ReplicaLink.open(shard, endpoint, signal);
+    const { shard, endpoint, commands } = this.#options;
+    const link = await ReplicaLink.open(shard, endpoint, signal, commands);
     const close = (): void => {
       link.close();
       this.#backlog.open();
@@ -118,7 +115,7 @@ export class GroupCopyLink {
     this.#feeds = lanes.map((lane) => snapshotFeed(lane, head, reply.offset, 0, options));
     const byLane = Array.from<SnapshotBatcher | undefined>({ length: cut });
     for (const [index, { batcher }] of this.#feeds.entries()) byLane[lanes[index] as number] = batcher;
-    this.#copy = new FullCopy(byLane, slots);
+    this.#copy = new FullCopy(byLane, slots, this.#options);
     log.info({ epoch: head.epoch, copy, offset: reply.offset, isRdbOnly }, "a copy for groups that were added begins");
   }
 
@@ -179,7 +176,6 @@ export class GroupCopyLink {
   }
 
   #faultOf(cause: unknown): unknown {
-    if (!(cause instanceof RdbError)) return cause;
-    return new Retryable("SRC-004", `source ${this.#options.shard}`, "the full copy can't be read", { cause });
+    return streamFault(this.#options.shard, cause, this.#copy);
   }
 }

@@ -1,7 +1,7 @@
 import type { Bus, Leases } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
 import { describeFault, persist, reasonOf, Retryable, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
-import { FIRST_COPY, lanesOf, type RetryRecord, type SlotSet } from "@sluice/wire";
+import { FIRST_COPY, lanesOf, type Pipeline, type RetryRecord, type SlotSet } from "@sluice/wire";
 import type { CopyGate } from "../copy-gate.ts";
 import { readTails, type StoredTails } from "../lanes/lane-tails.ts";
 import { resumePoint, type ResumePoint } from "../lanes/resume-point.ts";
@@ -13,7 +13,8 @@ import type { CopyLimits } from "./copy-throttle.ts";
 import { CopyTries } from "./copy-tries.ts";
 import { takeCopyTurn } from "./copy-turn.ts";
 import { LinkSession } from "./link-session.ts";
-import { ReplicaLink } from "./replica-link.ts";
+import { ReplicaLink, type ReplicationCommands } from "./replica-link.ts";
+import { ScriptBodies } from "./script-bodies.ts";
 import { checkRole } from "./source-role.ts";
 import type { SourceFacts } from "./source-facts.ts";
 
@@ -29,6 +30,8 @@ export interface IntakeOptions {
   /** Only an epoch above this one may be continued. */
   readonly floor: number;
   readonly endpoint: Endpoint;
+  /** Where the source has renamed them. */
+  readonly commands?: ReplicationCommands | undefined;
   /** Whom `endpoint` is meant to be: a primary that has become a replica is not read as if it were still one. */
   readonly read: "primary" | "replica";
   /** Whether and when a full copy may begin; at any time where absent. */
@@ -37,6 +40,10 @@ export interface IntakeOptions {
   readonly concurrentFullSyncs: number;
   /** How fast a full copy is read; as fast as it comes where absent. */
   readonly copyLimits?: CopyLimits;
+  /** Messages to subscribers are taken, too; not where absent. */
+  readonly publishes?: boolean;
+  /** What becomes of entries of a copy whose type is not known; halt where absent. */
+  readonly unknown?: Pipeline["source"]["unknown"] | undefined;
   readonly instance: string;
   readonly bus: Bus;
   readonly leases: Leases;
@@ -74,6 +81,8 @@ export class SourceIntake implements Actor {
   readonly #options: IntakeOptions;
   readonly #tries = new CopyTries();
   readonly #groupTries = new CopyTries();
+  /** Of all links: what one of them brought counts for the next, which goes on where it ended. */
+  readonly #scripts = new ScriptBodies();
   #report: ShardReport | null = null;
   #stopping = new AbortController().signal;
 
@@ -85,7 +94,13 @@ export class SourceIntake implements Actor {
   async run(stopping: AbortSignal, progress: () => void): Promise<void> {
     const { leases, pipeline, shard } = this.#options;
     this.#stopping = stopping;
-    await leases.during(`ingest.${pipeline}.${shard}`, stopping, (signal) => this.#follow(signal, progress));
+    await leases.during(`ingest.${pipeline}.${shard}`, stopping, async (signal) => {
+      for (let isNext = true; isNext && !signal.aborted;) {
+        const over = new AbortController();
+        const whileLinked = AbortSignal.any([signal, over.signal]);
+        isNext = await this.#follow(whileLinked, progress).finally(() => over.abort());
+      }
+    });
   }
 
   retrying(fault: Fault, since: number): void {
@@ -103,7 +118,8 @@ export class SourceIntake implements Actor {
     );
   }
 
-  async #follow(signal: AbortSignal, progress: () => void): Promise<void> {
+  /** One link. True where another one is to take its place at once. */
+  async #follow(signal: AbortSignal, progress: () => void): Promise<boolean> {
     const { bus, clock, pipeline, shard, cut, slots, floor, instance } = this.#options;
     const stream = bus.stream(pipeline);
     await stream.ensure();
@@ -127,16 +143,19 @@ export class SourceIntake implements Actor {
       progress,
       onCopied,
       groupTries: this.#groupTries,
+      mayRelink: this.#tries.broken === 0,
+      scripts: this.#scripts,
     });
     const isAttached = point === null && this.#options.gate?.isCopyless === true;
     const open = isAttached ? await this.#attach(session, tails, signal) : await this.#open(session, point, signal);
-    if (open === null) return;
+    if (open === null) return false;
     const { link } = open;
     permit = open.permit;
     const close = (): void => link.close();
     signal.addEventListener("abort", close, { once: true });
     try {
       await this.#run(session, open, signal);
+      return true;
     } finally {
       signal.removeEventListener("abort", close);
       link.close();
@@ -184,11 +203,12 @@ export class SourceIntake implements Actor {
     const why = await whyNotFirst(bus.records, { pipeline, floor, epoch, tails });
     if (why !== null) gate?.checkLost(shard, why);
     await session.shutOut(null);
-    const link = await ReplicaLink.open(shard, endpoint, signal);
+    const link = await this.#link(signal);
     try {
       const facts = await link.facts();
       checkRole(facts, this.#options);
-      const at = await findAttachment(shard, endpoint, facts, clock, signal);
+      const open = async (): Promise<ReplicaLink> => this.#link(signal);
+      const at = await findAttachment(shard, endpoint, facts, clock, signal, open);
       return { link, facts, asked: await session.attach(at), permit: null };
     } catch (cause) {
       link.close();
@@ -198,8 +218,8 @@ export class SourceIntake implements Actor {
 
   /** Opens a link and judges by what the source says of itself. Throws `Retryable` SRC-003 or SRC-009 where it is not the time to ask. */
   async #look(point: ResumePoint | null, signal: AbortSignal): Promise<Omit<OpenLink, "permit">> {
-    const { shard, endpoint, log } = this.#options;
-    const link = await ReplicaLink.open(shard, endpoint, signal);
+    const { shard, log } = this.#options;
+    const link = await this.#link(signal);
     try {
       const facts = await link.facts();
       checkRole(facts, this.#options);
@@ -213,6 +233,11 @@ export class SourceIntake implements Actor {
       link.close();
       throw cause;
     }
+  }
+
+  async #link(signal: AbortSignal): Promise<ReplicaLink> {
+    const { shard, endpoint, commands } = this.#options;
+    return ReplicaLink.open(shard, endpoint, signal, commands);
   }
 
   async #run(session: LinkSession, { link, facts, asked }: OpenLink, signal: AbortSignal): Promise<void> {
@@ -229,6 +254,8 @@ export class SourceIntake implements Actor {
     if (reply.kind === "continue") this.#tries.cameThrough();
     try {
       await session.run(link, facts, reply, asked);
+      // Where the source answers the next link with another copy, that one's link is kept.
+      this.#tries.ended(session.streamedMs, clock.monotonicMs(), "the link behind a full copy could not be continued");
     } catch (cause) {
       // What this side ends says nothing of whether the source can send a copy.
       const isOurs = signal.aborted || (cause instanceof Retryable && cause.code === "BUS-002");

@@ -1,10 +1,9 @@
 import type { LaneStream } from "@sluice/bus";
-import { RdbError, RespError, ExpiryError } from "@sluice/redis";
-import { describeFault, reasonOf, Retryable, type Logger } from "@sluice/runtime";
+import { Retryable, type Logger } from "@sluice/runtime";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
-import { changeFeed, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import { batchersByLane, changeFeed, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
 import { LaneFences, type FencedHistory } from "../lanes/lane-fences.ts";
 import type { StoredTails } from "../lanes/lane-tails.ts";
 import type { ResumePoint } from "../lanes/resume-point.ts";
@@ -14,6 +13,7 @@ import { storedOffset } from "../lanes/stored-offset.ts";
 import { beginEpoch } from "../epoch.ts";
 import { TermLost, type ShardReport } from "../shard-report.ts";
 import type { Attachment } from "./attachment.ts";
+import { BusWait } from "./bus-wait.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { CopyThrottle } from "./copy-throttle.ts";
 import type { CopyTries } from "./copy-tries.ts";
@@ -23,7 +23,11 @@ import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
 import type { PsyncReply } from "./psync-reply.ts";
 import type { ReplicaLink } from "./replica-link.ts";
+import type { ScriptBodies } from "./script-bodies.ts";
 import type { SourceFacts } from "./source-facts.ts";
+import { SourceQuestions } from "./source-questions.ts";
+import { streamFault } from "./stream-fault.ts";
+import { UnknownWrites } from "./unknown-writes.ts";
 
 /** The source hears of us, and the shard's record is written, so often. */
 const REPORT_MS = 1_000;
@@ -50,6 +54,9 @@ export interface LinkSessionOptions extends IntakeOptions {
   readonly onCopied: () => void;
   /** Of the copies for groups that are added while changes flow. */
   readonly groupTries: CopyTries;
+  readonly scripts: ScriptBodies;
+  /** A link that should not outlive its copy is made anew behind it. */
+  readonly mayRelink: boolean;
 }
 
 /** One link's life behind PSYNC: fences, the full copy where there is one, then the changes until the link breaks or `signal` aborts. */
@@ -65,9 +72,11 @@ export class LinkSession {
   #throttle: CopyThrottle | null = null;
   #copiedAtMs: number | null = null;
   #reader: ChangeReader | null = null;
+  #unknown: UnknownWrites | null = null;
+  #endsPose = false;
+  #isPoseOver = false;
   #failure: unknown = null;
-  /** What the bus says while it does not take a batch, and since when (wall clock). */
-  #waiting: { readonly fault: Retryable; readonly since: number } | null = null;
+  readonly #busWait: BusWait;
   #link: ReplicaLink | null = null;
   #removing: Promise<void> | null = null;
   #joining: Promise<void> | null = null;
@@ -79,6 +88,7 @@ export class LinkSession {
   constructor(options: LinkSessionOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#busWait = new BusWait(options.clock, options.log);
     this.#feedOptions = {
       log: options.stream,
       pipeline: options.pipeline,
@@ -128,16 +138,16 @@ export class LinkSession {
     return { ...history, offset, db, highest: offset };
   }
 
-  /** Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it. */
+  /**
+   * Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it; resolves where a link without a version is to
+   * take its place, see `ReplicaLink.saidVersion`: the copy is stored by then.
+   */
   async run(link: ReplicaLink, facts: SourceFacts, reply: PsyncReply, point: ResumePoint | null): Promise<void> {
     this.#link = link;
+    this.#endsPose = link.saidVersion && facts.isCluster && this.#options.mayRelink;
     if (reply.kind === "full") await this.#startCopy(facts, reply.replid, reply.offset);
     else if (point === null)
-      throw new Retryable(
-        "SRC-001",
-        `source ${this.#options.shard}`,
-        "the source continues a stream that it was not asked for",
-      );
+      throw new Retryable("SRC-001", `source ${this.#options.shard}`, "the source continues what nobody asked for");
     else await this.#continue(facts, reply.replid ?? point.replid, point);
     this.#heardAtMs = this.#options.clock.monotonicMs();
     const ticking = this.#tick();
@@ -147,7 +157,9 @@ export class LinkSession {
     try {
       await this.#read(link);
     } catch (cause) {
-      throw this.#failure ?? streamFault(this.#options.shard, cause);
+      if (this.#isPoseOver && this.#failure === null) return;
+      const { shard, signal } = this.#options;
+      throw this.#failure ?? streamFault(shard, cause, signal.aborted ? null : this.#copy);
     } finally {
       clearInterval(beating);
       this.#options.signal.removeEventListener("abort", letGo);
@@ -173,12 +185,15 @@ export class LinkSession {
     this.#openLanes(epoch, replid, facts, offset, 0);
     const head = this.#head(epoch, replid);
     this.#snapshots = tails.map(({ snapSequence }, index) =>
-      snapshotFeed(this.#laneAt(index), head, offset, snapSequence, {
+      snapshotFeed(this.#options.lanes[index] as number, head, offset, snapSequence, {
         ...this.#feedOptions,
-        onStored: () => this.#pokeLane(index),
+        onStored: () => {
+          this.#pokeLane(index);
+          this.#endPose();
+        },
       }),
     );
-    this.#copy = new FullCopy(this.#byLane(this.#snapshots), this.#options.slots);
+    this.#copy = new FullCopy(batchersByLane(this.#snapshots, this.#options), this.#options.slots, this.#options);
     this.#throttle = new CopyThrottle({ ...this.#options, limits: this.#options.copyLimits ?? {} });
     this.#log.info({ epoch, offset, replid }, "full copy begins");
   }
@@ -202,13 +217,18 @@ export class LinkSession {
   /** Changes flow: from here on groups may be added beside them. */
   #letJoin(epoch: number, replid: string): void {
     const head = this.#head(epoch, replid);
-    const signal = AbortSignal.any([this.#options.signal, this.#over.signal]);
-    this.#joining = new GroupCopies({ ...this.#options, head, tries: this.#options.groupTries }).run(signal);
+    this.#joining = new GroupCopies({ ...this.#options, head, tries: this.#options.groupTries }).run(this.#whileOpen);
+  }
+
+  get #whileOpen(): AbortSignal {
+    return AbortSignal.any([this.#options.signal, this.#over.signal]);
   }
 
   /** While the source keeps its stream for us: as patient with each fence as with the backlog. */
   async #fenceLinked(history: FencedHistory, at: { offset: number; db: number } | null): Promise<void> {
-    await this.#fences.putWithin(BUS_PATIENCE_MS, history, at, this.#options.signal, () => this.#impatience());
+    await this.#fences.putWithin(BUS_PATIENCE_MS, history, at, this.#options.signal, () =>
+      this.#busWait.impatience(BUS_PATIENCE_MS),
+    );
   }
 
   async #continue(facts: SourceFacts, replid: string, point: ResumePoint): Promise<void> {
@@ -223,31 +243,24 @@ export class LinkSession {
   }
 
   #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
-    const { shard, slots, clock } = this.#options;
+    const { shard, endpoint, slots, clock, scripts, publishes = false } = this.#options;
     const head = this.#head(epoch, replid);
+    this.#unknown = new UnknownWrites(shard, facts.version, new SourceQuestions(shard, endpoint, this.#whileOpen));
     this.#lanes = this.#fences.ends.map((end, index) =>
-      changeFeed(this.#laneAt(index), head, end.last, end.db, end.sequence, this.#feedOptions),
+      changeFeed(this.#options.lanes[index] as number, head, end.last, end.db, end.sequence, this.#feedOptions),
     );
     this.#reader = new ChangeReader({
       shard,
-      lanes: this.#byLane(this.#lanes),
+      lanes: batchersByLane(this.#lanes, this.#options),
       slots,
       offset,
       db,
       version: facts.version,
       nowMs: () => clock.nowMs(),
+      unknown: this.#unknown,
+      scripts,
+      publishes,
     });
-  }
-
-  #laneAt(index: number): number {
-    return this.#options.lanes[index] as number;
-  }
-
-  /** Batchers by their lane, with nothing where a lane is another shard's. */
-  #byLane<B>(feeds: readonly Feed<B>[]): (B | undefined)[] {
-    const byLane = Array.from<B | undefined>({ length: this.#options.cut });
-    for (const [index, { batcher }] of feeds.entries()) byLane[this.#laneAt(index)] = batcher;
-    return byLane;
   }
 
   async #read(link: ReplicaLink): Promise<void> {
@@ -255,7 +268,8 @@ export class LinkSession {
       this.#bytes += chunk.length;
       this.#heardAtMs = this.#options.clock.monotonicMs();
       const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
-      if (at < chunk.length) this.#reader?.push(at === 0 ? chunk : chunk.subarray(at));
+      if (at < chunk.length && this.#reader?.push(at === 0 ? chunk : chunk.subarray(at)) === false)
+        await this.#unknown?.learnFor(this.#reader);
       for (const index of this.#lanes.keys()) this.#pokeLane(index);
       if (this.#backlog.isFull) await this.#room();
       if (this.#copy !== null && this.#copy.transfer.passedBytes > 0) await this.#throttle?.pass(at);
@@ -268,13 +282,7 @@ export class LinkSession {
   async #room(): Promise<void> {
     const { clock, signal } = this.#options;
     const hasRoom = await this.#backlog.roomWithin(BUS_PATIENCE_MS, clock, signal);
-    if (!hasRoom && !signal.aborted) throw this.#impatience();
-  }
-
-  #impatience(): Retryable {
-    const why = this.#waiting?.fault ?? null;
-    const message = `the bus stored nothing for ${BUS_PATIENCE_MS} ms; the link to the source is given up until it does`;
-    return new Retryable(why?.code ?? "BUS-001", "bus", message, why === null ? {} : { cause: why });
+    if (!hasRoom && !signal.aborted) throw this.#busWait.impatience(BUS_PATIENCE_MS);
   }
 
   #pushCopy(copy: FullCopy, chunk: Buffer): number {
@@ -287,10 +295,10 @@ export class LinkSession {
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
       const { epoch, replid } = this.#options.report.record;
-      this.#letJoin(epoch, replid);
+      if (!this.#endsPose) this.#letJoin(epoch, replid);
       // A diskless source sends its stream only after the first acknowledgement.
       this.#link?.keepAlive();
-      void this.#report({ phase: "streaming", copied: this.#copied(copy) });
+      void this.#report({ phase: "streaming", copied: copy.progress(this.#expectedKeys) });
     }
     for (const { publisher } of this.#snapshots) publisher.poke();
     return taken;
@@ -301,7 +309,7 @@ export class LinkSession {
     const { clock, signal } = this.#options;
     while (!signal.aborted && this.#failure === null && this.#link !== null) {
       if (this.#copy === null) this.#link.keepAlive();
-      const copied = this.#copy === null ? {} : { copied: this.#copied(this.#copy) };
+      const copied = this.#copy === null ? {} : { copied: this.#copy.progress(this.#expectedKeys) };
       await this.#report({
         ...copied,
         storedOffset: this.#stored,
@@ -340,9 +348,11 @@ export class LinkSession {
     );
   }
 
-  #copied(copy: FullCopy): { keys: number; expectedKeys: number; bytes: number; expectedBytes: number } {
-    const expectedKeys = Math.max(this.#expectedKeys, copy.keys);
-    return { keys: copy.keys, expectedKeys, bytes: copy.transfer.passedBytes, expectedBytes: copy.transfer.announcedBytes };
+  #endPose(): void {
+    const isStored = this.#copiedAtMs !== null && this.#snapshots.every(({ batcher }) => batcher.isEmpty);
+    if (!this.#endsPose || !isStored) return;
+    this.#isPoseOver = true;
+    this.#link?.close();
   }
 
   get #expectedKeys(): number {
@@ -360,18 +370,15 @@ export class LinkSession {
 
   /** What the shard waits for; what it waited for before the link is over when changes flow. */
   #retry({ record }: ShardReport): Pick<ShardReport["record"], "retry"> | null {
-    if (this.#waiting !== null) {
-      const { fault, since } = this.#waiting;
-      return { retry: { endpoint: fault.endpoint, since, reason: reasonOf(fault) } };
-    }
+    const { retry } = this.#busWait;
+    if (retry !== null) return { retry };
     return this.#copy === null && record.retry !== null ? { retry: null } : null;
   }
 
   #waitForBus(fault: Retryable | null): void {
     const { clock, report } = this.#options;
-    if (fault !== null) this.#log.warn({ code: fault.code }, describeFault(fault));
-    const isTold = this.#waiting !== null;
-    this.#waiting = fault === null ? null : { fault, since: this.#waiting?.since ?? clock.nowMs() };
+    const isTold = this.#busWait.retry !== null;
+    this.#busWait.note(fault);
     // Before the link nobody writes reports, and a bus that is away can't be told of on the bus.
     if (fault?.code === "BUS-005" && !isTold && this.#link === null)
       void report.update({ ...this.#retry(report) }, clock.nowMs()).catch(() => undefined);
@@ -387,13 +394,4 @@ export class LinkSession {
     void this.#throttle?.end();
     this.#link?.close();
   }
-}
-
-/** The fault that a broken stream or RDB stands for: another try gets the bytes anew. */
-function streamFault(shard: string, cause: unknown): unknown {
-  const endpoint = `source ${shard}`;
-  if (cause instanceof RdbError) return new Retryable("SRC-004", endpoint, "the full copy can't be read", { cause });
-  if (cause instanceof RespError || cause instanceof ExpiryError)
-    return new Retryable("SRC-005", endpoint, "the stream can't be read", { cause });
-  return cause;
 }

@@ -1,7 +1,7 @@
 import { ConnectionLost, ReplyError } from "@sluice/redis";
 import { Halt, Retryable } from "@sluice/runtime";
 import { expect, test } from "vitest";
-import { parsePsyncReply, sourceFault } from "./psync-reply.ts";
+import { parsePsyncReply, replicationFault, sourceFault } from "./psync-reply.ts";
 
 const REPLID = "0123456789abcdef0123456789abcdef01234567";
 
@@ -12,6 +12,8 @@ test("reads what a source says to PSYNC, in the forms of all versions", () => {
     replid: REPLID,
     offset: 2 ** 53 - 1,
   });
+  // Tair
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 17 4711 applied_info{} 0`)).toMatchObject({ kind: "full", offset: 17 });
   expect(parsePsyncReply("CONTINUE")).toEqual({ kind: "continue", replid: null });
   expect(parsePsyncReply(`CONTINUE ${REPLID}`)).toEqual({ kind: "continue", replid: REPLID });
 });
@@ -40,6 +42,14 @@ test.each<readonly [string, typeof Retryable | typeof Halt, string]>([
   ["NOMASTERLINK Can't SYNC while not connected with my master", Retryable, "SRC-003"],
   ["MASTERDOWN Link with MASTER is down", Retryable, "SRC-003"],
   ["BUSY Redis is busy running a script", Retryable, "SRC-003"],
+  ["DENIED Redis is running in protected mode because protected mode is enabled", Halt, "SRC-002"],
+  ["ERR invalid password", Halt, "SRC-002"],
+  ["ERR Client sent AUTH, but no password is set", Halt, "SRC-002"],
+  ["ERR wrong number of arguments for 'auth' command", Halt, "SRC-002"],
+  ["ERR AUTH <password> called without any password configured for the default user.", Halt, "SRC-002"],
+  ["ERR Can't SYNC while not connected with my master", Retryable, "SRC-003"],
+  ["NOREPLICAS Not enough good replicas to write.", Retryable, "SRC-003"],
+  ["MISCONF Redis is configured to save RDB snapshots", Retryable, "SRC-003"],
   ["ERR max number of clients reached", Retryable, "SRC-001"],
 ])("what an error of a source means: %s", (line, type, code) => {
   const fault = sourceFault("s0", new ReplyError(line));
@@ -53,4 +63,15 @@ test("what is no reply is a broken link", () => {
     endpoint: "source s0",
   });
   expect(sourceFault("s0", new Error("other"))).toBeInstanceOf(Retryable);
+});
+
+// Mutations: psync-reply.ts, UNKNOWN_COMMAND that matches "ERR unknown"; `replicationFault` returns `sourceFault` alone.
+test("a command of replication that the source does not know halts, and the message names the option", () => {
+  const fault = replicationFault("s0", "PSYNC", "PSYNC", new ReplyError("ERR unknown command 'PSYNC'"));
+  expect(fault).toBeInstanceOf(Halt);
+  expect(fault).toMatchObject({ code: "SRC-021", message: expect.stringContaining("`source.commands.psync`") as string });
+  const older = replicationFault("s0", "X", "REPLCONF", new ReplyError("ERR unknown command `X`, with args beginning with: "));
+  expect(older).toMatchObject({ code: "SRC-021", message: expect.stringContaining("does not know X, and") as string });
+  expect(replicationFault("s0", "PSYNC", "PSYNC", new ReplyError("ERR unknown subcommand")).code).toBe("SRC-001");
+  expect(replicationFault("s0", "PSYNC", "PSYNC", new ReplyError("LOADING x")).code).toBe("SRC-003");
 });

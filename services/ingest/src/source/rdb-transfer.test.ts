@@ -85,7 +85,7 @@ test("case 42: both forms, behind five minutes of newlines, cut in two at every 
 const code = (fault: unknown): unknown => (fault instanceof RdbError ? "RdbError" : (fault as { code?: unknown }).code);
 
 test.each<readonly [string, Buffer, string]>([
-  ["an error in place of the header", Buffer.from("-ERR can't fork\r\n"), "SRC-004"],
+  ["an error in place of the header", Buffer.from("-ERR can't fork\r\n"), "SRC-020"],
   ["a header that is none", Buffer.from("+OK\r\n"), "SRC-004"],
   ["a length that is no number", Buffer.from("$-1\r\n"), "SRC-004"],
   ["a marker that is too short", Buffer.from("$EOF:abc\r\n"), "SRC-004"],

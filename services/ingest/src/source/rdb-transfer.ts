@@ -1,5 +1,6 @@
 import type { RdbReader } from "@sluice/redis";
 import { printable, Retryable } from "@sluice/runtime";
+import { noCopyFault } from "./psync-reply.ts";
 
 const MARKER_BYTES = 40;
 const LONGEST_HEADER_BYTES = 1024;
@@ -35,6 +36,11 @@ export class RdbTransfer {
     return this.#marker !== null;
   }
 
+  /** Nothing has come yet but newlines. */
+  get isAwaited(): boolean {
+    return this.#state === "header" && this.#header.length === 0;
+  }
+
   /** Bytes of the RDB as announced; 0 while unknown and for the `$EOF` form. */
   get announcedBytes(): number {
     return Math.max(0, this.#announced);
@@ -68,6 +74,8 @@ export class RdbTransfer {
   }
 
   #readHeader(line: string): void {
+    // replication.c, `replicationSetupSlaveForFullResync` and behind it: "-ERR BGSAVE failed, replication can't continue".
+    if (line.startsWith("-")) throw noCopyFault("source", line);
     const fields = /^\$(?:EOF:(.{40})|(\d{1,15}))$/s.exec(line);
     if (fields === null) throw refused(line);
     if (fields[1] === undefined) this.#announced = Number(fields[2]);

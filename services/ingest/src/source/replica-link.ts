@@ -1,11 +1,25 @@
 import type { Socket } from "node:net";
 import { Connection, encodeCommand, ReplyError, type Endpoint } from "@sluice/redis";
-import { Retryable } from "@sluice/runtime";
-import { parsePsyncReply, sourceFault, type PsyncReply } from "./psync-reply.ts";
+import { Halt, Retryable } from "@sluice/runtime";
+import { parsePsyncReply, replicationFault, sourceFault, type PsyncReply } from "./psync-reply.ts";
 import { readFacts, type SourceFacts } from "./source-facts.ts";
 
 /** A source that says nothing for so long is gone: it sends PING every 10 s (repl-ping-replica-period) and newlines while it forks. */
 const SILENCE_LIMIT_MS = 60_000;
+
+/**
+ * The version of Valkey that we pass ourselves off as: the latest whose RDB is read here. From 9 on a source writes no more into an RDB than its replica's
+ * version can read, and for one that says none what Redis 7.2 could: without expiries of hash fields, and where there are any nothing at all.
+ */
+const POSED_VERSION = "9.1.2";
+/** Before, a source does not look at it when it writes an RDB. */
+const VERSION_SINCE_VALKEY = 90_000;
+
+/** Names that a source has for the commands of replication, where it has renamed them. */
+export interface ReplicationCommands {
+  readonly psync?: string | undefined;
+  readonly replconf?: string | undefined;
+}
 
 /**
  * One replication link: Sluice poses as a replica, but as one that nobody may promote or count on (H34).
@@ -19,40 +33,67 @@ const SILENCE_LIMIT_MS = 60_000;
 export class ReplicaLink {
   readonly #shard: string;
   readonly #connection: Connection;
+  readonly #psync: string;
+  readonly #replconf: string;
+  #valkeyVersion = 0;
+  #saidVersion = false;
   #socket: Socket | null = null;
   #leftover: Buffer = Buffer.alloc(0);
 
-  private constructor(shard: string, connection: Connection) {
+  private constructor(shard: string, connection: Connection, { psync, replconf }: ReplicationCommands) {
     this.#shard = shard;
     this.#connection = connection;
+    this.#psync = psync ?? "PSYNC";
+    this.#replconf = replconf ?? "REPLCONF";
   }
 
-  /** Connects and introduces itself. Throws `Retryable` SRC-001, SRC-003 or `Halt` SRC-002. */
-  static async open(shard: string, endpoint: Endpoint, signal: AbortSignal): Promise<ReplicaLink> {
+  /** Connects and introduces itself. Throws `Retryable` SRC-001, SRC-003 or `Halt` SRC-002, SRC-017, SRC-021. */
+  static async open(
+    shard: string,
+    endpoint: Endpoint,
+    signal: AbortSignal,
+    commands: ReplicationCommands = {},
+  ): Promise<ReplicaLink> {
     let connection: Connection | null = null;
     try {
       connection = await Connection.open(endpoint, { signal, idleTimeoutMs: SILENCE_LIMIT_MS });
-      await connection.call(["PING"]);
+      const link = new ReplicaLink(shard, connection, commands);
+      // Whoever may replicate but not ask for a sign of life is alive, too: what matters is asked next.
+      await connection.call(["PING"]).catch((cause: unknown) => {
+        if (!(cause instanceof ReplyError) || cause.code !== "NOPERM") throw cause;
+      });
       // One option each: a server refuses those it does not know, and the whole line with them. What it refuses it can do without.
       for (const option of [
         ["listening-port", "0"],
         ["capa", "eof"],
         ["capa", "psync2"],
       ]) {
-        await connection.call(["REPLCONF", ...option]).catch((cause: unknown) => {
-          if (!(cause instanceof ReplyError) || cause.code === "NOAUTH" || cause.code === "NOPERM") throw cause;
-        });
+        await link.#say(option);
       }
-      return new ReplicaLink(shard, connection);
+      return link;
     } catch (cause) {
       connection?.close();
-      throw sourceFault(shard, cause);
+      throw isFault(cause) ? cause : sourceFault(shard, cause);
+    }
+  }
+
+  /** Tells the source something of us. False where it does not know of that. */
+  async #say(option: readonly string[]): Promise<boolean> {
+    try {
+      await this.#connection.call([this.#replconf, ...option]);
+      return true;
+    } catch (cause) {
+      const fault = replicationFault(this.#shard, this.#replconf, "REPLCONF", cause);
+      if (cause instanceof ReplyError && fault.code === "SRC-001") return false;
+      throw fault;
     }
   }
 
   async facts(): Promise<SourceFacts> {
     const info = await this.#ask(["INFO"]);
-    return readFacts(Buffer.isBuffer(info) ? info.toString("latin1") : String(info));
+    const facts = readFacts(Buffer.isBuffer(info) ? info.toString("latin1") : String(info));
+    this.#valkeyVersion = facts.valkeyVersion;
+    return facts;
   }
 
   /** What it answers to a question; null where it does not let us ask. Throws `Retryable` SRC-001, SRC-003. */
@@ -72,18 +113,29 @@ export class ReplicaLink {
    * does not know of that: the link is an ordinary one.
    */
   async askRdbOnly(): Promise<boolean> {
-    try {
-      await this.#connection.call(["REPLCONF", "rdb-only", "1"]);
-      return true;
-    } catch (cause) {
-      if (cause instanceof ReplyError && cause.code !== "NOAUTH" && cause.code !== "NOPERM") return false;
-      throw sourceFault(this.#shard, cause);
-    }
+    return this.#say(["rdb-only", "1"]);
   }
 
-  /** Asks for what follows `offset` of the history `replid`, or for a full copy where there is none. */
+  /**
+   * True from a full copy on for which we said a version of Valkey. A source in a cluster has CLUSTER SETSLOT wait for the acknowledgement of every online
+   * replica from 8 on (cluster_legacy.c), and ours never comes: such a link must not outlive its copy.
+   */
+  get saidVersion(): boolean {
+    return this.#saidVersion;
+  }
+
+  /**
+   * Asks for what follows `offset` of the history `replid`, or for a full copy where there is none. After `facts`.
+   * Throws `Retryable` SRC-001, SRC-003, `Halt` SRC-002, SRC-021.
+   */
   async psync(replid: string | null, offset: number): Promise<PsyncReply> {
-    const reply = await this.#ask(replid === null ? ["PSYNC", "?", "-1"] : ["PSYNC", replid, offset + 1]);
+    if (replid === null && this.#valkeyVersion >= VERSION_SINCE_VALKEY)
+      this.#saidVersion = await this.#say(["version", POSED_VERSION]);
+    const command = this.#psync;
+    const asked = replid === null ? [command, "?", "-1"] : [command, replid, offset + 1];
+    const reply = await this.#connection.call(asked).catch((cause: unknown) => {
+      throw replicationFault(this.#shard, command, "PSYNC", cause);
+    });
     const { socket, leftover } = this.#connection.detach();
     // Without a listener an error would end the process; the reader of `chunks` hears of it, too.
     socket.on("error", () => undefined);
@@ -123,7 +175,7 @@ export class ReplicaLink {
   /** Tells the source that we are alive; to be called once a second, and at once behind a diskless RDB. */
   keepAlive(): void {
     if (this.#socket?.writable !== true) return;
-    this.#socket.write(encodeCommand(["REPLCONF", "ACK", 0]));
+    this.#socket.write(encodeCommand([this.#replconf, "ACK", 0]));
   }
 
   /** Ends the link. Safe to call twice. */
@@ -139,4 +191,8 @@ export class ReplicaLink {
       throw sourceFault(this.#shard, cause);
     }
   }
+}
+
+function isFault(cause: unknown): boolean {
+  return cause instanceof Retryable || cause instanceof Halt;
 }

@@ -11,6 +11,7 @@ test("reads a version, the role, the histories and the number of keys from INFO"
   ].join("\r\n");
   expect(readFacts(info)).toEqual({
     version: 70_015,
+    valkeyVersion: 0,
     role: "slave",
     replicaOf: "10.0.0.1:6379",
     replid: "abc",
@@ -25,9 +26,23 @@ test("reads a version, the role, the histories and the number of keys from INFO"
 });
 
 test("fields that a server does not have read as none", () => {
-  const none = { role: "", replicaOf: "", replid: "", formerReplid: "", secondReplOffset: -1, backlog: null, keys: 0 };
+  const none = {
+    valkeyVersion: 0,
+    role: "",
+    replicaOf: "",
+    replid: "",
+    formerReplid: "",
+    secondReplOffset: -1,
+    backlog: null,
+    keys: 0,
+  };
   const more = { backlogSizeBytes: 0, databases: [], isCluster: false };
   expect(readFacts("redis_version:2.8.24\r\n")).toEqual({ version: 20_824, ...none, ...more });
+  expect(readFacts("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\n")).toMatchObject({
+    version: 70_204,
+    valkeyVersion: 90_102,
+  });
+  expect(readFacts("redis_version:unstable\r\n").version).toBe(0);
   expect(readFacts("redis_version:7.0.15\r\ncluster_enabled:1\r\n").isCluster).toBe(true);
   expect(readFacts("role:master\r\nrepl_backlog_active:0\r\nrepl_backlog_first_byte_offset:0\r\n")).toMatchObject({
     role: "master",

@@ -4,6 +4,8 @@ import { infoFields } from "@sluice/redis";
 export interface SourceFacts {
   /** `major * 10000 + minor * 100 + patch` of redis_version: 70015 for 7.0.15. */
   readonly version: number;
+  /** The same of valkey_version, beside which redis_version stands still at 7.2.4; 0 for Redis. */
+  readonly valkeyVersion: number;
   readonly role: string;
   /** `host:port` of whom it replicates itself; empty for a primary. */
   readonly replicaOf: string;
@@ -27,7 +29,6 @@ export interface SourceFacts {
 export function readFacts(info: string): SourceFacts {
   const fields = infoFields(info);
   const numberOf = (name: string, otherwise: number): number => Number(fields.get(name) ?? otherwise);
-  const [major = 0, minor = 0, patch = 0] = (fields.get("redis_version") ?? "").split(".").map(Number);
   let keys = 0;
   const databases: number[] = [];
   for (const [name, value] of fields) {
@@ -38,7 +39,8 @@ export function readFacts(info: string): SourceFacts {
   const first = numberOf("repl_backlog_first_byte_offset", 0);
   const master = fields.get("master_host");
   return {
-    version: major * 10_000 + minor * 100 + patch,
+    version: versionOf(fields.get("redis_version")),
+    valkeyVersion: versionOf(fields.get("valkey_version")),
     role: fields.get("role") ?? "",
     replicaOf: master === undefined ? "" : `${master}:${fields.get("master_port") ?? ""}`,
     replid: fields.get("master_replid") ?? "",
@@ -51,4 +53,9 @@ export function readFacts(info: string): SourceFacts {
     databases: databases.toSorted((a, b) => a - b),
     isCluster: fields.get("cluster_enabled") === "1" || fields.get("redis_mode") === "cluster",
   };
+}
+
+function versionOf(text = ""): number {
+  const [major = 0, minor = 0, patch = 0] = /^\d+(?:\.\d+){0,2}/.exec(text)?.[0].split(".").map(Number) ?? [];
+  return major * 10_000 + minor * 100 + patch;
 }

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import type { ChangeGroup } from "../lane-destination.ts";
 import { SourceLane, runsOf } from "../repair/source-lane.sample.ts";
 import { ReplyTamperer, type Passing } from "./reply-tamperer.sample.ts";
+import { sampleForms } from "../snapshot/value-forms.sample.ts";
 import { StandaloneDestination } from "./standalone-destination.ts";
 import { StandaloneLane } from "./standalone-lane.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
@@ -35,7 +36,7 @@ async function open(port: number, repair: KeyRepair): Promise<StandaloneLane> {
   const endpoint = { host: "127.0.0.1", port };
   const target = await StandaloneDestination.open("main", endpoint, MARK, signal);
   const options = { label: "main.s0.0", markKey: MARK, endpoint, owns: () => true, isSole: true, repair, signal };
-  return new StandaloneLane(target, { ...options, shift: (ms) => ms });
+  return new StandaloneLane(target, { ...options, attempts: `${MARK}:tmp`, forms: sampleForms(), shift: (ms) => ms });
 }
 
 /** A group of units of one command each, behind `position`. */

@@ -1,4 +1,4 @@
-import { CommandFramer, shiftExpiry } from "@sluice/redis";
+import { CommandFramer, shiftExpiry, withoutKeys } from "@sluice/redis";
 import { ChangeFlag, type ChangeRows } from "@sluice/wire";
 import { Request } from "./request.ts";
 
@@ -104,9 +104,15 @@ export class ChangePlanner {
   }
 
   #addSpecial(command: Buffer, flags: number): void {
-    const framer = new CommandFramer();
-    framer.push(command);
+    const framer = new CommandFramer({}, command);
     framer.next();
+    if ((flags & ChangeFlag.keyed) !== 0) {
+      const { start, end, argc } = withoutKeys(framer);
+      this.#request.addRaw(Buffer.from(`*${argc}\r\n`), 0);
+      // Of the row's own bytes, which nobody writes to, where the framer's may be a copy that is used again.
+      this.#request.addRaw(command.subarray(command.length - (end - start)), 1);
+      return;
+    }
     const shifted = (flags & ChangeFlag.expiry) === 0 ? null : shiftExpiry(framer, this.#options.shift);
     this.#request.addRaw(shifted ?? command, 1);
     if ((flags & ChangeFlag.barrier) === 0) return;
@@ -138,4 +144,4 @@ export class ChangePlanner {
   }
 }
 
-const SPECIAL = ChangeFlag.expiry | ChangeFlag.barrier;
+const SPECIAL = ChangeFlag.expiry | ChangeFlag.barrier | ChangeFlag.keyed;

@@ -1,6 +1,17 @@
-import { Connection, ConnectionLost, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
+import {
+  Connection,
+  ConnectionLost,
+  ReplyError,
+  type CommandArgument,
+  type DestinationServer,
+  type Endpoint,
+  type Reply,
+} from "@sluice/redis";
 import { Halt, printable, Retryable, trustFault, type Fault } from "@sluice/runtime";
 import { formatMark, MarkError, parseMark, repairedKey, type Position, isOwnKey } from "@sluice/wire";
+import type { Abilities } from "../rewrite/abilities.ts";
+import { readAbilities } from "../rewrite/read-abilities.ts";
+import { readServer } from "./destination-server.ts";
 import type { Request } from "./request.ts";
 import { quotable, verdictOf } from "./verdict.ts";
 import { WatchedTransaction, type CommandError } from "./watched-transaction.ts";
@@ -15,9 +26,12 @@ export class GroupRefused extends Error {
   override readonly name = "GroupRefused";
   /** The whole reply: for verdicts, not for people. */
   readonly error: string;
-  constructor(error: string) {
+  /** Which command it was, -1 where that is not known. */
+  readonly index: number;
+  constructor(error: string, index = -1) {
     super(`refused: ${quotable(error)}`);
     this.error = error;
+    this.index = index;
   }
 }
 
@@ -47,8 +61,9 @@ export const UNLINK_SINCE = 40_000;
  */
 export class StandaloneDestination {
   readonly name: string;
-  /** `major * 10000 + minor * 100 + patch` of redis_version. */
-  readonly version: number;
+  readonly abilities: Abilities;
+  /** Why it has no RESTORE at all; null where nothing is known to speak against it. */
+  readonly lacksRestore: string | null;
   readonly connection: Connection;
   /** The hash of repaired keys beside the mark, as HGETALL answered; null where it may not be read. */
   readonly repaired: Reply;
@@ -57,9 +72,17 @@ export class StandaloneDestination {
   /** Databases that the server is known to have. */
   readonly #databases = new Set([0]);
 
-  private constructor(name: string, version: number, connection: Connection, markKey: string, transaction: WatchedTransaction) {
+  private constructor(
+    name: string,
+    abilities: Abilities,
+    lacksRestore: string | null,
+    connection: Connection,
+    markKey: string,
+    transaction: WatchedTransaction,
+  ) {
     this.name = name;
-    this.version = version;
+    this.abilities = abilities;
+    this.lacksRestore = lacksRestore;
     this.connection = connection;
     this.repaired = transaction.beside;
     this.#markKey = markKey;
@@ -71,13 +94,26 @@ export class StandaloneDestination {
     let connection: Connection | null = null;
     try {
       connection = await Connection.open(endpoint, { name: "sluice-writer", idleTimeoutMs: SILENCE_LIMIT_MS, signal });
-      const version = readVersion(await connection.call(["INFO", "server"]));
+      const [server, lacksRestore] = await Promise.all([
+        connection.call(["INFO", "server"]).then(readServer),
+        askForRestore(connection),
+      ]);
+      const abilities = await readAbilities(server, connection.call.bind(connection));
       const transaction = await WatchedTransaction.open(connection, markKey, repairedKey(markKey));
-      return new StandaloneDestination(name, version, connection, markKey, transaction);
+      return new StandaloneDestination(name, abilities, lacksRestore, connection, markKey, transaction);
     } catch (cause) {
       connection?.close();
       throw markFault(name, markKey, cause);
     }
+  }
+
+  get server(): DestinationServer {
+    return this.abilities.server;
+  }
+
+  /** `major * 10000 + minor * 100 + patch`, of its own fork. */
+  get version(): number {
+    return this.server.version;
   }
 
   /** Where the mark stands, as last read; null where there is none. Throws `Halt` DST-005 when it can't be read. */
@@ -97,10 +133,21 @@ export class StandaloneDestination {
    * destination held is gone, or another writer was there. Throws `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005, too.
    */
   async confirm(): Promise<void> {
+    await this.confirmWith([], () => undefined);
+  }
+
+  /**
+   * As `confirm`, with commands beside the mark: what the next transaction relies on. `told` takes their answers, and may throw.
+   */
+  async confirmWith(
+    besides: readonly (readonly CommandArgument[])[],
+    told: (replies: readonly Reply[]) => void,
+  ): Promise<void> {
     const expected = this.#transaction.mark;
     try {
-      this.#transaction = await WatchedTransaction.reopen(this.connection, this.#markKey);
+      this.#transaction = await WatchedTransaction.reopen(this.connection, this.#markKey, besides, told);
     } catch (cause) {
+      if (cause instanceof Retryable) throw cause;
       throw markFault(this.name, this.#markKey, cause);
     }
     if (this.#transaction.mark !== expected) throw new StaleMark(this.name, expected, this.#transaction.mark);
@@ -113,7 +160,7 @@ export class StandaloneDestination {
    * commands ran into an error: the mark has moved then.
    */
   async apply(expected: Position | null, group: Request, next: Position): Promise<void> {
-    for (const db of group.databases) if (!this.#databases.has(db)) await this.#requireDatabase(db);
+    for (const db of group.databases) await this.requireDatabase(db);
     const result = await this.#transaction
       .apply(expected === null ? null : formatMark(expected), group, formatMark(next))
       .catch((cause: unknown) => {
@@ -121,7 +168,7 @@ export class StandaloneDestination {
       });
     if (result.outcome === "stale")
       throw new StaleMark(this.name, expected === null ? null : formatMark(expected), result.found);
-    if (result.outcome === "refused") this.#refused(result.error);
+    if (result.outcome === "refused") this.#refused(result.error, result.index);
     else if (result.errors.length > 0) throw new CommandsFailed(this.name, result.errors);
   }
 
@@ -142,8 +189,9 @@ export class StandaloneDestination {
     this.connection.close();
   }
 
-  /** Inside a transaction a SELECT that fails would let what follows run in another database. */
-  async #requireDatabase(db: number): Promise<void> {
+  /** Throws `Halt` DST-010 where it has no such database: inside a transaction a SELECT that fails would let what follows run in another one. */
+  async requireDatabase(db: number): Promise<void> {
+    if (this.#databases.has(db)) return;
     const error = await this.aside(async (connection) =>
       connection.call(["SELECT", db]).then(
         () => null,
@@ -173,11 +221,11 @@ export class StandaloneDestination {
     }
   }
 
-  #refused(error: string): never {
+  #refused(error: string, index: number): never {
     if (verdictOf(error) === "wait") {
       throw new Retryable("DST-003", `destination ${this.name}`, `destination ${this.name} answered ${quotable(error)}`);
     }
-    throw new GroupRefused(error);
+    throw new GroupRefused(error, index);
   }
 }
 
@@ -212,9 +260,18 @@ export function markFault(name: string, markKey: string, cause: unknown): Fault 
   return new Halt("DST-005", `the mark ${markKey} in ${name} is no string`);
 }
 
-/** `major * 10000 + minor * 100 + patch` of INFO's redis_version. */
-export function readVersion(info: unknown): number {
-  const text = Buffer.isBuffer(info) ? info.toString("latin1") : String(info);
-  const [, major, minor, patch] = /^redis_version:(\d+)\.(\d+)\.(\d+)/m.exec(text) ?? [];
-  return Number(major ?? 0) * 10_000 + Number(minor ?? 0) * 100 + Number(patch ?? 0);
+const UNKNOWN_COMMAND = /unknown command|not (?:allowed|supported)/i;
+
+/**
+ * What a server says that has no RESTORE at all; null where it has one, or does not tell. Without arguments it does nothing. A user who may not
+ * run it is told so only with the first value.
+ */
+export async function askForRestore(connection: Connection): Promise<string | null> {
+  return connection.call(["RESTORE"]).then(
+    () => null,
+    (cause: unknown) => {
+      if (!(cause instanceof ReplyError)) throw cause;
+      return UNKNOWN_COMMAND.test(cause.message) ? cause.message : null;
+    },
+  );
 }

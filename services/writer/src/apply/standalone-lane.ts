@@ -1,16 +1,20 @@
 import type { Endpoint } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import type { Position } from "@sluice/wire";
-import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
+import type { ChangeGroup, LaneDestination, PartedValue, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
 import type { StandaloneKept } from "../keep/standalone-kept.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import type { LaneHistory } from "../repair/repair-book.ts";
+import type { Abilities } from "../rewrite/abilities.ts";
 import { runOf, singleUnits, type UnitRun } from "../repair/unit-runs.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
-import { isLoose, valueCommands } from "../snapshot/value-commands.ts";
+import { isLoose } from "../snapshot/value-commands.ts";
+import type { OwnedCommand, ValueForms } from "../snapshot/value-forms.ts";
+import { addValueCommand, learnsFrom } from "./copy-step.ts";
 import { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
+import { StandaloneBuild } from "./standalone-build.ts";
 import { CommandsFailed, GroupRefused, UNLINK_SINCE, type StandaloneDestination } from "./standalone-destination.ts";
 import { StandaloneRepairs } from "./standalone-repairs.ts";
 import { quotable } from "./verdict.ts";
@@ -20,6 +24,9 @@ const FUNCTIONS_SINCE = 70_000;
 export interface StandaloneLaneOptions {
   readonly label: string;
   readonly markKey: string;
+  /** See `attemptsKey`. */
+  readonly attempts: string;
+  readonly forms: ValueForms;
   readonly endpoint: Endpoint;
   readonly shift: (expireAtMs: number) => number;
   /** Whether a key belongs to this lane. */
@@ -46,6 +53,7 @@ export interface StandaloneLaneOptions {
  */
 export class StandaloneLane implements LaneDestination {
   readonly name: string;
+  readonly abilities: Abilities;
   /** A lane that has lost its one mark has no position. */
   readonly lost = null;
   readonly #target: StandaloneDestination;
@@ -55,9 +63,11 @@ export class StandaloneLane implements LaneDestination {
   #mark: Position | null;
   #position: Position | null;
   #unjudged: UnjudgedSpan | null = null;
+  #build: StandaloneBuild | null = null;
 
   constructor(target: StandaloneDestination, options: StandaloneLaneOptions) {
     this.name = target.name;
+    this.abilities = target.abilities;
     this.#target = target;
     this.#options = options;
     this.#mark = target.position;
@@ -132,19 +142,30 @@ export class StandaloneLane implements LaneDestination {
   }
 
   async applyValues(values: readonly SnapshotValue[], target: Position): Promise<number> {
-    const request = new Request();
-    const options = { version: this.#target.version, shift: this.#options.shift };
-    let selected = 0;
-    for (const value of values) {
-      const db = isLoose(value.rows, value.row) ? selected : (value.rows.dbs[value.row] as number);
-      if (db !== selected) request.select(db);
-      selected = db;
-      for (const { before, pieces, after } of valueCommands(value, options)) {
-        if (pieces.length === 0) request.addCommand([...before, ...after]);
-        else request.addWithPieces(before, pieces, after);
+    const { forms } = this.#options;
+    for (;;) {
+      const { request, owners } = this.#copyRequest(values);
+      try {
+        const bytes = await this.#apply(request, target);
+        forms.settled();
+        return bytes;
+      } catch (cause) {
+        if (!learnsFrom(cause, owners, forms)) throw this.#copyFault(cause);
       }
     }
-    return this.#applyCopy(request, target);
+  }
+
+  async build(value: PartedValue): Promise<StandaloneBuild> {
+    const { endpoint, attempts, forms, signal } = this.#options;
+    forms.begin();
+    const apply = async (request: Request, next: Position): Promise<number> => {
+      const bytes = await this.#applyCopy(request, next);
+      forms.settled();
+      return bytes;
+    };
+    this.#build?.close();
+    this.#build = await StandaloneBuild.begin({ target: this.#target, forms, endpoint, attempts, apply, signal }, value);
+    return this.#build;
   }
 
   async sweep(held: Pick<KeySet, "has">): Promise<number> {
@@ -166,6 +187,7 @@ export class StandaloneLane implements LaneDestination {
   }
 
   close(): void {
+    this.#build?.close();
     this.#target.close();
   }
 
@@ -208,9 +230,35 @@ export class StandaloneLane implements LaneDestination {
     try {
       return await this.#apply(request, next);
     } catch (cause) {
-      if (!(cause instanceof GroupRefused)) throw cause;
-      throw new Halt("DST-002", `${this.name} refuses a part of the copy: ${quotable(cause.error)}`, { cause });
+      throw this.#copyFault(cause);
     }
+  }
+
+  #copyFault(cause: unknown): unknown {
+    if (!(cause instanceof GroupRefused)) return cause;
+    return new Halt("DST-002", `${this.name} refuses a part of the copy: ${quotable(cause.error)}`, { cause });
+  }
+
+  /** `owners`: for each command of the request the value that it is for. */
+  #copyRequest(values: readonly SnapshotValue[]): { request: Request; owners: (OwnedCommand | undefined)[] } {
+    const { forms } = this.#options;
+    const request = new Request();
+    const owners: (OwnedCommand | undefined)[] = [];
+    let selected = 0;
+    forms.begin();
+    for (const value of values) {
+      const db = isLoose(value.rows, value.row) ? selected : (value.rows.dbs[value.row] as number);
+      if (db !== selected) {
+        request.select(db);
+        owners.push(undefined);
+      }
+      selected = db;
+      for (const command of forms.commandsOf(value)) {
+        addValueCommand(request, command);
+        owners.push({ value, command });
+      }
+    }
+    return { request, owners };
   }
 
   /**

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { runsOf, SourceLane } from "../repair/source-lane.sample.ts";
 import type { DivergencePolicy, KeyRepairOptions } from "../repair/key-repair.ts";
 import { ReplyTamperer } from "./reply-tamperer.sample.ts";
+import { sampleForms } from "../snapshot/value-forms.sample.ts";
 import { StandaloneDestination } from "./standalone-destination.ts";
 import { StandaloneLane } from "./standalone-lane.ts";
 
@@ -26,6 +27,8 @@ async function open(
   const lane = new StandaloneLane(target, {
     label: "main.s0.0",
     markKey: MARK,
+    attempts: `${MARK}:tmp`,
+    forms: sampleForms(shift),
     endpoint,
     shift,
     owns: () => true,
@@ -307,8 +310,11 @@ test("loud: a key that the destination refuses inside the transaction is not tak
   await source.write("RPUSH list b");
   await source.write("SADD fine b");
   const group = source.group();
-  tamperer.tamper = ({ args }) =>
-    args[0] === "RESTORE" && args[1] === "list" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null;
+  // Neither as it is, nor from its elements.
+  tamperer.tamper = ({ args: [name, key, other] }) =>
+    (name === "RESTORE" && key === "list") || (name === "RENAME" && other === "list")
+      ? { bare: "-ERR DUMP payload version or checksum are wrong" }
+      : null;
   await expect(lane.applyChanges(group)).rejects.toMatchObject({ name: "Halt", code: "DST-014" });
   lane.close();
   tamperer.tamper = () => null;
@@ -319,6 +325,23 @@ test("loud: a key that the destination refuses inside the transaction is not tak
   await lifted.lane.applyChanges(source.group());
   await same(source, server);
   lifted.lane.close();
+});
+
+// Mutation: standalone-repairs.ts, `#isWritten`: nothing is learnt from a refusal (the lane halts with DST-014).
+test("a key whose RESTORE the destination refuses is repaired from its elements", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  await using tamperer = await ReplyTamperer.start(server.port);
+  const { lane } = await open(server, source, "repair", {}, tamperer.port);
+  for (const key of ["list", "fine"]) await server.client().set(key, "planted");
+  await source.write("RPUSH list b");
+  await source.write("SADD fine b");
+  tamperer.tamper = ({ args: [name, key] }) =>
+    name === "RESTORE" && key === "list" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null;
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  expect(await server.client().keys("*:tmp:*")).toEqual([]);
+  lane.close();
 });
 
 // Mutation: standalone-repairs.ts, `failed`: what failed behind the runs is not looked at (the lane goes on).

@@ -2,13 +2,16 @@ import { commandTable } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { repairedKey, type Position } from "@sluice/wire";
 import { commandsOf, keyOfPlace, placeOf, type Place } from "../repair/commands-of.ts";
-import { imageCommands } from "../repair/image-commands.ts";
+import { isFailingScript } from "../repair/failing-script.ts";
+import { absentCommand, imageValue } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
 import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
 import { RepairBook, repairedField, repairedValue, type LaneHistory } from "../repair/repair-book.ts";
 import type { SourceImages } from "../repair/source-keys.ts";
 import { joinedRuns, keyedUnits, type KeyedUnit, type UnitRun } from "../repair/unit-runs.ts";
+import type { OwnedCommand, ValueForms } from "../snapshot/value-forms.ts";
+import { addValueCommand, learnsFrom } from "./copy-step.ts";
 import type { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
 import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
@@ -34,7 +37,7 @@ export interface RepairedLane {
 
 export interface StandaloneRepairsOptions {
   readonly markKey: string;
-  readonly shift: (expireAtMs: number) => number;
+  readonly forms: ValueForms;
   readonly repair: KeyRepair;
 }
 
@@ -52,7 +55,7 @@ export class StandaloneRepairs {
   readonly #target: StandaloneDestination;
   readonly #lane: RepairedLane;
   readonly #repair: KeyRepair;
-  readonly #shift: (expireAtMs: number) => number;
+  readonly #forms: ValueForms;
   readonly #hash: string;
   readonly #book = new RepairBook();
   /** The hash may hold entries. */
@@ -63,7 +66,7 @@ export class StandaloneRepairs {
     this.#target = target;
     this.#lane = lane;
     this.#repair = options.repair;
-    this.#shift = options.shift;
+    this.#forms = options.forms;
     this.#hash = repairedKey(options.markKey);
     if (target.repaired === null) options.repair.refusesUnread(target.name);
     this.#book.take(target.repaired, epoch);
@@ -83,10 +86,13 @@ export class StandaloneRepairs {
   }
 
   /** Commands of the runs, which have just been applied up to `next`, failed. Throws `failure` where the policy is to halt. */
-  async failed(runs: readonly UnitRun[], failure: CommandsFailed, next: Position): Promise<void> {
+  async failed(runs: readonly UnitRun[], all: CommandsFailed, next: Position): Promise<void> {
     const repair = this.#repair;
+    const own = new Map([...this.#traced(runs, new Set())].map(({ index, id }) => [index, id]));
+    const others = all.errors.filter(({ index, error }) => !isFailingScript(own.get(index) ?? -1, error));
+    if (others.length === 0) return;
+    const failure = others.length === all.errors.length ? all : new CommandsFailed(this.#target.name, others);
     // Something that `add` put behind the runs.
-    const own = new Set([...this.#traced(runs, new Set())].map(({ index }) => index));
     if (failure.errors.some(({ index }) => !own.has(index))) throw failure;
     if (!failure.isDivergence || repair.policy === "halt") throw failure;
     if (repair.policy === "skip") {
@@ -171,7 +177,7 @@ export class StandaloneRepairs {
     for (const run of runs) {
       for (const { command } of commandsOf(run)) {
         const index = indexes[at] as number;
-        yield { index, failed: failed.has(index), places: command.places };
+        yield { index, id: command.id, failed: failed.has(index), places: command.places };
         at++;
       }
     }
@@ -223,20 +229,30 @@ export class StandaloneRepairs {
   async #repairKeys(places: ReadonlySet<Place>, position: Position): Promise<boolean> {
     let left = places.size;
     for await (const images of this.#repair.read(places, position.epoch, position.offset)) {
-      const request = new Request();
-      const written = this.#addImages(request, images, position.epoch);
-      try {
-        await this.#lane.applyBeside(request);
-      } catch (cause) {
-        if (cause instanceof GroupRefused) throw refusedRepair(this.#target.name, cause.error);
-        if (!(cause instanceof CommandsFailed)) throw cause;
-        await this.#refused(written, cause);
-        throw refusedRepair(this.#target.name, cause.errors[0]?.error ?? "");
-      }
+      while (!(await this.#isWritten(images, position.epoch)));
       this.#done(images);
       left -= images.images.length;
     }
     return left === 0;
+  }
+
+  /** False where they are worth another try, in another form. */
+  async #isWritten(images: SourceImages, epoch: number): Promise<boolean> {
+    const request = new Request();
+    const owners: (OwnedCommand | undefined)[] = [];
+    this.#forms.begin();
+    const written = this.#addImages(request, images, epoch, owners);
+    try {
+      await this.#lane.applyBeside(request);
+    } catch (cause) {
+      if (learnsFrom(cause, owners, this.#forms)) return false;
+      if (cause instanceof GroupRefused) throw refusedRepair(this.#target.name, cause.error);
+      if (!(cause instanceof CommandsFailed)) throw cause;
+      await this.#refused(written, cause);
+      throw refusedRepair(this.#target.name, cause.errors[0]?.error ?? "");
+    }
+    this.#forms.settled();
+    return true;
   }
 
   /** The server took the entries and not all keys: what is not repaired must not pass for it. Returns how many those are. */
@@ -250,19 +266,27 @@ export class StandaloneRepairs {
     return failed.length;
   }
 
-  #addImages(request: Request, { offset, replid, images }: SourceImages, epoch: number): WrittenImage[] {
+  /** `owners`: gets, at the index of each command that writes a value, whose it is. */
+  #addImages(
+    request: Request,
+    { offset, replid, images }: SourceImages,
+    epoch: number,
+    owners: (OwnedCommand | undefined)[] = [],
+  ): WrittenImage[] {
     const written: WrittenImage[] = [];
-    const options = { version: this.#target.version, shift: this.#shift };
     let selected = 0;
     for (const image of images) {
       const { db } = keyOfPlace(image.place);
       if (db !== selected) request.select(db);
       selected = db;
       const from = request.commands;
-      for (const { before, pieces, after } of imageCommands(image, options)) {
-        if (pieces.length === 0) request.addCommand([...before, ...after]);
-        else request.addWithPieces(before, pieces, after);
-      }
+      const value = imageValue(image);
+      if (value === null) addValueCommand(request, absentCommand(image));
+      else
+        for (const command of this.#forms.commandsOf(value)) {
+          owners[request.commands] = { value, command };
+          addValueCommand(request, command);
+        }
       written.push({ place: image.place, from, until: request.commands });
     }
     if (selected !== 0) request.select(0);

@@ -30,6 +30,8 @@ const BY_CODE: Readonly<Record<string, Verdict>> = {
   NOGROUP: "diverged",
   NOSCRIPT: "diverged",
   INVALIDOBJ: "diverged",
+  /** Of the scripts that stand for commands which the destination lacks (rewrite/scripts.ts). */
+  REWRITTEN: "diverged",
   NOAUTH: "halt",
   NOPERM: "halt",
   WRONGPASS: "halt",

@@ -3,6 +3,7 @@ import {
   errorsInArray,
   ReplyError,
   ReplyType,
+  type CommandArgument,
   type Connection,
   type Reply,
   type ReplyFramer,
@@ -85,21 +86,33 @@ export class WatchedTransaction {
     return transaction;
   }
 
-  /** As `open`, for another mark on a connection that served others: one round trip. What it watched before is forgotten. */
-  static async reopen(connection: Connection, markKey: string): Promise<WatchedTransaction> {
+  /**
+   * As `open`, for another mark on a connection that served others: one round trip. What it watched before is forgotten. `besides`: commands that
+   * run in front of the transaction, outside of it; `told` takes their answers. One may watch another key, and must then go back to database 0.
+   */
+  static async reopen(
+    connection: Connection,
+    markKey: string,
+    besides: readonly (readonly CommandArgument[])[] = [],
+    told: (replies: readonly Reply[]) => void = () => undefined,
+  ): Promise<WatchedTransaction> {
     const transaction = new WatchedTransaction(connection, markKey);
     // What served before left a transaction open, as every `apply` does.
     const discarded = connection.call(["DISCARD"]).catch((cause: unknown) => {
       if (!(cause instanceof ReplyError)) throw cause;
     });
-    const [, , , mark] = await Promise.all([
-      discarded,
-      connection.call(["UNWATCH"]),
-      connection.call(["WATCH", markKey]),
-      connection.call(["GET", markKey]),
+    const [[, , , mark], replies] = await Promise.all([
+      Promise.all([
+        discarded,
+        connection.call(["UNWATCH"]),
+        connection.call(["WATCH", markKey]),
+        connection.call(["GET", markKey]),
+      ]),
+      Promise.all(besides.map(async (command) => connection.call(command))),
       connection.call(["MULTI"]),
     ]);
     transaction.#mark = Buffer.isBuffer(mark) ? mark.toString("latin1") : null;
+    told(replies);
     return transaction;
   }
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { headerBytes, writeArgument, writeHeader } from "@sluice/redis";
+import { headerBytes, writeArgument, writeHeader, type CommandArgument, type Reply } from "@sluice/redis";
+import { printable } from "@sluice/runtime";
 
 /**
  * `apply` in a cluster, for one slot: KEYS[1] is the slot's mark and the other KEYS are all keys of the group, since a command on
@@ -45,6 +46,10 @@ return {'FAILED', noted, first}
 export const APPLY_SCRIPT = SCRIPT.trim();
 const SHA = Buffer.from(createHash("sha1").update(APPLY_SCRIPT).digest("hex"));
 
+const CR = 13;
+const LF = 10;
+const LONGEST_NAME = 40;
+
 /** Lua's `unpack` fails at about 8000 arguments, outside any pcall (H18 ii): larger groups go another way. */
 export const MOST_SCRIPT_ARGUMENTS = 7_000;
 
@@ -54,6 +59,8 @@ export interface GroupCommand {
   readonly start: number;
   readonly end: number;
   readonly argc: number;
+  /** Where the command is in no table: its keys. */
+  readonly keys?: readonly Buffer[];
 }
 
 /** Commands on one slot that are applied together, in order. */
@@ -69,6 +76,11 @@ export class SlotGroup {
   readonly keys: Buffer[] = [];
   /** Must not go by the script, see `SlotGroup.mayFollow`. */
   isDelicate = false;
+  /** Of one that goes by a transaction: what is asked in front of it, beside its mark, and takes the answers. */
+  guard: {
+    readonly questions: readonly (readonly CommandArgument[])[];
+    readonly judge: (replies: readonly Reply[]) => void;
+  } | null = null;
   #emptied: Set<string> | null = null;
   #args = 0;
   #bytes = 0;
@@ -157,4 +169,10 @@ export function plainCommand({ buffer, start, end, argc }: GroupCommand): [Buffe
   const header = Buffer.allocUnsafe(headerBytes(argc));
   writeHeader(header, 0, 42, argc);
   return [header, buffer.subarray(start, end)];
+}
+
+/** Its name as it was sent, for people. */
+export function commandName({ buffer, start }: GroupCommand): string {
+  const from = buffer.indexOf(LF, start) + 1;
+  return printable(buffer.toString("latin1", from, Math.min(buffer.indexOf(CR, from), from + LONGEST_NAME)));
 }

@@ -1,23 +1,35 @@
-import { encodeCommand, ReplyError, type Endpoint, type Reply } from "@sluice/redis";
-import { Halt, Retryable, type Clock } from "@sluice/runtime";
-import { compareHistories, formatMark, repairedKey, type Position, type SlotSet } from "@sluice/wire";
-import { markFault, readVersion } from "../apply/standalone-destination.ts";
+import { encodeCommand, type Endpoint, type Reply } from "@sluice/redis";
+import { Retryable, type Clock } from "@sluice/runtime";
+import { compareHistories, formatMark, type Position, type SlotSet } from "@sluice/wire";
+import { readServer } from "../apply/destination-server.ts";
+import { askForRestore, destinationFault } from "../apply/standalone-destination.ts";
 import type { Keeping } from "../keep/keeping.ts";
 import { KeptSlots } from "../keep/kept-slots.ts";
-import type { ChangeGroup, LaneDestination, SnapshotValue, UnjudgedSpan } from "../lane-destination.ts";
-import { joinedCommand } from "../repair/image-commands.ts";
+import type {
+  ChangeGroup,
+  LaneDestination,
+  PartedValue,
+  SnapshotValue,
+  UnjudgedSpan,
+  ValueBuild,
+} from "../lane-destination.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import type { LaneHistory } from "../repair/repair-book.ts";
 import type { UnitRun } from "../repair/unit-runs.ts";
+import { Abilities } from "../rewrite/abilities.ts";
+import { readAbilities } from "../rewrite/read-abilities.ts";
 import type { KeySet } from "../snapshot/key-set.ts";
-import { isLoose, valueCommands, type ValueCommand } from "../snapshot/value-commands.ts";
+import { ValueForms, type ValueFormsOptions } from "../snapshot/value-forms.ts";
 import { APPLY_SCRIPT, SlotGroup } from "./apply-script.ts";
-import { ClusterMarks, slotMark, watermark, type MarkNames } from "./cluster-marks.ts";
+import { ClusterMarks, slotMark, type MarkNames } from "./cluster-marks.ts";
 import { ClusterRepairs, type OpenUnit } from "./cluster-repairs.ts";
+import { ClusterValues, removeClusterLeftovers } from "./cluster-values.ts";
 import { GroupBook } from "./group-book.ts";
+import { runEverywhere } from "./everywhere.ts";
 import { groupCommand, SlotPlanner } from "./group-plan.ts";
 import { failedBehindMark, GroupSender, staleMarkOf, type GroupFailure } from "./group-sender.ts";
 import { NodePool } from "./node-pool.ts";
+import { readMarks } from "./read-marks.ts";
 import type { ClusterNode } from "./slot-map.ts";
 import { SlotKeys } from "./slot-keys.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -38,6 +50,7 @@ export interface ClusterLaneOptions extends MarkNames {
   /** The lane's slots. */
   readonly slots: SlotSet;
   readonly shift: (expireAtMs: number) => number;
+  readonly values: Omit<ValueFormsOptions, "server" | "lacksRestore">;
   readonly repair: KeyRepair;
   /** With `existing: keep`. */
   readonly keeping?: Keeping;
@@ -54,6 +67,7 @@ export interface ClusterLaneOptions extends MarkNames {
  */
 export class ClusterLane implements LaneDestination {
   readonly name: string;
+  readonly abilities: Abilities;
   readonly #options: ClusterLaneOptions;
   readonly #pool: NodePool;
   readonly #sender: GroupSender;
@@ -63,7 +77,7 @@ export class ClusterLane implements LaneDestination {
   readonly #repairs: ClusterRepairs;
   readonly #kept: KeptSlots | null;
   #unjudged: UnjudgedSpan | null = null;
-  readonly #version: number;
+  readonly #values: ClusterValues;
   readonly #keys: SlotKeys;
   #position: Position | null;
   #safeSequence = 0;
@@ -75,7 +89,8 @@ export class ClusterLane implements LaneDestination {
     sender: GroupSender,
     marks: ClusterMarks,
     watermarks: Watermarks,
-    version: number,
+    abilities: Abilities,
+    forms: ValueForms,
     repaired: ReadonlyMap<number, Reply>,
     kept: KeptSlots | null,
   ) {
@@ -86,15 +101,17 @@ export class ClusterLane implements LaneDestination {
     this.#sender = sender;
     this.#marks = marks;
     this.#watermarks = watermarks;
-    this.#version = version;
+    this.abilities = abilities;
     this.#keys = new SlotKeys(pool, options.slots);
     this.#planner = new SlotPlanner(options.shift, options.label);
     this.#position = marks.position(options.shard, (slot) => sender.map.ownerOf(slot)?.name ?? "");
     if (this.#position !== null) marks.follow(this.#position);
     if (this.#position?.phase === "live") this.#safeSequence = this.#position.sequence;
     this.#markedAtMs = options.clock.monotonicMs();
-    const { repair, shift } = options;
-    this.#repairs = new ClusterRepairs({ names: options, marks, sender, pool, planner: this.#planner, version, shift, repair });
+    const { repair, slots } = options;
+    const lane = { names: options, slots, marks, sender, pool, forms };
+    this.#values = new ClusterValues({ ...lane, copyingMark: this.#copyingMark.bind(this), send: this.#send.bind(this) });
+    this.#repairs = new ClusterRepairs({ ...lane, planner: this.#planner, repair });
     for (const [slot, reply] of repaired) this.#repairs.take(slot, reply, this.#position?.epoch ?? 0);
     if (this.#position?.phase === "live") this.#unjudged = this.#repairs.unjudged(options.slots, this.#position);
   }
@@ -108,19 +125,24 @@ export class ClusterLane implements LaneDestination {
       const sender = new GroupSender(group, pool, map, slots, clock, signal);
       const marks = new ClusterMarks(slots);
       const watermarks = new Watermarks(options, pool, slots, marks);
-      let version = Infinity;
+      const abilities: Abilities[] = [];
+      let lacksRestore: string | null = null;
       const repaired = new Map<number, Reply>();
       const kept = keeping === undefined ? null : new KeptSlots(options, slots, pool, keeping);
       for (const node of map.nodes) {
         const own = [...slots].filter((slot) => map.ownerOf(slot)?.name === node.name);
         await watermarks.meet(node);
         await pool.call(node, ["SCRIPT", "LOAD", APPLY_SCRIPT]);
-        version = Math.min(version, readVersion(await pool.call(node, ["INFO", "server"])));
+        abilities.push(await abilitiesOf(group, pool, node));
+        lacksRestore ??= await askForRestore(await pool.connection(node));
         await readMarks(pool, node, own, options, options.repair, marks, repaired);
         await kept?.read(node, own);
       }
       await kept?.requireBeside(marks, map);
-      return new ClusterLane(options, pool, sender, marks, watermarks, version, repaired, kept);
+      const all = Abilities.ofAll(abilities);
+      const forms = new ValueForms({ ...options.values, server: all.server, lacksRestore });
+      await removeClusterLeftovers({ names: options, slots, pool, forms }, map);
+      return new ClusterLane(options, pool, sender, marks, watermarks, all, forms, repaired, kept);
     } catch (cause) {
       pool.close();
       throw cause;
@@ -160,7 +182,9 @@ export class ClusterLane implements LaneDestination {
     const { target } = group;
     let bytes = 0;
     for (let failures: readonly GroupFailure[] | null = null; failures === null || failures.length > 0;) {
-      const groups = await this.#plan(group);
+      const loose: (readonly Buffer[])[] = [];
+      const groups = await this.#plan(group, loose);
+      if (failures === null) await runEverywhere(this.name, this.#pool, this.#sender.map.nodes, loose);
       failures = await this.#send(groups.close(target));
       bytes += groups.bytes;
       if (failures.length > 0) await this.#repairs.settle(failures, target);
@@ -215,30 +239,11 @@ export class ClusterLane implements LaneDestination {
   }
 
   async applyValues(values: readonly SnapshotValue[]): Promise<number> {
-    const groups = new GroupBook(this.#options, this.#marks);
-    const options = { version: this.#version, shift: this.#options.shift };
-    let base: Position | null = null;
-    for (const value of values) {
-      const commands = valueCommands(value, options);
-      if (isLoose(value.rows, value.row)) await this.#everywhere(commands);
-      else {
-        const db = value.rows.dbs[value.row] as number;
-        if (db !== 0) throw new Halt("DST-010", `the copy of lane ${this.#options.label} holds a key of database ${db}`);
-        const slot = value.rows.slots[value.row] as number;
-        const standing = this.#copyingMark(slot);
-        if (standing === null) continue;
-        const unit = {
-          slot,
-          end: 0,
-          commands: commands.map((command) => groupCommand(joinedCommand(command))),
-          keys: [value.key],
-        };
-        groups.add({ ...unit, emptied: [], isDelicate: false }, standing.offset);
-        base = standing;
-      }
-    }
-    if (base !== null) await this.#sendWhole(groups.close(base));
-    return groups.bytes;
+    return this.#values.apply(values);
+  }
+
+  async build(value: PartedValue): Promise<ValueBuild | null> {
+    return this.#values.build(value);
   }
 
   async sweep(held: Pick<KeySet, "has">): Promise<number> {
@@ -276,8 +281,8 @@ export class ClusterLane implements LaneDestination {
     this.#pool.close();
   }
 
-  /** What of the group its slots do not hold yet. */
-  async #plan({ slices, target }: ChangeGroup): Promise<GroupBook> {
+  /** What of the group its slots do not hold yet. `loose` gets what belongs to no slot, in order. */
+  async #plan({ slices, target }: ChangeGroup, loose: (readonly Buffer[])[]): Promise<GroupBook> {
     if (this.#repairs.hasPending)
       await this.#repairs.follow(
         slices.map(({ batch }) => batch),
@@ -286,15 +291,19 @@ export class ClusterLane implements LaneDestination {
     const groups = new GroupBook(this.#options, this.#marks);
     const around: OpenUnit[] | null = this.#repairs.hasPending ? [] : null;
     for (const { slice, batch } of slices) {
-      this.#planner.each(slice, (unit) => {
-        // A slot that the shard gave away meanwhile: a later history, with a copy of its own, has it.
-        if (!this.#options.slots.has(unit.slot)) return;
-        // A unit in parts has no distance: it ends where its last part does.
-        const end = batch.part === null ? batch.previous + unit.end : batch.last;
-        if (end <= this.#marks.appliedIn(unit.slot)) return;
-        if (around === null) groups.add(unit, end);
-        else around.push({ unit, end });
-      });
+      this.#planner.each(
+        slice,
+        (unit) => {
+          // A slot that the shard gave away meanwhile: a later history, with a copy of its own, has it.
+          if (!this.#options.slots.has(unit.slot)) return;
+          // A unit in parts has no distance: it ends where its last part does.
+          const end = batch.part === null ? batch.previous + unit.end : batch.last;
+          if (end <= this.#marks.appliedIn(unit.slot)) return;
+          if (around === null) groups.add(unit, end);
+          else around.push({ unit, end });
+        },
+        (args) => loose.push(args),
+      );
     }
     if (around !== null) await this.#repairs.addAround(around, groups, target);
     return groups;
@@ -317,14 +326,6 @@ export class ClusterLane implements LaneDestination {
       await this.#sendWhole(groups.close(standing));
     }
     return stale.length;
-  }
-
-  /** What belongs to no slot goes to every primary, as it is: it may be repeated. */
-  async #everywhere(commands: readonly ValueCommand[]): Promise<void> {
-    for (const node of this.#sender.map.nodes) {
-      for (const { before, pieces, after } of commands)
-        await this.#pool.call(node, [...before, Buffer.concat(pieces), ...after]);
-    }
   }
 
   /** Says on every node that the whole lane is applied up to `target`; a restart need not go back beyond it. */
@@ -362,40 +363,10 @@ export class ClusterLane implements LaneDestination {
   }
 }
 
-/** Reads the lane's marks on one node: those of its slots there, and every watermark that stands by one of them. */
-async function readMarks(
-  pool: NodePool,
-  node: ClusterNode,
-  slots: readonly number[],
-  names: MarkNames,
-  repair: KeyRepair,
-  marks: ClusterMarks,
-  repaired: Map<number, Reply>,
-): Promise<void> {
+async function abilitiesOf(group: string, pool: NodePool, node: ClusterNode): Promise<Abilities> {
+  const server = readServer(await pool.call(node, ["INFO", "server"]));
   const connection = await pool.connection(node);
-  const endpoint = `destination ${names.group}`;
-  const read = async (kind: "slot" | "watermark", slot: number, key: string): Promise<void> => {
-    const mark = await connection.call(["GET", key]).catch((cause: unknown) => {
-      // Of a slot that moves away a mark may be there already; it is asked for again where it is then.
-      const isElsewhere = cause instanceof ReplyError && !cause.message.startsWith("WRONGTYPE");
-      if (!isElsewhere) throw markFault(`${names.group} (${node.name})`, key, cause);
-      throw new Retryable("DST-003", endpoint, `${endpoint}: the marks on ${node.name} can't be read`, { cause });
-    });
-    marks.take(kind, slot, Buffer.isBuffer(mark) ? mark.toString("latin1") : null, `${key} on ${node.name}`);
-  };
-  const readRepaired = async (slot: number): Promise<void> => {
-    const reply = await connection.call(["HGETALL", repairedKey(slotMark(names, slot))]).catch((cause: unknown) => {
-      if (cause instanceof ReplyError && cause.code === "NOPERM") return repair.refusesUnread(`${names.group} (${node.name})`);
-      throw new Retryable("DST-003", endpoint, `${endpoint}: what was repaired on ${node.name} can't be read`, { cause });
-    });
-    if (Array.isArray(reply) && reply.length > 0) repaired.set(slot, reply);
-  };
-  const calls = slots.flatMap((slot) => [
-    read("slot", slot, slotMark(names, slot)),
-    read("watermark", slot, watermark(names, slot)),
-    readRepaired(slot),
-  ]);
-  const results = await Promise.allSettled(calls);
-  const failed = results.filter((result) => result.status === "rejected").map(({ reason }) => reason as unknown);
-  if (failed.length > 0) throw failed.find((fault) => fault instanceof Halt) ?? failed[0];
+  return readAbilities(server, async (args) => connection.call(args)).catch((cause: unknown) => {
+    throw destinationFault(`${group} (${node.name})`, cause);
+  });
 }

@@ -5,14 +5,17 @@ import { formatMark, markBeside, repairedKey, type FailedCommands, type Position
 import { refusedRepair } from "../apply/standalone-repairs.ts";
 import { quotable, verdictOf } from "../apply/verdict.ts";
 import type { UnjudgedSpan } from "../lane-destination.ts";
-import { commandOf, keyOfPlace, placeOf, type Place } from "../repair/commands-of.ts";
-import { imageCommands, joinedCommand } from "../repair/image-commands.ts";
+import { commandOf, keyOfPlace, placeOf, type Place, type PlacedCommand } from "../repair/commands-of.ts";
+import { isFailingScript } from "../repair/failing-script.ts";
+import { absentCommand, imageValue, joinedCommand } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
 import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
 import { RepairBook, repairedField, repairedValue, type LaneHistory } from "../repair/repair-book.ts";
 import type { KeyImage, SourceImages } from "../repair/source-keys.ts";
 import type { UnitRun } from "../repair/unit-runs.ts";
+import type { ValueCommand } from "../snapshot/value-commands.ts";
+import type { OwnedCommand, ValueForms } from "../snapshot/value-forms.ts";
 import { plainCommand, SlotGroup, type GroupCommand } from "./apply-script.ts";
 import { slotMark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { GroupBook } from "./group-book.ts";
@@ -27,8 +30,7 @@ export interface RepairedClusterLane {
   readonly sender: GroupSender;
   readonly pool: NodePool;
   readonly planner: SlotPlanner;
-  readonly version: number;
-  readonly shift: (expireAtMs: number) => number;
+  readonly forms: ValueForms;
   readonly repair: KeyRepair;
 }
 
@@ -148,6 +150,7 @@ export class ClusterRepairs {
     const tainted = new Set<Place>();
     for (const { group, mark, failed } of failures) {
       marks.moved(group.slot, mark, { ...target, offset: group.offset });
+      if (isScriptAlone(group.commands, failed)) continue;
       const halt = failedBehindMark(names.group, { group, mark, failed });
       if (verdictOf(failed.error) === "halt" || repair.policy === "halt") throw halt;
       if (repair.policy === "skip") repair.skipped(failed.count, failed.error);
@@ -192,7 +195,7 @@ export class ClusterRepairs {
       return repair.skipped(known?.count ?? 0, noted.error);
     }
     const verdict = new LostVerdict();
-    for (const command of commands) verdict.add(commandOf(Buffer.concat(plainCommand(command)), 0));
+    for (const command of commands) verdict.add(placed(command));
     if (repair.policy === "repair" && (repair.isLifted || isAround)) {
       await this.#repairKeys(verdict.places, this.#standing(slot));
       return;
@@ -216,7 +219,7 @@ export class ClusterRepairs {
     const tainted = taintedKeys(
       commands.map((command, index) => ({
         failed: known.has(index) || (isCut && index > last),
-        places: commandOf(Buffer.concat(plainCommand(command)), 0).places,
+        places: placed(command).places,
       })),
     );
     if (tainted === null) throw this.#lane.repair.unknownKeys(what);
@@ -241,32 +244,43 @@ export class ClusterRepairs {
 
   /** By transactions: values may be larger than a script should take. A key that is refused must not pass for repaired. */
   async #write({ offset, replid, images }: SourceImages, epoch: number): Promise<void> {
-    const { version, shift, names } = this.#lane;
-    /** Per command of a group the key that it repairs. */
-    const placesOf = new Map<SlotGroup, Place[]>();
-    const groups = [...bySlot(images, ({ place }) => place)].map(([slot, some]) => {
-      const commands = some.flatMap((image: KeyImage) =>
-        imageCommands(image, { version, shift }).map((command) => ({ place: image.place, command })),
+    const { forms, names } = this.#lane;
+    for (;;) {
+      forms.begin();
+      /** Per command of a group the key that it repairs, and the value where it writes one. */
+      const writtenBy = new Map<SlotGroup, { readonly place: Place; readonly owned: OwnedCommand | null }[]>();
+      const groups = [...bySlot(images, ({ place }) => place)].map(([slot, some]) => {
+        const written = some.flatMap((image) => this.#commandsOf(image, slot));
+        const value = repairedValue(epoch, offset, replid);
+        const fields = some.flatMap(({ place }) => [repairedField(place), value]);
+        const note = encodeCommand(["HMSET", this.#hash(slot), ...fields]);
+        const group = this.#beside(slot, [...written.map(({ command }) => joinedCommand(command)), note]);
+        group.isDelicate = true;
+        writtenBy.set(group, written);
+        return group;
+      });
+      for (const { slot } of groups) this.#hashed.add(slot);
+      const failures = await this.#sendBeside(groups);
+      const [first] = failures;
+      if (first === undefined) return forms.settled();
+      const failedOf = ({ group, failed }: GroupFailure) => failed.indexes.flatMap((at) => writtenBy.get(group)?.[at] ?? []);
+      const isLearnt = failures.map((failure) =>
+        forms.learns(
+          failedOf(failure).flatMap(({ owned }) => owned ?? []),
+          () => failure.failed.error,
+        ),
       );
-      const value = repairedValue(epoch, offset, replid);
-      const fields = some.flatMap(({ place }) => [repairedField(place), value]);
-      const note = encodeCommand(["HMSET", this.#hash(slot), ...fields]);
-      const group = this.#beside(slot, [...commands.map(({ command }) => joinedCommand(command)), note]);
-      group.isDelicate = true;
-      placesOf.set(
-        group,
-        commands.map(({ place }) => place),
-      );
-      return group;
-    });
-    for (const { slot } of groups) this.#hashed.add(slot);
-    const failures = await this.#sendBeside(groups);
-    const [first] = failures;
-    if (first === undefined) return;
-    await this.#remove(
-      failures.flatMap(({ group, failed }) => failed.indexes.flatMap((at) => placesOf.get(group)?.[at] ?? [])),
-    );
-    throw refusedRepair(names.group, first.failed.error);
+      if (isLearnt.every(Boolean)) continue;
+      await this.#remove(failures.flatMap((failure) => failedOf(failure).map(({ place }) => place)));
+      throw refusedRepair(names.group, first.failed.error);
+    }
+  }
+
+  #commandsOf(image: KeyImage, slot: number): { command: ValueCommand; place: Place; owned: OwnedCommand | null }[] {
+    const value = imageValue(image);
+    const { place } = image;
+    if (value === null) return [{ command: absentCommand(image), place, owned: null }];
+    return this.#lane.forms.commandsOf(value, slot).map((command) => ({ command, place, owned: { value, command } }));
   }
 
   /** The slot's mark says from here on that everything up to it is known to be in order. */
@@ -353,4 +367,15 @@ function bySlot<T>(items: readonly T[], place: (item: T) => Place): Map<number, 
     slots.set(slot, [...(slots.get(slot) ?? []), item]);
   }
   return slots;
+}
+
+function placed(command: GroupCommand): PlacedCommand {
+  const read = commandOf(Buffer.concat(plainCommand(command)), 0);
+  return command.keys === undefined ? read : { ...read, places: command.keys.map((key) => placeOf(0, key)) };
+}
+
+/** Scripts go alone, see `isFailingScript`. */
+function isScriptAlone(commands: readonly GroupCommand[], { indexes, error }: FailedCommands): boolean {
+  const [first] = commands;
+  return first !== undefined && commands.length === 1 && indexes.length === 1 && isFailingScript(placed(first).id, error);
 }

@@ -146,11 +146,27 @@ test("loud: a key that a node refuses inside the transaction is not taken for re
   await (await nodeOf(LIST)).set(LIST, "planted");
   await source.write(`RPUSH ${LIST} a`);
   const group = source.group();
-  tamperWith(({ args }) => (args[0] === "RESTORE" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null));
+  // Neither as it is, nor from its elements.
+  tamperWith(({ args: [name] }) =>
+    name === "RESTORE" || name === "RENAME" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null,
+  );
   expect(await faultOf(lane.applyChanges(group))).toMatchObject({ name: "Halt", code: "DST-014" });
   lane.close();
   tamperWith(() => null);
   expect(await (await nodeOf(LIST)).exists(repairedKey(markKey(LIST)))).toBe(0);
+});
+
+// Mutation: cluster-repairs.ts, `#write`: nothing is learnt from a refusal (the lane halts with DST-014).
+test("a key whose RESTORE a node refuses is repaired from its elements", async () => {
+  const lane = await open(source.repair("repair").repair);
+  await goLive(lane, source.position);
+  await (await nodeOf(LIST)).set(LIST, "planted");
+  await source.write(`RPUSH ${LIST} a`);
+  tamperWith(({ args }) => (args[0] === "RESTORE" ? { bare: "-ERR DUMP payload version or checksum are wrong" } : null));
+  await lane.applyChanges(source.group());
+  lane.close();
+  tamperWith(() => null);
+  expect(await ours()).toEqual(await theirs());
 });
 
 // Mutation: cluster-repairs.ts, `follow`: nothing is read again (the list keeps what the source lost).

@@ -6,16 +6,20 @@ import { SlotPlanner, type SlotUnit } from "./group-plan.ts";
 const slotOf = (key: string): number => keySlot(Buffer.from(key));
 
 /** The units that one source unit, made of these commands, is taken apart into. */
-function plan(commands: readonly string[], { db = 0, flags = 0 } = {}): SlotUnit[] {
+function plan(commands: readonly string[], { db = 0, flags = 0, loose = [] as string[], slot = 0 } = {}): SlotUnit[] {
   const rows = new ChangeRows();
   const raw = commands.map((command) => encodeCommand(command.split(" ")));
   for (const [index, bytes] of raw.entries()) {
     const first = index === 0 ? ChangeFlag.first : 0;
     const last = index === raw.length - 1 ? ChangeFlag.last : 0;
-    rows.add(bytes.length, 1, 10, 0, db, flags | first | last, 4);
+    rows.add(bytes.length, 1, 10, slot, db, flags | first | last, 4);
   }
   const units: SlotUnit[] = [];
-  new SlotPlanner((ms) => ms + 1000, "main.s0.0").each({ rows, body: Buffer.concat(raw), from: 0 }, (unit) => units.push(unit));
+  new SlotPlanner((ms) => ms + 1000, "main.s0.0").each(
+    { rows, body: Buffer.concat(raw), from: 0 },
+    (unit) => units.push(unit),
+    (args) => loose.push(args.join(" ")),
+  );
   return units;
 }
 
@@ -50,6 +54,7 @@ test("a unit that may write a key again which it has removed, or that runs a scr
   const isDelicate = (...commands: string[]): boolean | undefined => plan(commands)[0]?.isDelicate;
   expect(isDelicate("LPOP l", "RPUSH l 1")).toBe(true);
   expect(isDelicate("EVAL x 1 a")).toBe(true);
+  expect(isDelicate("XREADGROUP GROUP g c COUNT 1 STREAMS s 1-1")).toBe(true);
   expect(isDelicate("LPOP l")).toBe(false);
   expect(isDelicate("RPUSH l 1", "INCR {l}n", "RPUSH l 2")).toBe(false);
   expect(plan(["LPOP l"])[0]?.emptied).toEqual(["l"]);
@@ -57,4 +62,33 @@ test("a unit that may write a key again which it has removed, or that runs a scr
 
 test("an expiry is shifted, what does not carry one is left as it is", () => {
   expect(shown(plan(["SET a 1 PXAT 5000"], { flags: ChangeFlag.expiry })[0] as SlotUnit)).toEqual(["SET a 1 PXAT 6000"]);
+});
+
+// Mutations seen to fail it, in group-plan.ts: `#commandOf` without `withoutKeys`; without `keys`.
+test("a command that is in no table goes to the slot of the keys that travel with it, without them", () => {
+  const [unit] = plan(["SLUICE.KEYED 1,3 FOO.STORE {a}1 x {a}2"], { flags: ChangeFlag.keyed });
+  expect([unit?.slot, unit?.keys.map(String), unit?.isDelicate]).toEqual([slotOf("a"), ["{a}1", "{a}2"], false]);
+  expect(shown(unit as SlotUnit)).toEqual(["FOO.STORE {a}1 x {a}2"]);
+  expect(unit?.commands.map(({ argc, keys }) => [argc, keys?.map(String)])).toEqual([[4, ["{a}1", "{a}2"]]]);
+  expect(plan(["SLUICE.KEYED-ALONE 1 FOO.PUSH a"], { flags: ChangeFlag.keyed })[0]?.isDelicate).toBe(true);
+  expect(() => plan(["SLUICE.KEYED 1,2 FOO.MOVE a b"], { flags: ChangeFlag.keyed })).toThrow(
+    expect.objectContaining({ code: "PIP-004" }),
+  );
+});
+
+// Mutations seen to fail it, in group-plan.ts: a message begins its unit's slot; no `messageSlot`; its database is checked.
+test("a message goes with the keys of its unit, and alone with the slot that its row says", () => {
+  const [unit, ...others] = plan(["PUBLISH c 1", "SET a 1", "PUBLISH d 2"], { slot: 77 });
+  expect([unit?.slot, unit?.keys.map(String), others]).toEqual([slotOf("a"), ["a"], []]);
+  expect(shown(unit as SlotUnit)).toEqual(["PUBLISH c 1", "SET a 1", "PUBLISH d 2"]);
+  expect(plan(["PUBLISH c 1"], { db: 3, slot: 77 }).map(({ slot, keys }) => [slot, keys])).toEqual([[77, []]]);
+});
+
+// Mutations seen to fail it, in group-plan.ts: FUNCTION to `#checkRow`; a unit that ends with one is not taken.
+test("functions and scripts are for every node, wherever they stand in a unit", () => {
+  const loose: string[] = [];
+  const units = plan(["FUNCTION FLUSH", "SET a 1", "SCRIPT LOAD x"], { db: 0, loose });
+  expect([units.flatMap(shown), loose]).toEqual([["SET a 1"], ["FUNCTION FLUSH", "SCRIPT LOAD x"]]);
+  expect(plan(["FUNCTION DELETE l"], { flags: ChangeFlag.barrier, db: 3, loose })).toEqual([]);
+  expect(loose.at(-1)).toBe("FUNCTION DELETE l");
 });

@@ -1,4 +1,4 @@
-import { CommandFramer, CommandId, commandTable, encodeCommand, keySlot, shiftExpiry } from "@sluice/redis";
+import { CommandFramer, CommandId, commandTable, encodeCommand, keySlot, shiftExpiry, withoutKeys } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
 import { ChangeFlag, type ChangeRows } from "@sluice/wire";
 import type { ChangeSlice } from "../apply/plan-changes.ts";
@@ -30,6 +30,9 @@ const KEEPERS: ReadonlySet<number> = new Set(
     .map((name) => commandTable.idOf(name)),
 );
 
+/** Scripts of servers before 7.0 may not run it; it stands for XGROUP CREATECONSUMER where there is none. */
+const XREADGROUP = commandTable.idOf("XREADGROUP");
+
 /** Commands that change each of their keys by itself, so that taking them apart by slot is exact. `step`: arguments of one key. */
 const APART: ReadonlyMap<number, number> = new Map([
   [CommandId.DEL, 1],
@@ -51,43 +54,58 @@ export class SlotPlanner {
     this.#label = label;
   }
 
-  /** Calls `take` for every unit of the slice, in order. Throws `Halt` PIP-004 or DST-010. */
-  each({ rows, body, from }: ChangeSlice, take: (unit: SlotUnit) => void): void {
-    const framer = new CommandFramer();
-    framer.push(body);
+  /**
+   * Calls `take` for every unit of the slice, in order, and `takeLoose` for each command that belongs to no slot and is every node's. Throws `Halt`
+   * PIP-004 or DST-010.
+   */
+  each(
+    { rows, body, from }: ChangeSlice,
+    take: (unit: SlotUnit) => void,
+    takeLoose: (args: readonly Buffer[]) => void = () => undefined,
+  ): void {
+    const framer = new CommandFramer({}, body);
     let commands: GroupCommand[] = [];
     let keys: Buffer[] = [];
     let emptied: string[] = [];
     let isDelicate = false;
     let slot = -1;
+    let messageSlot = -1;
     for (let row = 0; row < rows.count; row++) {
       framer.next();
       if (row < from) continue;
       const flags = rows.flags[row] as number;
-      this.#checkRow(rows, row, framer);
       const id = commandTable.find(framer.buffer, framer.argStart(0), framer.argEnd(0));
-      const isAlone = (flags & ChangeFlag.first) !== 0 && (flags & ChangeFlag.last) !== 0;
-      const found = this.#keysOf(id, framer);
-      const rowSlot = this.#oneSlot(found);
-      if (rowSlot < 0 && isAlone && APART.has(id)) {
-        for (const unit of takeApart(framer, found, APART.get(id) as number, rows.ends[row] as number)) take(unit);
-        continue;
+      if (id === CommandId.FUNCTION || id === CommandId.SCRIPT) takeLoose(argumentsOf(framer));
+      else if (id === CommandId.PUBLISH) {
+        // Any node takes it: it goes with the keys of its unit, else with the slot that made its lane.
+        if (messageSlot < 0) messageSlot = rows.slots[row] as number;
+        commands.push(this.#commandOf(framer, flags, []));
+      } else {
+        this.#checkRow(rows, row, framer);
+        const isAlone = (flags & ChangeFlag.first) !== 0 && (flags & ChangeFlag.last) !== 0;
+        const found = this.#keysOf(id, framer);
+        const rowSlot = this.#oneSlot(found);
+        if (rowSlot < 0 && isAlone && APART.has(id)) {
+          for (const unit of takeApart(framer, found, APART.get(id) as number, rows.ends[row] as number)) take(unit);
+          continue;
+        }
+        if (rowSlot < 0 || (slot >= 0 && slot !== rowSlot)) throw this.#severalSlots(framer);
+        slot = rowSlot;
+        commands.push(this.#commandOf(framer, flags, found));
+        keys.push(...found);
+        isDelicate ||= commandTable.noScript[id] === 1 || id === XREADGROUP;
+        isDelicate ||= emptied.length > 0 && found.some((key) => emptied.includes(key.toString("latin1")));
+        if (!KEEPERS.has(id)) emptied.push(...found.map((key) => key.toString("latin1")));
       }
-      if (rowSlot < 0 || (slot >= 0 && slot !== rowSlot)) throw this.#severalSlots(framer);
-      slot = rowSlot;
-      commands.push(this.#commandOf(framer, flags));
-      keys.push(...found);
-      isDelicate ||= commandTable.noScript[id] === 1;
-      isDelicate ||= emptied.length > 0 && found.some((key) => emptied.includes(key.toString("latin1")));
-      if (!KEEPERS.has(id)) emptied.push(...found.map((key) => key.toString("latin1")));
       const isUnitEnd = (flags & ChangeFlag.last) !== 0 || row === rows.count - 1;
-      if (!isUnitEnd) continue;
-      take({ slot, end: rows.ends[row] as number, commands, keys, emptied, isDelicate });
+      if (!isUnitEnd || commands.length === 0) continue;
+      take({ slot: slot < 0 ? messageSlot : slot, end: rows.ends[row] as number, commands, keys, emptied, isDelicate });
       commands = [];
       keys = [];
       emptied = [];
       isDelicate = false;
       slot = -1;
+      messageSlot = -1;
     }
   }
 
@@ -118,7 +136,8 @@ export class SlotPlanner {
     return slot;
   }
 
-  #commandOf(framer: CommandFramer, flags: number): GroupCommand {
+  #commandOf(framer: CommandFramer, flags: number, keys: readonly Buffer[]): GroupCommand {
+    if ((flags & ChangeFlag.keyed) !== 0) return { buffer: framer.buffer, ...withoutKeys(framer), keys };
     const shifted = (flags & ChangeFlag.expiry) === 0 ? null : shiftExpiry(framer, this.#shift);
     if (shifted === null) {
       return { buffer: framer.buffer, start: framer.start + framer.headerLength, end: framer.end, argc: framer.argc };
@@ -138,6 +157,11 @@ export class SlotPlanner {
       `lane ${this.#label} holds ${nameOf(framer)}, whose unit concerns several slots of the destination`,
     );
   }
+}
+
+/** Views. */
+function argumentsOf(framer: CommandFramer): Buffer[] {
+  return Array.from({ length: framer.argc }, (_, at) => framer.buffer.subarray(framer.argStart(at), framer.argEnd(at)));
 }
 
 /** A whole command in RESP as one of a group. */

@@ -5,7 +5,7 @@ import { destinationFault, StaleMark } from "../apply/standalone-destination.ts"
 import { parseMark, type FailedCommands, type SlotSet } from "@sluice/wire";
 import { quotable, verdictOf } from "../apply/verdict.ts";
 import { WatchedTransaction, type CommandError } from "../apply/watched-transaction.ts";
-import { APPLY_SCRIPT, type SlotGroup } from "./apply-script.ts";
+import { APPLY_SCRIPT, commandName, type SlotGroup } from "./apply-script.ts";
 import type { NodePool } from "./node-pool.ts";
 import type { ClusterNode, SlotMap } from "./slot-map.ts";
 
@@ -252,7 +252,8 @@ export class GroupSender {
     const node = this.#nodeFor(group.slot);
     const connection = await this.#pool.transactions(node);
     try {
-      const transaction = await WatchedTransaction.reopen(connection, group.markKey);
+      const { questions, judge } = group.guard ?? {};
+      const transaction = await WatchedTransaction.reopen(connection, group.markKey, questions, judge);
       const request = new Request();
       for (const [index, raw] of group.plain().entries()) request.addRaw(raw, index % 2);
       const result = await transaction.apply(group.expected === "" ? null : group.expected, request, group.next);
@@ -261,6 +262,7 @@ export class GroupSender {
       return { kind: "applied", failure: failureOf(group.next, result.errors) };
     } catch (cause) {
       if (cause instanceof ReplyError) return { kind: "error", error: cause.message };
+      if (cause instanceof Retryable) throw cause;
       throw destinationFault(`${this.#name} (${node.name})`, cause);
     }
   }
@@ -292,7 +294,10 @@ export function staleMarkOf(name: string, cause: unknown): unknown {
 /** What a failure is where no policy covers it. */
 export function failedBehindMark(name: string, { group, failed }: GroupFailure): Halt {
   const code = verdictOf(failed.error) === "halt" ? "DST-007" : "DST-004";
-  return new Halt(code, `a command on slot ${group.slot} failed in ${name} behind its mark: ${quotable(failed.error)}`);
+  // Servers up to 6.2 and from 7.0 on alike don't name a command that a script calls and they don't know.
+  const command = group.commands[failed.indexes[0] ?? -1];
+  const what = command === undefined ? "a command" : commandName(command);
+  return new Halt(code, `${what} on slot ${group.slot} failed in ${name} behind its mark: ${quotable(failed.error)}`);
 }
 
 /** What failed in a watched transaction; null when nothing did. */

@@ -5,6 +5,7 @@ import { ReplyTamperer, type Tamper } from "../apply/reply-tamperer.sample.ts";
 import type { Keeping } from "../keep/keeping.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { SourceLane } from "../repair/source-lane.sample.ts";
+import { formsOptions } from "../snapshot/value-forms.sample.ts";
 import { ClusterLane } from "./cluster-lane.ts";
 
 const signal = new AbortController().signal;
@@ -65,13 +66,14 @@ export class TamperedCluster implements AsyncDisposable {
   }
 
   /** `keeping`: with `existing: keep`. */
-  async open(repair: KeyRepair, keeping?: Keeping): Promise<ClusterLane> {
+  async open(repair: KeyRepair, keeping?: Keeping, left: Parameters<typeof formsOptions>[1] = {}): Promise<ClusterLane> {
     const seeds = this.ports.map((port) => ({ name: `127.0.0.1:${port}`, host: "127.0.0.1", port }));
     const names = { pipeline: "p", group: "main", shard: "s0", lane: 0, label: "main.s0.0" };
     const endpoint = { host: "127.0.0.1", port: seeds[0]?.port ?? 0 };
     const [slots, shift] = [this.#slots, this.#shift];
     const kept = keeping === undefined ? {} : { keeping };
-    return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, repair, ...kept, clock, signal });
+    const values = formsOptions(shift, left);
+    return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, values, repair, ...kept, clock, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

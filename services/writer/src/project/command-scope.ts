@@ -1,5 +1,13 @@
-import { CommandId, commandTable, encodeCommand, type CommandArgument, type FramedCommand } from "@sluice/redis";
-import { NOWHERE, type DatabaseMap } from "./database-map.ts";
+import {
+  argsOfKey,
+  CommandId,
+  commandTable,
+  encodeCommand,
+  keySharing,
+  type CommandArgument,
+  type FramedCommand,
+} from "@sluice/redis";
+import { NOWHERE, type DatabaseMap } from "@sluice/wire";
 import type { KeyScope } from "./key-scope.ts";
 
 /** A command that takes another's place, in a database of the destination. */
@@ -22,36 +30,25 @@ const WHOLE: Scoped = { kind: "whole" };
 const NOTHING: Scoped = { kind: "nothing" };
 const MOVE = commandTable.idOf("MOVE");
 const COPY = commandTable.idOf("COPY");
-const RENAME = commandTable.idOf("RENAME");
-const RENAMENX = commandTable.idOf("RENAMENX");
-const SORT = commandTable.idOf("SORT");
-const FCALL = commandTable.idOf("FCALL");
-
-/** Commands that change each of their keys by itself, so that a part of them is exact. `step`: arguments of one key. */
-const APART: ReadonlyMap<number, number> = new Map([
-  [CommandId.DEL, 1],
-  [CommandId.UNLINK, 1],
-  [commandTable.idOf("TOUCH"), 1],
-  [CommandId.MSET, 2],
-  // Replicated only where it found none of its keys.
-  [commandTable.idOf("MSETNX"), 2],
-]);
+const SFLUSH = commandTable.idOf("SFLUSH");
 
 /** Replicated only where they found nothing in their way at the source: another database's key of that name stands in it in a merged one. */
 const IF_ABSENT: ReadonlySet<number> = new Set(
   ["SETNX", "HSETNX", "MSETNX", "RENAMENX"].map((name) => commandTable.idOf(name)),
 );
 
-/** Commands that change one of their keys and only read the others, which need not be there if that one is not. */
-const WRITES_FIRST: ReadonlySet<number> = new Set(
-  "SINTERSTORE SUNIONSTORE SDIFFSTORE ZINTERSTORE ZUNIONSTORE ZDIFFSTORE ZRANGESTORE GEOSEARCHSTORE BITOP PFMERGE"
-    .split(" ")
-    .map((name) => commandTable.idOf(name)),
-);
+const OF_NO_DATABASE: ReadonlySet<number> = new Set([
+  CommandId.FUNCTION,
+  CommandId.SCRIPT,
+  CommandId.PUBLISH,
+  CommandId.SPUBLISH,
+]);
 
 /**
  * What of one command is in the scope of a writer group. The rule for all of them: behind what the destination gets it holds what
  * the source holds, of the keys and databases in scope.
+ *
+ * Commands on several keys go by their `KeySharing`:
  *
  *     no key in scope                nothing           some: DEL UNLINK MSET …     these
  *     all                            whole             some: writes only others    nothing
@@ -59,7 +56,7 @@ const WRITES_FIRST: ReadonlySet<number> = new Set(
  *     (MOVE, RENAME)                                   come into the scope         unclear: its value is not known here
  *
  * Databases first: what runs in one that is not copied is nothing, unless it reaches into another. FLUSHALL becomes a FLUSHDB for
- * each that is copied, where not all are. What belongs to no database (functions, scripts) is for every group.
+ * each that is copied, where not all are. What belongs to no database (functions, scripts, messages) is for every group.
  *
  * Databases that are one in the destination: what is written last counts. What was written because nothing was in its way at the
  * source (MOVE, COPY without REPLACE, SETNX …) would find a key of another database there, and do nothing: unclear.
@@ -84,10 +81,10 @@ export class CommandScope {
     if (id === CommandId.SWAPDB) return this.#swap(command);
     if (id === MOVE) return this.#move(command, db);
     if (id === COPY) return this.#copy(command, db);
-    if (id === CommandId.FUNCTION || id === CommandId.SCRIPT) return WHOLE;
+    if (OF_NO_DATABASE.has(id)) return WHOLE;
     const target = this.#databases.targetOf(db);
     if (target === NOWHERE) return NOTHING;
-    if (id === CommandId.FLUSHDB && this.#keys.keepsIn(target)) return unclear(KEPT);
+    if ((id === CommandId.FLUSHDB || id === SFLUSH) && this.#keys.keepsIn(target)) return unclear(KEPT);
     if (id === CommandId.FLUSHDB) return this.#databases.isMerged(target) ? unclear(MERGED) : WHOLE;
     const scoped = this.#keys.isWhole ? WHOLE : this.#byKeys(this.#keys, id, command, target);
     const isOnMerged = scoped.kind !== "nothing" && this.#databases.isMerged(target);
@@ -102,17 +99,18 @@ export class CommandScope {
     if (this.#args.length < command.argc) this.#args = new Int32Array(command.argc * 2);
     const count = id < 0 ? -1 : commandTable.keyArgs(id, command, this.#args);
     if (count < 0) return unclear("its keys are not known");
-    if (count === 0) return isScript(id) ? unclear("a script that names no keys may change any") : WHOLE;
+    const sharing = keySharing(id);
+    if (count === 0) return sharing === "script" ? unclear("a script that names no keys may change any") : WHOLE;
     const args = this.#args.subarray(0, count);
     const inside = args.filter((at) => has(scope, target, command, at));
     if (inside.length === 0) return NOTHING;
-    if (id === SORT) return sorted(scope, target, command, args);
+    if (sharing === "sorts") return sorted(scope, target, command, args);
     if (inside.length === count) return WHOLE;
-    const step = APART.get(id);
-    if (step !== undefined) return partOf(command, inside, step, target);
+    if (sharing === "apart") return partOf(command, inside, argsOfKey(id), target);
     const isFirst = inside[0] === args[0];
-    if (WRITES_FIRST.has(id) && !isFirst) return NOTHING;
-    if ((id === RENAME || id === RENAMENX) && isFirst) return deleted(argument(command, 1), target);
+    if (sharing === "writes-first" && !isFirst) return NOTHING;
+    if (sharing === "writes-rest" && isFirst && inside.length === 1) return NOTHING;
+    if (sharing === "renames" && isFirst) return deleted(argument(command, 1), target);
     return unclear(`${inside.length} of its ${count} keys are in the scope`);
   }
 
@@ -196,10 +194,6 @@ function isIfAbsent(id: number, command: FramedCommand): boolean {
     if ((command.argLengths[index] as number) === 2 && argument(command, index).toString("latin1").toUpperCase() === "NX")
       return true;
   return false;
-}
-
-function isScript(id: number): boolean {
-  return id === CommandId.EVAL || id === CommandId.EVALSHA || id === FCALL;
 }
 
 /** `db`: of the destination. */

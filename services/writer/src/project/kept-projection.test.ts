@@ -61,13 +61,14 @@ test("a kept key is out of the scope of its own database alone; what was passed 
   ]);
 });
 
-// Mutations seen to fail it, all in command-scope.ts: the questions for kept keys of FLUSHDB, FLUSHALL and SWAPDB, each taken out.
+// Mutations seen to fail it, all in command-scope.ts: the questions for kept keys of FLUSHDB, SFLUSH, FLUSHALL and SWAPDB, each taken out.
 test.each([
   ["0 RENAME k j", "1 of its 2 keys are in the scope"],
   ["0 SUNIONSTORE j k l", "2 of its 3 keys are in the scope"],
   ["0 COPY k j", "it copies a key that is not in the scope"],
   ["0 MOVE k 3", "another in the destination"],
   ["0 FLUSHDB", "would be deleted with it"],
+  ["0 SFLUSH 0 99", "would be deleted with it"],
   ["7 FLUSHALL", "would be deleted with it"],
   ["7 SWAPDB 0 1", "kept keys into another database"],
   ["0 EVAL return 0", "names no keys may change any"],

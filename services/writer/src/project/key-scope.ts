@@ -1,4 +1,4 @@
-import { Glob } from "@sluice/redis";
+import { KeyFilter } from "@sluice/redis";
 import type { DestinationSpec } from "@sluice/wire";
 import type { KeptKeys } from "../keep/kept-keys.ts";
 
@@ -7,20 +7,18 @@ import type { KeptKeys } from "../keep/kept-keys.ts";
  * the destination keeps. Which are kept may become known while it is in use, before the first key is asked for.
  */
 export class KeyScope {
-  readonly #include: readonly Glob[];
-  readonly #exclude: readonly Glob[];
+  readonly #filter: KeyFilter;
   readonly #kept: KeptKeys | null;
   #keptAsked = 0;
 
-  constructor({ include, exclude }: DestinationSpec["keys"], kept: KeptKeys | null = null) {
-    this.#include = include.map((pattern) => new Glob(pattern));
-    this.#exclude = exclude.map((pattern) => new Glob(pattern));
+  constructor(patterns: DestinationSpec["keys"], kept: KeptKeys | null = null) {
+    this.#filter = new KeyFilter(patterns);
     this.#kept = kept;
   }
 
   /** Every key is in it. */
   get isWhole(): boolean {
-    return this.#include.length + this.#exclude.length === 0 && (this.#kept === null || this.#kept.size === 0);
+    return this.#filter.isWhole && (this.#kept === null || this.#kept.size === 0);
   }
 
   /** Grows by one whenever the answer is no because a key is kept. */
@@ -30,8 +28,7 @@ export class KeyScope {
 
   /** Whether the key in `[start, end)`, in the database `db` of the destination, is one of them. */
   has(db: number, bytes: Uint8Array, start = 0, end = bytes.length): boolean {
-    const isWanted =
-      (this.#include.length === 0 || isOneOf(this.#include, bytes, start, end)) && !isOneOf(this.#exclude, bytes, start, end);
+    const isWanted = this.#filter.has(bytes, start, end);
     if (!isWanted || this.#kept?.has(db, bytes, start, end) !== true) return isWanted;
     this.#keptAsked++;
     return false;
@@ -41,9 +38,4 @@ export class KeyScope {
   keepsIn(db: number | null): boolean {
     return this.#kept?.isIn(db) === true;
   }
-}
-
-function isOneOf(globs: readonly Glob[], bytes: Uint8Array, start: number, end: number): boolean {
-  for (const glob of globs) if (glob.matches(bytes, start, end)) return true;
-  return false;
 }

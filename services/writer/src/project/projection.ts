@@ -1,9 +1,9 @@
-import { CommandFramer } from "@sluice/redis";
+import { CommandFramer, type FramedCommand } from "@sluice/redis";
 import { Halt, printable } from "@sluice/runtime";
-import { ChangeFlag, type Batch, type DestinationSpec, type Pipeline } from "@sluice/wire";
+import { ChangeFlag, DatabaseMap, NOWHERE, type Batch, type DestinationSpec, type Pipeline } from "@sluice/wire";
 import type { ChangeSlice } from "../apply/plan-changes.ts";
-import { CommandScope } from "./command-scope.ts";
-import { DatabaseMap, NOWHERE } from "./database-map.ts";
+import { CommandFilter, nameAt } from "./command-filter.ts";
+import { CommandScope, type Scoped } from "./command-scope.ts";
 import type { KeptKeys } from "../keep/kept-keys.ts";
 import { KeyScope } from "./key-scope.ts";
 import { ProjectedSlice } from "./projected-slice.ts";
@@ -18,7 +18,7 @@ export interface SliceOrigin {
 }
 
 /**
- * What a writer group gets of its source: some databases, maybe under other numbers, and some keys; none that its destination keeps. It stands where a lane reads
+ * What a writer group gets of its source: some databases, maybe under other numbers, some keys, and not every command; no key that its destination keeps. It stands where a lane reads
  * its batches, before anything is planned, judged or repaired, so that all behind it know only what the destination shall hold:
  *
  *     batch    [SET a:1][DEL a:1 b:1][SET b:2 in db 3][SET a:2]     previous 0, last 90
@@ -33,11 +33,19 @@ export class Projection {
   readonly #patterns: DestinationSpec["keys"];
   readonly #keys: KeyScope;
   readonly #scope: CommandScope;
+  readonly #commands: CommandFilter;
   #keptCommands = 0;
+  #filteredCommands = 0;
 
-  constructor(databases: DatabaseMap, patterns: DestinationSpec["keys"], kept: KeptKeys | null = null) {
+  constructor(
+    databases: DatabaseMap,
+    patterns: DestinationSpec["keys"],
+    commands: CommandFilter,
+    kept: KeptKeys | null = null,
+  ) {
     this.#databases = databases;
     this.#patterns = patterns;
+    this.#commands = commands;
     this.#keys = new KeyScope(patterns, kept);
     this.#scope = new CommandScope(databases, this.#keys);
   }
@@ -45,19 +53,26 @@ export class Projection {
   /** That of a group; null where it gets everything as it is. */
   static of(
     source: Pick<Pipeline["source"], "databases">,
-    destination: Pick<DestinationSpec, "databases" | "keys">,
+    destination: Pick<DestinationSpec, "databases" | "keys"> & Partial<Pick<DestinationSpec, "commands">>,
   ): Projection | null {
     const databases = new DatabaseMap(source.databases ?? null, destination.databases ?? {});
     const { include, exclude } = destination.keys;
     const hasPatterns = include.length + exclude.length > 0;
-    if (databases.isIdentity && !hasPatterns) return null;
-    return new Projection(databases, destination.keys);
+    const commands = new CommandFilter(destination.commands?.exclude ?? []);
+    if (databases.isIdentity && !hasPatterns && commands.isEmpty) return null;
+    return new Projection(databases, destination.keys, commands);
   }
 
   /** As `base` (null: everything), without the keys that are kept. */
   static keeping(base: Projection | null, kept: KeptKeys): Projection {
-    if (base === null) return new Projection(new DatabaseMap(null, {}), { include: [], exclude: [] }, kept);
-    return new Projection(base.#databases, base.#patterns, kept);
+    if (base === null)
+      return new Projection(new DatabaseMap(null, {}), { include: [], exclude: [] }, new CommandFilter([]), kept);
+    return new Projection(base.#databases, base.#patterns, base.#commands, kept);
+  }
+
+  /** Commands so far that were left out by their names. */
+  get filteredCommands(): number {
+    return this.#filteredCommands;
   }
 
   /** Commands so far that were left out or changed because of a key that is kept. */
@@ -70,7 +85,7 @@ export class Projection {
    * The result is the slice itself where nothing is left out or changed.
    */
   project(slice: ChangeSlice, origin: SliceOrigin): ChangeSlice {
-    if (this.#keys.isWhole && this.#databases.isIdentity) return slice;
+    if (this.#keys.isWhole && this.#databases.isIdentity && this.#commands.isEmpty) return slice;
     const { rows, body, from } = slice;
     let at = 0;
     for (let row = 0; row < from; row++) at += rows.lengths[row] as number;
@@ -82,7 +97,7 @@ export class Projection {
       if (!framer.next()) throw new Error(`row ${row} of a slice of lane ${origin.label} is not in its body`);
       const db = rows.dbs[row] as number;
       const asked = this.#keys.keptAsked;
-      const scoped = this.#scope.of(framer, db);
+      const scoped = this.#scopeOf(framer, db);
       if (this.#keys.keptAsked !== asked) this.#keptCommands++;
       if (scoped.kind === "unclear") throw unclear(scoped.why, framer, row, slice, origin);
       if (scoped.kind === "whole") {
@@ -97,6 +112,13 @@ export class Projection {
     }
     projected.endUnit();
     return isSame ? slice : { rows: projected.rows, body: projected.body(), from: 0 };
+  }
+
+  /** By its name first: what is left out so needs no keys, and halts nothing. */
+  #scopeOf(command: FramedCommand, db: number): Scoped {
+    if (!this.#commands.excludes(command)) return this.#scope.of(command, db);
+    this.#filteredCommands++;
+    return { kind: "nothing" };
   }
 
   /** The database that an entry of a full copy has in the destination; null where the group does not get it. */
@@ -117,9 +139,9 @@ export class Projection {
 }
 
 function unclear(why: string, framer: CommandFramer, row: number, { rows }: ChangeSlice, { label, batch }: SliceOrigin): Halt {
-  const name = printable(
-    framer.buffer.toString("latin1", framer.argStart(0), Math.min(framer.argEnd(0), framer.argStart(0) + LONGEST_NAME)),
-  );
+  const at = nameAt(framer);
+  const start = framer.argStart(at);
+  const name = printable(framer.buffer.toString("latin1", start, Math.min(framer.argEnd(at), start + LONGEST_NAME)));
   const end = batch.part === null ? batch.previous + (rows.ends[row] as number) : batch.last;
   return new Halt(
     "PIP-015",

@@ -1,13 +1,14 @@
 import { encodeCommand, type CommandArgument } from "@sluice/redis";
 import { NO_EXPIRY, SnapshotRows } from "@sluice/wire";
-import { valueCommands, type ValueCommand, type ValueOptions } from "../snapshot/value-commands.ts";
+import type { SnapshotValue } from "../lane-destination.ts";
+import type { ValueCommand } from "../snapshot/value-commands.ts";
 import { keyOfPlace } from "./commands-of.ts";
 import type { KeyImage } from "./source-keys.ts";
 
-/** The commands that make a key what its image says, in the forms of a full copy. Throws `Halt` DST-006 as `valueCommands` does. */
-export function imageCommands({ place, value, expireAtMs }: KeyImage, options: ValueOptions): ValueCommand[] {
+/** A key from the source as an entry of a full copy; null where the source has no such key. */
+export function imageValue({ place, value, expireAtMs }: KeyImage): SnapshotValue | null {
+  if (value === null) return null;
   const { db, key } = keyOfPlace(place);
-  if (value === null) return [{ before: ["DEL", key], pieces: [], after: [] }];
   const rows = new SnapshotRows(1);
   rows.add({
     expireAtMs: expireAtMs ?? NO_EXPIRY,
@@ -19,7 +20,12 @@ export function imageCommands({ place, value, expireAtMs }: KeyImage, options: V
     type: value.type,
     accessKind: 0,
   });
-  return valueCommands({ rows, row: 0, key, value: [value.value] }, options);
+  return { rows, row: 0, key, value: [value.value] };
+}
+
+/** Deletes a key that the source does not have. */
+export function absentCommand({ place }: KeyImage): ValueCommand {
+  return { before: ["DEL", keyOfPlace(place).key], pieces: [], after: [] };
 }
 
 /** A command with its pieces joined, in RESP. */

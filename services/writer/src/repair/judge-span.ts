@@ -2,8 +2,9 @@ import type { LaneStream } from "@sluice/bus";
 import { Stopped } from "@sluice/runtime";
 import { BatchKind, ChangeRows, type Batch } from "@sluice/wire";
 import type { LaneDestination, UnjudgedSpan } from "../lane-destination.ts";
-import { firstAbove, joinParts } from "../live-phase.ts";
+import { firstAbove } from "../live-phase.ts";
 import type { Projection } from "../project/projection.ts";
+import type { Rewriting } from "../rewrite/rewriting.ts";
 import { LaneChain } from "../progress/lane-chain.ts";
 import { LaneLog } from "../progress/lane-log.ts";
 import { PartAssembly } from "../progress/part-assembly.ts";
@@ -15,6 +16,8 @@ export interface SpanSource {
   readonly shard: string;
   /** What the destination gets of the units, as when they were applied; everything where absent. */
   readonly projection?: Projection;
+  /** As when they were applied. */
+  readonly rewriting?: Rewriting;
   readonly label: string;
   readonly signal: AbortSignal;
 }
@@ -28,7 +31,7 @@ export async function judgeSpan(destination: LaneDestination, source: SpanSource
 
 /** The units of the span; null where the lane does not hold them all any more. Throws `Stopped` when aborted. */
 async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): Promise<UnitRun[] | null> {
-  const { stream, subject, shard, projection, label, signal } = source;
+  const { stream, subject, shard, projection, rewriting, label, signal } = source;
   const { from, to } = span;
   const runs: UnitRun[] = [];
   const parts = new PartAssembly();
@@ -44,10 +47,12 @@ async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): 
       const step = chain.next(batch);
       if (step.kind !== "apply" && step.kind !== "skip") return null;
       if (step.kind === "apply") {
-        const read = batch.part === null ? sliceOf(batch) : joined(parts.add(batch));
+        const read = batch.part === null ? sliceOf(batch) : parts.add(batch);
         if (read !== null) {
           const slice = { ...read, from: firstAbove(read.rows, chain.offset - batch.previous) };
-          const whole = projection === undefined ? slice : projection.project(slice, { label, batch });
+          const origin = { label, batch };
+          const wanted = projection === undefined ? slice : projection.project(slice, origin);
+          const whole = rewriting === undefined ? wanted : rewriting.rewrite(wanted, origin);
           const until = firstAbove(whole.rows, to.offset - batch.previous);
           runs.push({ slice: whole, batch, sequence, from: whole.from, until });
           chain.advance(batch.last);
@@ -63,8 +68,4 @@ async function readSpan(span: UnjudgedSpan, epoch: number, source: SpanSource): 
 
 function sliceOf({ rows, body }: Batch): { rows: ChangeRows; body: Buffer } {
   return { rows: rows instanceof ChangeRows ? rows : new ChangeRows(0), body };
-}
-
-function joined(parts: Parameters<typeof joinParts>[0] | null): { rows: ChangeRows; body: Buffer } | null {
-  return parts === null ? null : joinParts(parts);
 }

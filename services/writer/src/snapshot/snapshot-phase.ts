@@ -1,13 +1,15 @@
-import { BatchKind, decodeBatch, snapSubject, SnapshotRows, type Batch, type Position } from "@sluice/wire";
-import { Halt } from "@sluice/runtime";
+import { BatchKind, decodeBatch, snapSubject, SnapshotRows, type Batch, type Part, type Position } from "@sluice/wire";
+import { Halt, Stopped } from "@sluice/runtime";
 import type { CopyOrigin } from "../copies/copy-origin.ts";
 import { CopyNeeded } from "../copy-request.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";
-import { PartAssembly } from "../progress/part-assembly.ts";
+import { PartSequence } from "../progress/part-sequence.ts";
+import { turn } from "../progress/turn.ts";
 import type { Projection } from "../project/projection.ts";
 import { KeySet } from "./key-set.ts";
+import { PartedEntry } from "./parted-entry.ts";
 import { isLoose } from "./value-commands.ts";
 
 /** Bounds of one step; see `LivePhase`. */
@@ -36,7 +38,9 @@ export class SnapshotPhase {
   readonly #session: LaneSession;
   readonly #origin: CopyOrigin;
   readonly #projection: Projection | null;
-  readonly #parts = new PartAssembly();
+  readonly #parts = new PartSequence();
+  /** Whose parts are coming. */
+  #entry: PartedEntry | null = null;
   /** Keys of the copy, for the sweep; null where none is needed. */
   #held: KeySet | null = null;
   #values: SnapshotValue[] = [];
@@ -75,7 +79,8 @@ export class SnapshotPhase {
           if (isLive) log.info({ epoch: batch.epoch, copy: this.#origin.copy, entries: batch.last }, "copy complete");
           return isLive;
         }
-        this.#add(batch, next.sequence);
+        if (batch.part === null) this.#entry = null;
+        await this.#add(batch, next.sequence);
         if (this.#bytes >= GROUP_BYTES || this.#values.length >= GROUP_ENTRIES) await this.#flush();
       }
       return false;
@@ -126,21 +131,18 @@ export class SnapshotPhase {
     if (!isEmpty && isSwept(options, position === null)) this.#held = new KeySet();
     const { epoch, copy } = this.#target;
     if (position?.epoch === epoch && position.copy === copy && position.phase === "snap") this.#target = position;
+    if (this.#target.offset === 0) this.#session.options.report.beginsCopy();
     // A destination that was flushed still has its function libraries.
     const isShared = existing === "overwrite" || existing === "keep";
     await this.#session.claim(this.#target, (isEmpty && isFirst) || isShared);
   }
 
-  #add(batch: Batch, sequence: number): void {
+  async #add(batch: Batch, sequence: number): Promise<void> {
     if (batch.previous > this.#read)
       throw this.#incomplete(`message ${sequence} continues behind entry ${batch.previous}, ${this.#read} were read`);
     if (batch.part === null) {
       if (batch.rows instanceof SnapshotRows) this.#addRows(batch.rows, batch);
-    } else {
-      const parts = this.#parts.add(batch);
-      if (parts === null) return;
-      this.#addParts(parts);
-    }
+    } else if (!(await this.#addPart(batch, batch.part, sequence))) return;
     this.#read = Math.max(this.#read, batch.last);
     if (batch.last > this.#target.offset) this.#target = { ...this.#target, offset: batch.last, sequence };
   }
@@ -150,27 +152,70 @@ export class SnapshotPhase {
     for (let row = 0; row < rows.count; row++) {
       const keyEnd = at + (rows.keyLengths[row] as number);
       const end = at + (rows.lengths[row] as number);
-      this.#addValue({ rows, row, key: body.subarray(at, keyEnd), value: [body.subarray(keyEnd, end)] }, previous + row);
+      const value = { rows, row, key: body.subarray(at, keyEnd), value: [body.subarray(keyEnd, end)] };
+      if (this.#isWanted(value, previous + row)) this.#collect(value);
       at = end;
     }
   }
 
-  #addParts(parts: readonly Batch[]): void {
-    const rows = parts[0]?.rows;
-    if (!(rows instanceof SnapshotRows) || rows.count !== 1) throw this.#incomplete("a value in parts has no row");
-    const bytes = parts.map(({ body }) => body);
-    this.#addValue({ rows, row: 0, ...cutKey(bytes, rows.keyLengths[0] as number) }, parts[0]?.previous ?? 0);
+  /** True once the entry is complete, and written. */
+  async #addPart(batch: Batch, part: Part, sequence: number): Promise<boolean> {
+    const { rows, body, previous, last } = batch;
+    const place = this.#parts.take(part);
+    if (place === "void") this.#entry = null;
+    if (place === "begins") {
+      if (!(rows instanceof SnapshotRows) || rows.count !== 1) throw this.#incomplete("a value in parts has no row");
+      // Where it ends the lane stands behind it, and so behind all before it.
+      await this.#flush();
+      this.#entry = new PartedEntry(rows, {
+        isWanted: (value) => this.#isWanted(value, previous),
+        build: async (value) => this.#session.destination.build(value),
+        again: () => this.#partsFrom(sequence),
+      });
+    }
+    const entry = this.#entry;
+    if (entry === null) return false;
+    await turn();
+    await entry.add(body);
+    if (!part.final) return false;
+    this.#entry = null;
+    const written = await entry.end();
+    if (written === null) return true;
+    if ("value" in written) this.#collect(written);
+    else await this.#session.applyBuilt(written, { ...this.#target, offset: last, sequence });
+    return true;
   }
 
-  /** `count`: entries of the lane before this one. */
-  #addValue(value: SnapshotValue, count: number): void {
-    const { rows, row, key } = value;
+  /** The bodies of the parts of one entry, from the message of its first one on. */
+  async *#partsFrom(sequence: number): AsyncGenerator<Buffer> {
+    const { stream, shard, signal } = this.#session.options;
+    const log = await LaneLog.open(stream, this.#subject, shard, sequence, signal);
+    try {
+      const sequenceOfParts = new PartSequence();
+      for (let next = await log.next(); next !== null; next = await log.next()) {
+        const { part, body } = next.batch;
+        if (part === null || sequenceOfParts.take(part) === "void") break;
+        yield body;
+        if (part.final) return;
+      }
+    } finally {
+      await log.close();
+    }
+    if (!signal.aborted) throw this.#incomplete(`the parts behind message ${sequence} are not there a second time`);
+    throw new Stopped("SLU-003", "stopped before a stream of the copy was written");
+  }
+
+  /** Whether the entry is to be written. `count`: entries of the lane before this one. */
+  #isWanted({ rows, row, key }: SnapshotValue, count: number): boolean {
     const kept = this.#projection?.keptAsked ?? 0;
     const isWanted = this.#projection === null || isLoose(rows, row) || place(this.#projection, rows, row, key);
     if ((this.#projection?.keptAsked ?? 0) !== kept) this.#session.options.report.passedEntries(++this.#keptEntries);
-    if (!isWanted) return;
+    if (!isWanted) return false;
     if (!isLoose(rows, row)) this.#held?.add(rows.dbs[row] as number, key);
-    if (count < (this.#session.position?.offset ?? 0)) return;
+    return count >= (this.#session.position?.offset ?? 0);
+  }
+
+  #collect(value: SnapshotValue): void {
     this.#values.push(value);
     for (const piece of value.value) this.#bytes += piece.length;
   }
@@ -263,18 +308,4 @@ function place(projection: Projection, rows: SnapshotRows, row: number, key: Buf
   if (db === null) return false;
   rows.dbs[row] = db;
   return true;
-}
-
-/** The key at the begin of a value in parts, and what follows it, in pieces. */
-function cutKey(bytes: readonly Buffer[], keyLength: number): { key: Buffer; value: Buffer[] } {
-  const key: Buffer[] = [];
-  const value: Buffer[] = [];
-  let missing = keyLength;
-  for (const piece of bytes) {
-    const share = Math.min(missing, piece.length);
-    if (share > 0) key.push(piece.subarray(0, share));
-    if (share < piece.length) value.push(piece.subarray(share));
-    missing -= share;
-  }
-  return { key: key.length === 1 ? (key[0] as Buffer) : Buffer.concat(key), value };
 }

@@ -4,7 +4,7 @@ import { AccessKind, SnapshotRows, SnapshotType, type SnapshotRow } from "@sluic
 import { describe, expect, test } from "vitest";
 import { valueCommands, type ValueCommand } from "./value-commands.ts";
 
-const [STRING, LIST, HASH_LISTPACK, STREAM_3, HASH_FIELDS] = [0, 1, 16, 21, 24];
+const [STRING, LIST, MODULE, HASH_LISTPACK, STREAM_3, HASH_FIELDS] = [0, 1, 7, 16, 21, 24];
 const GRACE_MS = 1001;
 const key = Buffer.from("k");
 /** "abc" as an RDB string, and a list of that one element. */
@@ -14,13 +14,24 @@ const list = Buffer.from([1, 3, 97, 98, 99]);
 interface Given {
   readonly value?: readonly Buffer[];
   readonly version?: number;
+  readonly isValkey?: boolean;
+  /** What the destination answered to a RESTORE. */
+  readonly refusal?: string | null;
+  /** Told what is left out; what can't be held is an error where absent. */
+  readonly lacks?: (what: string) => void;
   readonly row?: Partial<SnapshotRow>;
 }
 
-function commandsFor(type: number, { value = [list], version = 70_015, row = {} }: Given = {}): ValueCommand[] {
+const refuse = (what: string): never => {
+  throw new Halt("DST-006", what);
+};
+
+function commandsFor(type: number, given: Given = {}): ValueCommand[] {
+  const { value = [list], version = 70_015, isValkey = false, refusal = null, lacks = refuse, row = {} } = given;
   const rows = new SnapshotRows(1);
   rows.add({ expireAtMs: -1, length: 0, keyLength: 1, access: 0, slot: 0, db: 0, type, accessKind: AccessKind.none, ...row });
-  return valueCommands({ rows, row: 0, key, value }, { version, shift: (ms) => ms + GRACE_MS });
+  const options = { server: { version, isValkey }, temporary: () => Buffer.from("t"), refusal, lacks };
+  return valueCommands({ rows, row: 0, key, value }, { ...options, shift: (ms) => ms + GRACE_MS });
 }
 
 /** Commands as text, `…` in place of a payload. */
@@ -68,14 +79,74 @@ test("the payload of RESTORE is the raw value, whatever pieces it came in, stamp
   }
 });
 
-test.each([
-  [HASH_LISTPACK, 70_000, 60_216],
-  [STREAM_3, 70_200, 70_015],
-  [SnapshotType.functionLibrary, 70_000, 60_216],
-])("loud: type %i is taken by version %i and not by version %i", (type, has, lacks) => {
-  expect(commandsFor(type, { version: has })).toHaveLength(1);
-  expect(() => commandsFor(type, { version: lacks })).toThrow(Halt);
-  expect(() => commandsFor(type, { version: lacks })).toThrow(expect.objectContaining({ code: "DST-006" }));
+test("loud: a library is taken by 7.0 and not by 6.2", () => {
+  expect(commandsFor(SnapshotType.functionLibrary, { version: 70_000 })).toHaveLength(1);
+  expect(() => commandsFor(SnapshotType.functionLibrary, { version: 60_216 })).toThrow(
+    expect.objectContaining({ code: "DST-006" }),
+  );
+});
+
+describe("where there is no RESTORE for it", () => {
+  /** A field a with the value b. */
+  const hashListpack = Buffer.concat([Buffer.of(13), Buffer.from([13, 0, 0, 0, 2, 0, 0x81, 97, 2, 0x81, 98, 2, 0xff])]);
+
+  // Mutation: value-commands.ts, `whole`: restoresType is not asked.
+  test("an older destination gets the elements under another key, which then takes the key's place", () => {
+    expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 60_216 }))).toEqual([
+      "DEL t",
+      "HSET t a b",
+      "RENAME t k",
+    ]);
+    const row = { expireAtMs: 5000 };
+    expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 30_000, row }))).toEqual([
+      "DEL t",
+      "HMSET t a b",
+      "PEXPIREAT t 6001",
+      "RENAME t k",
+    ]);
+    expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 70_000 }))).toEqual(["RESTORE k 0 … REPLACE"]);
+  });
+
+  // Mutation: value-commands.ts, `options.refusal === null` left out in `whole`, or in `isPlain`.
+  test("one that refuses RESTORE gets elements of everything, and plain strings", () => {
+    const refusal = "ERR unknown command";
+    expect(shown(commandsFor(LIST, { refusal }))).toEqual(["DEL t", "RPUSH t abc", "RENAME t k"]);
+    const idle = { accessKind: AccessKind.idleSeconds, access: 7 };
+    expect(shown(commandsFor(STRING, { value: [string], refusal, row: idle }))).toEqual(["SET k …"]);
+    expect(shown(commandsFor(STRING, { value: [string.subarray(0, 2), string.subarray(2)], refusal }))).toEqual([
+      "DEL t",
+      "SET t abc",
+      "RENAME t k",
+    ]);
+  });
+
+  test("loud: a value of a module can't be built, and a stream not before 5.0; nothing is left of what is skipped", () => {
+    for (const [type, given, what] of [
+      [MODULE, { refusal: "ERR Bad data format" }, "values of the type module, which it refuses (ERR Bad data format)"],
+      [STREAM_3, { version: 40_014 }, "streams"],
+    ] as const) {
+      expect(() => commandsFor(type, given)).toThrow(expect.objectContaining({ code: "DST-006" }));
+      const lacks: string[] = [];
+      expect(shown(commandsFor(type, { ...given, lacks: (what) => lacks.push(what) }))).toEqual(["DEL k"]);
+      expect(lacks).toEqual([what]);
+    }
+  });
+
+  test("loud: what is no such value", () => {
+    expect(() => commandsFor(HASH_LISTPACK, { value: [Buffer.of(2, 1, 1)], version: 60_000 })).toThrow(
+      expect.objectContaining({ code: "SRC-004" }),
+    );
+  });
+
+  test("a type of the other fork", () => {
+    const persisted = Buffer.concat([Buffer.alloc(8), Buffer.from([1, 0, 1, 97, 1, 118])]);
+    expect(shown(commandsFor(HASH_FIELDS, { value: [persisted], version: 90_100, isValkey: true }))).toEqual([
+      "RESTORE k 0 … REPLACE",
+    ]);
+    expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 80_100, isValkey: true }))).toEqual([
+      "RESTORE k 0 … REPLACE",
+    ]);
+  });
 });
 
 test("libraries and scripts", () => {

@@ -1,15 +1,18 @@
 import {
-  Crc64,
-  dumpFooter,
+  DestinationLimits,
+  elementCommands,
+  hasElements,
   hasFieldExpiries,
   PLAIN_HASH,
   RDB_FUNCTION,
   RdbError,
   rdbString,
   rdbTypeName,
-  rdbVersionOfType,
   readFieldExpiries,
+  restorePayload,
+  restoresType,
   type CommandArgument,
+  type DestinationServer,
   type FieldExpiries,
 } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
@@ -22,17 +25,6 @@ const RESTORE_ABSTTL_SINCE = 50_000;
 const SET_PXAT_SINCE = 60_200;
 const FUNCTIONS_SINCE = 70_000;
 
-/** RDB version that a server writes and reads (Redis rdb.h at the releases' tags). */
-const RDB_VERSION_SINCE: readonly (readonly [since: number, rdbVersion: number])[] = [
-  [70_400, 12],
-  [70_200, 11],
-  [70_000, 10],
-  [50_000, 9],
-  [40_000, 8],
-  [30_200, 7],
-  [0, 6],
-];
-
 /** Fields in one command: an expiry that many of them have takes several. */
 const MOST_FIELDS = 1_000;
 
@@ -44,9 +36,14 @@ export interface ValueCommand {
 }
 
 export interface ValueOptions {
-  /** Version of the destination. */
-  readonly version: number;
+  readonly server: DestinationServer;
   readonly shift: (expireAtMs: number) => number;
+  /** Where a value is built from its elements before it takes its key's place: a key of the same slot that nobody else writes to. */
+  readonly temporary: () => Buffer;
+  /** What the destination answered to a RESTORE of this value, or of any; null where nothing speaks against it. */
+  readonly refusal: string | null;
+  /** Told what of the value the destination can't hold: what it returns from is left out. It throws where that is not to be. */
+  readonly lacks: (what: string) => void;
 }
 
 /** A function library or a script: it belongs to no key, slot or database. */
@@ -55,51 +52,99 @@ export function isLoose(rows: SnapshotRows, row: number): boolean {
   return type === SnapshotType.functionLibrary || type === SnapshotType.script;
 }
 
+/** When the entry of a row expires in the destination; `NO_EXPIRY` for never. */
+export function expiryIn(rows: SnapshotRows, row: number, shift: ValueOptions["shift"]): number {
+  const expires = rows.expires[row] as number;
+  return expires === NO_EXPIRY ? NO_EXPIRY : Math.max(1, shift(expires));
+}
+
 /**
  * One entry of a full copy in the cheapest form that the destination takes: SET for a plain string, RESTORE with the raw value
- * for everything else, and HPEXPIREAT behind it for fields that expire. An entry that is expired already is written all the same: a change that is still to come may have renewed
- * it (H19). Each form replaces what was there, so that it may be repeated. Throws `Halt` DST-006 for what the destination can't
- * read.
+ * for everything else, and HPEXPIREAT behind it for fields that expire. Where there is no RESTORE for it, it is built from its elements under
+ * another key, which then takes the place of its own.
+ *
+ * An entry that is expired already is written all the same: a change that is still to come may have renewed
+ * it (H19). Each form replaces what was there, so that it may be repeated; of what the destination can't hold at all nothing is left there.
+ * Throws `Halt` SRC-004 for what can't be taken apart.
  */
 export function valueCommands({ rows, row, key, value }: SnapshotValue, options: ValueOptions): ValueCommand[] {
   const type = rows.types[row] as number;
-  if (type === SnapshotType.functionLibrary) return [library(value, options)];
+  const { version } = options.server;
+  if (type === SnapshotType.functionLibrary) return library(value, options);
   if (type === SnapshotType.script) return [{ before: ["SCRIPT", "LOAD"], pieces: value, after: [] }];
-  const expires = rows.expires[row] as number;
-  const expireAtMs = expires === NO_EXPIRY ? NO_EXPIRY : Math.max(1, options.shift(expires));
+  const expireAtMs = expiryIn(rows, row, options.shift);
   const accessKind = rows.accessKinds[row] as number;
   const only = value[0];
-  if (type === STRING_TYPE && value.length === 1 && only !== undefined && accessKind === AccessKind.none) {
-    return setString(key, rdbString(only), expireAtMs, options.version);
+  const isPlain = accessKind === AccessKind.none || options.refusal !== null;
+  if (type === STRING_TYPE && value.length === 1 && only !== undefined && isPlain) {
+    return setString(key, rdbString(only), expireAtMs, version);
   }
-  const access = accessOptions(accessKind, rows.access[row] as number, options.version);
-  if (hasFieldExpiries(type)) return hashWithFieldExpiries(type, key, value, expireAtMs, access, options);
-  return restore(type, key, value, expireAtMs, access, options.version);
+  const access = accessOptions(accessKind, rows.access[row] as number, version);
+  const entry: WholeValue = { type, key, value, expireAtMs, access };
+  return hasFieldExpiries(type) ? hashWithFieldExpiries(entry, options) : whole(entry, options);
+}
+
+/** What becomes of one key in one step. */
+interface WholeValue {
+  readonly type: number;
+  readonly key: Buffer;
+  readonly value: readonly Buffer[];
+  /** In the destination; `NO_EXPIRY` for none. */
+  readonly expireAtMs: number;
+  readonly access: readonly CommandArgument[];
 }
 
 /**
  * As it stands, a RESTORE would bring the fields' expiries without the grace, and lose fields that are renewed (H19). So the hash
- * is restored without them, and each field gets its own, with the grace; all in the one step in which an entry is applied.
+ * is written without them, and each field gets its own, with the grace; all in the one step in which an entry is applied.
  */
-function hashWithFieldExpiries(
-  type: number,
-  key: Buffer,
-  value: readonly Buffer[],
-  expireAtMs: number,
-  access: readonly CommandArgument[],
-  { version, shift }: ValueOptions,
-): ValueCommand[] {
-  const { plain, fieldsAt } = fieldExpiriesOf(type, value);
-  if (fieldsAt.size > 0) requireType(type, version);
-  const commands = restore(PLAIN_HASH, key, plain, expireAtMs, access, version);
+function hashWithFieldExpiries(entry: WholeValue, options: ValueOptions): ValueCommand[] {
+  const { plain, fieldsAt } = fieldExpiriesOf(entry.type, entry.value);
+  const commands = whole({ ...entry, type: PLAIN_HASH, value: plain }, options);
+  if (fieldsAt.size === 0) return commands;
+  if (!new DestinationLimits(options.server).hasFieldExpiries) {
+    options.lacks("expiries of hash fields");
+    return commands;
+  }
   for (const [at, fields] of fieldsAt) {
-    const withGraceMs = Math.max(1, shift(at));
+    const withGraceMs = Math.max(1, options.shift(at));
     for (let from = 0; from < fields.length; from += MOST_FIELDS) {
       const some = fields.slice(from, from + MOST_FIELDS);
-      commands.push({ before: ["HPEXPIREAT", key, withGraceMs, "FIELDS", some.length, ...some], pieces: [], after: [] });
+      commands.push({ before: ["HPEXPIREAT", entry.key, withGraceMs, "FIELDS", some.length, ...some], pieces: [], after: [] });
     }
   }
   return commands;
+}
+
+function whole(entry: WholeValue, options: ValueOptions): ValueCommand[] {
+  const { type } = entry;
+  if (options.refusal === null && restoresType(type, options.server)) return restore(entry, options.server.version);
+  if (hasElements(type)) return built(entry, options);
+  const why = options.refusal === null ? "" : `, which it refuses (${options.refusal})`;
+  options.lacks(`values of the type ${rdbTypeName(type)}${why}`);
+  return [{ before: ["DEL", entry.key], pieces: [], after: [] }];
+}
+
+/** The value from its elements. What an attempt that broke off may have left under the temporary key is in nobody's way. */
+function built({ type, key, value, expireAtMs }: WholeValue, options: ValueOptions): ValueCommand[] {
+  const { server, shift, lacks } = options;
+  const temporary = options.temporary();
+  const commands: ValueCommand[] = [];
+  try {
+    for (const command of elementCommands(type, value, { key: temporary, destination: server, shift, lacks })) {
+      commands.push({ before: command, pieces: [], after: [] });
+    }
+  } catch (cause) {
+    if (!(cause instanceof RdbError)) throw cause;
+    throw notTakenApart(type, cause);
+  }
+  if (commands.length === 0) return [{ before: ["DEL", key], pieces: [], after: [] }];
+  return [
+    { before: ["DEL", temporary], pieces: [], after: [] },
+    ...commands,
+    ...(expireAtMs === NO_EXPIRY ? [] : [expiry(temporary, expireAtMs)]),
+    { before: ["RENAME", temporary, key], pieces: [], after: [] },
+  ];
 }
 
 function fieldExpiriesOf(type: number, value: readonly Buffer[]): FieldExpiries {
@@ -107,8 +152,13 @@ function fieldExpiriesOf(type: number, value: readonly Buffer[]): FieldExpiries 
     return readFieldExpiries(type, value.length === 1 ? (value[0] as Buffer) : Buffer.concat(value));
   } catch (cause) {
     if (!(cause instanceof RdbError)) throw cause;
-    throw new Halt("SRC-004", `a ${rdbTypeName(type)} of the copy can't be taken apart`, { cause });
+    throw notTakenApart(type, cause);
   }
+}
+
+/** A value that is no such value: the copy is damaged. */
+export function notTakenApart(type: number, cause: RdbError): Halt {
+  return new Halt("SRC-004", `a ${rdbTypeName(type)} of the copy can't be taken apart`, { cause });
 }
 
 function setString(key: Buffer, value: Buffer, expireAtMs: number, version: number): ValueCommand[] {
@@ -118,16 +168,8 @@ function setString(key: Buffer, value: Buffer, expireAtMs: number, version: numb
   return [plain, expiry(key, expireAtMs)];
 }
 
-function restore(
-  type: number,
-  key: Buffer,
-  value: readonly Buffer[],
-  expireAtMs: number,
-  access: readonly CommandArgument[],
-  version: number,
-): ValueCommand[] {
-  requireType(type, version);
-  const pieces = dumpOf(type, value);
+function restore({ type, key, value, expireAtMs, access }: WholeValue, version: number): ValueCommand[] {
+  const pieces = restorePayload(type, ...value);
   if (expireAtMs === NO_EXPIRY) return [{ before: ["RESTORE", key, 0], pieces, after: ["REPLACE", ...access] }];
   if (version >= RESTORE_ABSTTL_SINCE) {
     return [{ before: ["RESTORE", key, expireAtMs], pieces, after: ["REPLACE", "ABSTTL", ...access] }];
@@ -144,28 +186,10 @@ function accessOptions(kind: number, access: number, version: number): readonly 
   return kind === AccessKind.idleSeconds ? ["IDLETIME", access] : ["FREQ", access];
 }
 
-function library(value: readonly Buffer[], { version }: ValueOptions): ValueCommand {
-  if (version < FUNCTIONS_SINCE) {
-    throw new Halt("DST-006", `the source holds function libraries; a destination of version ${version} knows none`);
+function library(value: readonly Buffer[], { server, lacks }: ValueOptions): ValueCommand[] {
+  if (server.version < FUNCTIONS_SINCE) {
+    lacks("function libraries");
+    return [];
   }
-  return { before: ["FUNCTION", "RESTORE"], pieces: dumpOf(RDB_FUNCTION, value), after: ["REPLACE"] };
-}
-
-/** Type byte, raw value, footer: the payload of RESTORE, without joining it. */
-function dumpOf(type: number, value: readonly Buffer[]): Buffer[] {
-  const head = Buffer.of(type);
-  const crc = new Crc64().update(head);
-  for (const piece of value) crc.update(piece);
-  return [head, ...value, dumpFooter(type, crc)];
-}
-
-function requireType(type: number, version: number): void {
-  const needed = rdbVersionOfType(type);
-  const has = RDB_VERSION_SINCE.find(([since]) => version >= since)?.[1] ?? 0;
-  if (needed > has) {
-    throw new Halt(
-      "DST-006",
-      `a ${rdbTypeName(type)} needs RDB version ${needed}; a destination of version ${version} reads ${has}`,
-    );
-  }
+  return [{ before: ["FUNCTION", "RESTORE"], pieces: restorePayload(RDB_FUNCTION, ...value), after: ["REPLACE"] }];
 }

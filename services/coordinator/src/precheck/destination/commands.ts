@@ -1,3 +1,4 @@
+import { neededText, originOf, replacementOf } from "@sluice/redis";
 import { allowanceOf } from "../allowed-commands.ts";
 import { fail, pass, warn, type Look } from "../precheck.ts";
 import { commandRows } from "../probe/command-rows.ts";
@@ -17,7 +18,11 @@ export interface CommandFacts {
 export function judgeCommands({ refused, missing, calls }: CommandFacts): Look {
   const gone = missing.filter((name) => ESSENTIAL.has(name));
   if (gone.length > 0) return fail(`the server has no ${listText(gone)}: renamed, disabled, or too old`);
-  const used = missing.flatMap((name): [string, number][] => (calls.has(name) ? [[name, calls.get(name) ?? 0]] : []));
+  const has = (name: string): boolean => !missing.includes(name);
+  const lost = missing.filter((name) => replacementOf(name, has) !== "whole");
+  const used = lost.flatMap((name): [string, number][] =>
+    calls.has(name) ? [[neededText(name, originOf(name)), calls.get(name) ?? 0]] : [],
+  );
   const lacks = used.length === 0 ? "" : `it has no ${callsText(used)}, which clients of the source have called so often`;
   if (refused === null) {
     return warn(`it does not tell what this user may do${lacks === "" ? "" : `, and ${lacks}`}`, {
@@ -28,12 +33,14 @@ export function judgeCommands({ refused, missing, calls }: CommandFacts): Look {
   if (first !== undefined) return fail(`not allowed: ${listText([...refused.keys()])}. The server says: ${first}`);
   if (used.length > 0) {
     return warn(lacks, {
-      fix: "Upgrade the destination, or stop the clients that use them: the first one halts its lane (DST-004).",
+      fix: "Upgrade the destination, or stop the clients that use them: where nothing else leaves the same, the first one halts its lane (DST-026). `onDivergence: repair` takes the keys of some from the source; `unsupported: skip` leaves out what the destination can't hold.",
     });
   }
-  return pass(
-    missing.length === 0 ? "all are allowed" : `all are allowed; it lacks ${listText(missing)}, which nobody has used`,
-  );
+  const replaced = missing.filter((name) => !lost.includes(name) && calls.has(name));
+  const unused = lost.length === 0 ? "" : `; it lacks ${listText(lost)}, which nobody has used`;
+  const others =
+    replaced.length === 0 ? "" : `; for ${listText(replaced)}, which it lacks, others are written that leave the same`;
+  return pass(`all are allowed${others}${unused}`);
 }
 
 export const destinationCommands = eachDestinationServer(

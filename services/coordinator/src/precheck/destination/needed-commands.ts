@@ -26,7 +26,7 @@ const OWN_IN_CLUSTER: readonly AskedCommand[] = [
 
 /** Without these nothing at all can be written, whatever the source sends. */
 export const ESSENTIAL: ReadonlySet<string> = new Set(
-  ["SET", "DEL", "RESTORE", "PEXPIREAT", "HSET", "HDEL"].concat([...OWN, ...OWN_IN_CLUSTER].map(([name]) => name)),
+  ["SET", "DEL", "PEXPIREAT", "HSET", "HDEL"].concat([...OWN, ...OWN_IN_CLUSTER].map(([name]) => name)),
 );
 
 export function ownCommands(isCluster: boolean): readonly AskedCommand[] {

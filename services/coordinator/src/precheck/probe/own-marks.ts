@@ -13,7 +13,9 @@ const MOST_PAGES = 20;
 const MOST_NAMES = 64;
 /** Of pipelines and groups together. */
 const MOST_OWNERS = 512;
-const OWNER = /^sluice:\{[^}]*\}:([a-z0-9-]{1,32}):([a-z0-9-]{1,32})(?::|$)/;
+/** Keys for values that are being built have `tmp` before the names, which a pipeline may be called, too. */
+const OWNER =
+  /^sluice:\{[^}]*\}:(?:tmp:(?=[a-z0-9-]{1,32}:[a-z0-9-]{1,32}:s\d+\.\d))?([a-z0-9-]{1,32}):([a-z0-9-]{1,32})(?::|$)/;
 
 /**
  * Names of the pipelines whose marks stand on a deployment: all of those that are known, and of others those that come up in a bounded

@@ -23,12 +23,12 @@ export const sourceScripts = eachSourceServer(
   {
     id: "source-scripts",
     title: "The source replicates what its scripts do, not the scripts",
-    why: "A script that is run again elsewhere may do something else: it may read keys that are not there, the time, or a random number. In a cluster its keys may be on several nodes.",
+    why: "A script that is run again elsewhere may do something else: it may read keys that are not there, the time, or a random number. In a cluster its keys may be on several nodes. EVALSHA is sent on as EVAL, so that the destination need not know the script; what was loaded before ingest came or began anew it has to know, or its lane halts (NOSCRIPT, DST-004).",
     expected: "Redis 5 or newer with lua-replicate-commands yes, or no scripts",
     fix: "`CONFIG SET lua-replicate-commands yes` (5.0 to 6.2); before 5.0 let scripts begin with `redis.replicate_commands()`, or stop the clients that use them.",
     warns: "scripts are used and replicated word for word (before 5.0, or with lua-replicate-commands no)",
     fails: null,
-    code: "SRC-006",
+    code: "SRC-022",
   },
   async (server) => {
     const state = await server.state();

@@ -1,0 +1,130 @@
+import { KeyFilter } from "@sluice/redis";
+import {
+  DatabaseMap,
+  isOwnKey,
+  NOWHERE,
+  type DatabasePreview,
+  type DestinationSpec,
+  type GroupPreview,
+  type NamePreview,
+  type PatternPreview,
+} from "@sluice/wire";
+import { patternHint } from "./pattern-hint.ts";
+import { shownKey } from "./shown-key.ts";
+
+/** What was looked at of one database of one server. */
+export interface SampledDatabase {
+  readonly db: number;
+  /** All that are there, by the server's own count. */
+  readonly keys: number;
+  /** Names of some, or all, of them, each once. */
+  readonly sample: readonly Buffer[];
+}
+
+type Filter = Pick<DestinationSpec, "group" | "databases" | "keys" | "commands">;
+
+/** Names that are shown of what a pattern decides. */
+const SHOWN_NAMES = 5;
+
+/** A pattern with what the sample says of it so far. */
+interface Tally {
+  readonly list: "include" | "exclude";
+  readonly pattern: string;
+  matched: number;
+  decided: number;
+  readonly names: string[];
+}
+
+/** What a group would get of these databases. `copied`: those that the pipeline names; null: all. */
+export function groupPreview(
+  spec: Filter,
+  copied: readonly number[] | null,
+  sampled: readonly SampledDatabase[],
+): GroupPreview {
+  const filter = new KeyFilter(spec.keys);
+  const databases = new DatabaseMap(copied, spec.databases ?? {});
+  const include = spec.keys.include.map((pattern) => tallyOf("include", pattern));
+  const exclude = spec.keys.exclude.map((pattern) => tallyOf("exclude", pattern));
+  const unmatched = { count: 0, names: [] as string[] };
+  let own = 0;
+  const rows = new Map<number, DatabasePreview>();
+  for (const { db, keys, sample } of sampled) {
+    const target = databases.targetOf(db);
+    if (target === NOWHERE) {
+      addTo(rows, { db, target: null, keys, sampled: 0, taken: 0, share: null, estimatedKeys: 0 });
+      continue;
+    }
+    let taken = 0;
+    for (const key of sample) {
+      if (isOwnKey(key)) {
+        own++;
+        continue;
+      }
+      const { isIn, included, excluded } = filter.judge(key);
+      const matching = filter.matching(key);
+      for (const at of matching.include) (include[at] as Tally).matched++;
+      for (const at of matching.exclude) (exclude[at] as Tally).matched++;
+      if (isIn) taken++;
+      const decisive = excluded >= 0 ? exclude[excluded] : include[included];
+      if (decisive !== undefined) {
+        decisive.decided++;
+        show(decisive.names, key);
+      } else if (include.length > 0) {
+        unmatched.count++;
+        show(unmatched.names, key);
+      }
+    }
+    const estimatedKeys = sample.length === 0 ? 0 : Math.round((keys * taken) / sample.length);
+    addTo(rows, { db, target, keys, sampled: sample.length, taken, share: null, estimatedKeys });
+  }
+  const all = sampled.filter(({ db }) => databases.targetOf(db) !== NOWHERE).flatMap(({ sample }) => sample);
+  const list = [...rows.values()].toSorted((a, b) => a.db - b.db);
+  return {
+    group: spec.group,
+    databases: list.map((row) => ({ ...row, share: row.sampled === 0 ? null : row.taken / row.sampled })),
+    estimatedKeys: list.reduce((sum, row) => sum + row.estimatedKeys, 0),
+    patterns: [...include, ...exclude].map((tally) => withHint(tally, all)),
+    unmatched,
+    own,
+    excludedCommands: spec.commands.exclude,
+  };
+}
+
+/** What the patterns of each group say of a name, whatever database it is in. */
+export function namePreview(specs: readonly Filter[], key: Buffer): NamePreview {
+  const groups = specs.map(({ group, keys }) => {
+    const { isIn, included, excluded } = new KeyFilter(keys).judge(key);
+    const [list, pattern] =
+      excluded >= 0
+        ? (["exclude", keys.exclude[excluded]] as const)
+        : included >= 0
+          ? (["include", keys.include[included]] as const)
+          : [null, null];
+    return { group, isTaken: isIn && !isOwnKey(key), list, pattern: pattern ?? null };
+  });
+  return { name: shownKey(key), groups };
+}
+
+function tallyOf(list: Tally["list"], pattern: string): Tally {
+  return { list, pattern, matched: 0, decided: 0, names: [] };
+}
+
+function show(names: string[], key: Buffer): void {
+  if (names.length < SHOWN_NAMES) names.push(shownKey(key));
+}
+
+function withHint(tally: Tally, sample: readonly Buffer[]): PatternPreview {
+  return { ...tally, hint: tally.matched > 0 || sample.length === 0 ? null : patternHint(tally.pattern, sample) };
+}
+
+/** Several servers of a cluster hold keys of one database. */
+function addTo(rows: Map<number, DatabasePreview>, row: DatabasePreview): void {
+  const before = rows.get(row.db);
+  rows.set(row.db, {
+    ...row,
+    keys: row.keys + (before?.keys ?? 0),
+    sampled: row.sampled + (before?.sampled ?? 0),
+    taken: row.taken + (before?.taken ?? 0),
+    estimatedKeys: row.estimatedKeys + (before?.estimatedKeys ?? 0),
+  });
+}
