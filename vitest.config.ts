@@ -20,7 +20,7 @@ export default defineConfig({
           name: "unit",
           include: [...homes.map((home) => `${home}/**/*.test.ts`), "test/*.test.ts"],
           exclude: ["**/*.redis.test.ts", "**/*.nats.test.ts", "**/node_modules/**"],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },

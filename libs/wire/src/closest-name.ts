@@ -10,8 +10,11 @@ export function closestName(word: string, names: readonly string[]): string | nu
   let best: string | null = null;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const name of names) {
+    const most = Math.max(1, Math.floor(name.length / SHARE));
+    // Lengths that differ by more need not be compared letter by letter.
+    if (Math.abs(name.length - written.length) > most) continue;
     const distance = editDistance(written, name.toLowerCase());
-    if (distance >= bestDistance || distance > Math.max(1, Math.floor(name.length / SHARE))) continue;
+    if (distance >= bestDistance || distance > most) continue;
     best = name;
     bestDistance = distance;
   }

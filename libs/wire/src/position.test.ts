@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  attemptsKey,
   comparePositions,
   formatMark,
+  isTemporaryKey,
   keptCount,
   keptKey,
   keptName,
@@ -15,6 +17,7 @@ import {
   parseKeptName,
   parseMark,
   repairedKey,
+  temporaryKey,
   type Position,
 } from "./position.ts";
 
@@ -146,4 +149,13 @@ describe("order", () => {
       }),
     );
   });
+});
+
+// Mutation: position.ts, TEMPORARY without its last part: notes of attempts, and what a pipeline named tmp keeps, pass for values.
+test("what is being built is told from all else that is Sluice's own", () => {
+  const is = (key: string): boolean => isTemporaryKey(Buffer.from(`x${key}y`), 1, 1 + Buffer.byteLength(key));
+  expect(is(temporaryKey("06S", "p", "main", "s0", 3, "writer-1-abc-7"))).toBe(true);
+  const mark = laneMarkKey("06S", "tmp", "main", "s0", 3);
+  const others = [attemptsKey("06S", "p", "main", "s0", 3), mark, repairedKey(mark), keptKey("06S", "tmp", "main")];
+  expect([...others, "tmp:a:b:c:d", "sluice:x", ""].filter((key) => is(key))).toEqual([]);
 });

@@ -124,7 +124,7 @@ export class MarkError extends Error {
   }
 }
 
-/** Every key that Sluice keeps in a destination begins so; no such key is ever copied, swept or compared. */
+/** Every key that Sluice keeps in a destination begins so; no such key is ever copied (but see `isTemporaryKey`), swept or compared. */
 export const OWN_KEY_PREFIX = "sluice:{";
 const OWN_PREFIX = Buffer.from(OWN_KEY_PREFIX);
 
@@ -133,6 +133,16 @@ export function isOwnKey(bytes: Buffer, start = 0, end = bytes.length): boolean 
   // Nearly every key differs in its first byte.
   if (bytes[start] !== OWN_PREFIX[0] || end - start < OWN_PREFIX.length) return false;
   return bytes.compare(OWN_PREFIX, 0, OWN_PREFIX.length, start, start + OWN_PREFIX.length) === 0;
+}
+
+const TEMPORARY = /^sluice:\{[^}]*\}:tmp:[^:]+:[^:]+:[^:]+:[\w-]{1,64}$/;
+
+/**
+ * Whether the key in `[start, end)` is a `temporaryKey`. It is Sluice's own and nobody's to see, but it travels on with the value that is built in it:
+ * a destination that is the source of another pipeline replicates a RENAME, which needs what it renames.
+ */
+export function isTemporaryKey(bytes: Buffer, start = 0, end = bytes.length): boolean {
+  return isOwnKey(bytes, start, end) && end - start < 512 && TEMPORARY.test(bytes.toString("latin1", start, end));
 }
 
 /** The mark of one slot in a cluster. `tag`: hash tag of the slot. */
@@ -158,8 +168,8 @@ export function repairedKey(markKey: string): string {
 }
 
 /**
- * A key under which a lane builds a value before it takes its own key's place: in the same slot (`tag`), and on one server in the same
- * database. `attempt`: 1 to 64 of a-z, A-Z, 0-9, `-` and `_`; chunks are not repeatable, so each attempt has another one.
+ * A key under which a lane builds a value before it takes its own key's place: in the same slot (`tag`; on one server, too, which may be the source
+ * of a cluster), and on one server in the same database. `attempt`: 1 to 64 of a-z, A-Z, 0-9, `-` and `_`; chunks are not repeatable, so each attempt has another one.
  */
 export function temporaryKey(
   tag: string,

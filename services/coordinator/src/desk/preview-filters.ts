@@ -1,11 +1,11 @@
 import { randomInt } from "node:crypto";
 import { ReplyError } from "@sluice/redis";
 import { describeFault } from "@sluice/runtime";
-import type { FilterPreview } from "@sluice/wire";
+import type { FilterPreview, GroupPreview } from "@sluice/wire";
 import { openEndpoint } from "../endpoint/open-endpoint.ts";
 import { ServerFailure } from "../precheck/probe/server-failure.ts";
 import { SourceProbe } from "../precheck/probe/source-probe.ts";
-import { groupPreview, namePreview } from "../preview/group-preview.ts";
+import { groupPreview, namePreviews } from "../preview/group-preview.ts";
 import { sampleKeys, type KeySample } from "../preview/key-sample.ts";
 import { keyOf } from "../preview/shown-key.ts";
 import type { DeskDeps } from "./desk-deps.ts";
@@ -29,7 +29,10 @@ export async function previewFilters(
 ): Promise<FilterPreview> {
   const { name, source, destinations } = readPostedPipeline(body).pipeline;
   if (keys !== undefined) {
-    const names = keys.map((key) => namePreview(destinations, keyOf(key)));
+    const names = await namePreviews(
+      destinations,
+      keys.map((key) => keyOf(key)),
+    );
     return { name, sample: null, groups: [], names };
   }
   const copied = source.databases ?? null;
@@ -42,7 +45,8 @@ export async function previewFilters(
       clock,
     );
     const seen = await sampleKeys(probe, { wanted, isCopied, clock, random: (below) => randomInt(below) });
-    const groups = destinations.map((destination) => groupPreview(destination, copied, seen.databases));
+    const groups: GroupPreview[] = [];
+    for (const destination of destinations) groups.push(await groupPreview(destination, copied, seen.databases));
     return { name, sample: toldSample(seen), groups, names: [] };
   } catch (cause) {
     throw refusedBy(cause);

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { KeyFilter } from "@sluice/redis";
 import {
   DatabaseMap,
@@ -9,7 +10,7 @@ import {
   type NamePreview,
   type PatternPreview,
 } from "@sluice/wire";
-import { patternHint } from "./pattern-hint.ts";
+import { hintedNames, patternHint } from "./pattern-hint.ts";
 import { shownKey } from "./shown-key.ts";
 
 /** What was looked at of one database of one server. */
@@ -23,6 +24,10 @@ export interface SampledDatabase {
 
 type Filter = Pick<DestinationSpec, "group" | "databases" | "keys" | "commands">;
 
+/** Keys that are judged before others have their turn: a service that lets nobody have one for 3 s loses its leases. */
+const KEYS_IN_A_ROW = 100;
+/** Patterns that match nothing for which it is looked what may have been meant. */
+const MOST_HINTS = 20;
 /** Names that are shown of what a pattern decides. */
 const SHOWN_NAMES = 5;
 
@@ -36,11 +41,11 @@ interface Tally {
 }
 
 /** What a group would get of these databases. `copied`: those that the pipeline names; null: all. */
-export function groupPreview(
+export async function groupPreview(
   spec: Filter,
   copied: readonly number[] | null,
   sampled: readonly SampledDatabase[],
-): GroupPreview {
+): Promise<GroupPreview> {
   const filter = new KeyFilter(spec.keys);
   const databases = new DatabaseMap(copied, spec.databases ?? {});
   const include = spec.keys.include.map((pattern) => tallyOf("include", pattern));
@@ -55,7 +60,8 @@ export function groupPreview(
       continue;
     }
     let taken = 0;
-    for (const key of sample) {
+    for (const [at, key] of sample.entries()) {
+      if (at % KEYS_IN_A_ROW === 0) await turn();
       if (isOwnKey(key)) {
         own++;
         continue;
@@ -83,17 +89,30 @@ export function groupPreview(
     group: spec.group,
     databases: list.map((row) => ({ ...row, share: row.sampled === 0 ? null : row.taken / row.sampled })),
     estimatedKeys: list.reduce((sum, row) => sum + row.estimatedKeys, 0),
-    patterns: [...include, ...exclude].map((tally) => withHint(tally, all)),
+    patterns: await withHints([...include, ...exclude], all),
     unmatched,
     own,
     excludedCommands: spec.commands.exclude,
   };
 }
 
-/** What the patterns of each group say of a name, whatever database it is in. */
-export function namePreview(specs: readonly Filter[], key: Buffer): NamePreview {
-  const groups = specs.map(({ group, keys }) => {
-    const { isIn, included, excluded } = new KeyFilter(keys).judge(key);
+/** What the patterns of each group say of names, whatever database these are in. */
+export async function namePreviews(specs: readonly Filter[], names: readonly Buffer[]): Promise<NamePreview[]> {
+  const filters = specs.map(({ group, keys }) => ({ group, keys, filter: new KeyFilter(keys) }));
+  const previews: NamePreview[] = [];
+  for (const [at, name] of names.entries()) {
+    if (at % KEYS_IN_A_ROW === 0) await turn();
+    previews.push(namePreview(filters, name));
+  }
+  return previews;
+}
+
+function namePreview(
+  filters: readonly (Pick<Filter, "group" | "keys"> & { readonly filter: KeyFilter })[],
+  key: Buffer,
+): NamePreview {
+  const groups = filters.map(({ group, keys, filter }) => {
+    const { isIn, included, excluded } = filter.judge(key);
     const [list, pattern] =
       excluded >= 0
         ? (["exclude", keys.exclude[excluded]] as const)
@@ -113,8 +132,15 @@ function show(names: string[], key: Buffer): void {
   if (names.length < SHOWN_NAMES) names.push(shownKey(key));
 }
 
-function withHint(tally: Tally, sample: readonly Buffer[]): PatternPreview {
-  return { ...tally, hint: tally.matched > 0 || sample.length === 0 ? null : patternHint(tally.pattern, sample) };
+async function withHints(tallies: readonly Tally[], sample: readonly Buffer[]): Promise<PatternPreview[]> {
+  const silent = tallies.filter(({ matched }) => matched === 0).slice(0, sample.length === 0 ? 0 : MOST_HINTS);
+  const names = hintedNames(silent.length === 0 ? [] : sample);
+  const hints = new Map<Tally, string | null>();
+  for (const tally of silent) {
+    await turn();
+    hints.set(tally, patternHint(tally.pattern, names));
+  }
+  return tallies.map((tally) => ({ ...tally, hint: hints.get(tally) ?? null }));
 }
 
 /** Several servers of a cluster hold keys of one database. */

@@ -1,7 +1,7 @@
 import { CommandFramer, CommandKind, commandTable, keySlot, RespError } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { fixtureVersions, loadRecording } from "@sluice/testkit";
-import { ChangeFlag, laneOf, SlotSet } from "@sluice/wire";
+import { attemptsKey, ChangeFlag, laneOf, SlotSet, temporaryKey } from "@sluice/wire";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { carried, NOW_MS, pushInPieces, setUp, stream, unitsOf, type Unit } from "./change-reader.sample.ts";
@@ -172,6 +172,32 @@ test("marks of other pipelines are passed over, alone and in transactions, and c
       .toSorted(),
   ).toEqual(["SET a 1", "SET sluic 1", "SET sluice:x 1"]);
   expect(reader.boundary).toBe(bytes.length);
+});
+
+// Mutation: change-reader.ts, `#isOwn` without `isTemporaryKey`: the RENAME alone is left, of a key that the next destination never saw.
+test("what another pipeline builds in the source travels with the RENAME that puts it in its place, its notes do not", () => {
+  const key = temporaryKey("06S", "other", "main", "s0", 0, "w1-abc-1");
+  const bytes = stream(
+    `SADD ${attemptsKey("06S", "other", "main", "s0", 0)} 0:${key}`,
+    `RPUSH ${key} a`,
+    `PEXPIREAT ${key} 4000000000000`,
+    `RPUSH ${key} b`,
+    "MULTI",
+    `RENAME ${key} l`,
+    "PERSIST l",
+    `SREM ${attemptsKey("06S", "other", "main", "s0", 0)} 0:${key}`,
+    "SET sluice:{06S}:other:main:s0.0 1|1|1|snap|s0|9|8",
+    "EXEC",
+  );
+  const { reader, batchers } = setUp({ lanes: 1 });
+  reader.push(bytes);
+  expect(unitsOf(batchers).flatMap(({ commands }) => commands)).toEqual([
+    `RPUSH ${key} a`,
+    `PEXPIREAT ${key} 4000000000000`,
+    `RPUSH ${key} b`,
+    `RENAME ${key} l`,
+    "PERSIST l",
+  ]);
 });
 
 test("commands on slots that the shard does not own are passed over, and count in the offset", () => {

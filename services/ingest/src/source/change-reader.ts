@@ -11,12 +11,13 @@ import {
   withoutTrimLimit,
   type NamedKeys,
 } from "@sluice/redis";
-import { Halt, printable } from "@sluice/runtime";
-import { ChangeFlag, isOwnKey, laneOf, type SlotSet } from "@sluice/wire";
+import type { Halt } from "@sluice/runtime";
+import { ChangeFlag, isOwnKey, isTemporaryKey, laneOf, type SlotSet } from "@sluice/wire";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
 import { HeldPublishes } from "./held-publishes.ts";
 import { laneShares } from "./lane-shares.ts";
 import type { ScriptBodies } from "./script-bodies.ts";
+import { forbiddenFault, severalLanesFault } from "./uncarried.ts";
 import type { UnknownWrites, UnplacedCommand } from "./unknown-writes.ts";
 
 /** From here on a source replicates absolute expiries only (Redis 7.0 expire.c, t_string.c). */
@@ -78,6 +79,8 @@ export class ChangeReader {
   #transactionFrom = 0;
   /** Lane of the open transaction, -1 while none of its commands makes a unit. */
   #transactionLane = -1;
+  /** One in that lane, which its messages go by. */
+  #transactionSlot = 0;
   /** The open transaction is in its lane already. */
   #isPassedOver = false;
   readonly #held = new HeldPublishes();
@@ -149,7 +152,7 @@ export class ChangeReader {
         else if (kind === CommandKind.control) this.#control(id);
         else if (kind === CommandKind.script) this.#script(id);
         else if (kind === CommandKind.publish) this.#publish(id);
-        else if (kind === CommandKind.forbidden) throw this.#forbidden();
+        else if (kind === CommandKind.forbidden) throw forbiddenFault(this.#options.shard, framer);
       }
       if (!this.#isInTransaction) this.#boundary = framer.offset;
     }
@@ -166,7 +169,7 @@ export class ChangeReader {
       this.#transactionLane = -1;
       this.#isPassedOver = false;
     } else if (id === CommandId.EXEC) {
-      if (this.#held.count > 0) this.#beginTransaction(this.#laneOfChannel(this.#held.slot));
+      if (this.#held.count > 0) this.#beginTransaction(laneOf(this.#held.slot, this.#lanes.length), this.#held.slot);
       if (this.#transactionLane >= 0 && !this.#isPassedOver) this.#lane(this.#transactionLane).endUnit(framer.offset, this.#db);
       this.#isInTransaction = false;
     }
@@ -184,7 +187,7 @@ export class ChangeReader {
     const batcher = this.#lane(lane);
     this.#commands++;
     if (this.#isInTransaction) {
-      if (this.#transactionLane < 0) this.#beginTransaction(lane);
+      if (this.#transactionLane < 0) this.#beginTransaction(lane, slot);
       else if (this.#transactionLane !== lane) throw this.#severalLanes("a transaction");
       if (this.#isPassedOver) return;
       this.#copy(batcher, id, slot, flags);
@@ -197,12 +200,13 @@ export class ChangeReader {
   }
 
   /** A transaction that a lane holds already lies whole before the lane's end, so its begin does, too. */
-  #beginTransaction(lane: number): void {
+  #beginTransaction(lane: number, slot: number): void {
     const batcher = this.#lane(lane);
     this.#transactionLane = lane;
+    this.#transactionSlot = slot;
     this.#isPassedOver = this.#transactionFrom < batcher.last;
     if (!this.#isPassedOver) batcher.beginUnit(this.#transactionFrom);
-    for (const { command, slot, db } of this.#held.take()) if (!this.#isPassedOver) batcher.add(command, slot, db, 0);
+    for (const { command, db } of this.#held.take()) if (!this.#isPassedOver) batcher.add(command, slot, db, 0);
   }
 
   /** A write that is in no table, by what its own server says of it: it travels with the places of its keys. */
@@ -240,19 +244,22 @@ export class ChangeReader {
   #publish(id: number): void {
     const framer = this.#framer;
     if (!this.#options.publishes || framer.argc !== 3) return;
-    const slot = this.#slotOf(1);
-    if (this.#isInTransaction && this.#transactionLane < 0 && this.#lanes.length > 1) {
+    const isPlaced = this.#isInTransaction && this.#transactionLane >= 0;
+    const slot = isPlaced ? this.#transactionSlot : this.#slotOfChannel();
+    if (this.#isInTransaction && !isPlaced && this.#lanes.length > 1) {
       if (!this.#held.add(framer, slot, this.#db)) throw this.#severalLanes("a transaction of many messages");
       return;
     }
-    const lane = this.#isInTransaction && this.#transactionLane >= 0 ? this.#transactionLane : this.#laneOfChannel(slot);
-    this.#add(id, (lane << 16) | slot, 0);
+    this.#add(id, (laneOf(slot, this.#lanes.length) << 16) | slot, 0);
   }
 
-  /** Of the shard's own: a server that is no cluster's node publishes to channels of any slot. */
-  #laneOfChannel(slot: number): number {
-    const lane = laneOf(slot, this.#lanes.length);
-    return this.#lanes[lane] === undefined ? this.#lanes.findIndex((own) => own !== undefined) : lane;
+  /** One of the shard's own where the channel's is another's: of a slot outside of its lane a cluster takes nothing. */
+  #slotOfChannel(): number {
+    const { slots } = this.#options;
+    const slot = this.#slotOf(1);
+    if (slots.has(slot)) return slot;
+    const [own = slot] = slots;
+    return own;
   }
 
   #copy(batcher: ChangeBatcher, id: number, slot: number, flags: number): void {
@@ -333,10 +340,11 @@ export class ChangeReader {
     return true;
   }
 
-  /** The source is a destination of another pipeline, which keeps its marks there: they are nothing to this one's. */
+  /** The source is a destination of another pipeline, which keeps its marks there: they are nothing to this one's. What it builds there is: a RENAME follows. */
   #isOwn(id: number, argument: number): boolean {
     const framer = this.#framer;
-    if (!isOwnKey(framer.buffer, framer.argStart(argument), framer.argEnd(argument))) return false;
+    const [start, end] = [framer.argStart(argument), framer.argEnd(argument)];
+    if (!isOwnKey(framer.buffer, start, end) || isTemporaryKey(framer.buffer, start, end)) return false;
     return id === UNKNOWN || commandTable.hasOneKey(id) || framer.argc === 2;
   }
 
@@ -377,24 +385,7 @@ export class ChangeReader {
     return batcher;
   }
 
-  #forbidden(): Halt {
-    return new Halt(
-      "SRC-006",
-      `source ${this.#options.shard} sent ${this.#shownName()} at offset ${this.#framer.offset}, which is not known as a write`,
-    );
-  }
-
   #severalLanes(what: string): Halt {
-    const { shard } = this.#options;
-    return new Halt(
-      "PIP-004",
-      `source ${shard} sent ${what} (${this.#shownName()}) that concerns several lanes, at offset ${this.#framer.offset}`,
-    );
-  }
-
-  #shownName(): string {
-    const framer = this.#framer;
-    const end = Math.min(framer.argEnd(0), framer.argStart(0) + 40);
-    return printable(framer.buffer.toString("latin1", framer.argStart(0), end));
+    return severalLanesFault(this.#options.shard, this.#framer, what);
   }
 }

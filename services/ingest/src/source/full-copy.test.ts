@@ -1,5 +1,5 @@
 import { silentLog } from "@sluice/runtime";
-import { decodeBatch, SlotSet, SnapshotRows, type Pipeline } from "@sluice/wire";
+import { attemptsKey, decodeBatch, SlotSet, SnapshotRows, temporaryKey, type Pipeline } from "@sluice/wire";
 import { expect, test } from "vitest";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
@@ -13,12 +13,12 @@ const RDB = Buffer.concat([
   Buffer.from(`1b 0161 ${STREAM} 00 0162 0163 ff ${"00".repeat(8)}`.replaceAll(" ", ""), "hex"),
 ]);
 
-function copied(unknown: Pipeline["source"]["unknown"]): { keys: string[]; warnings: string[] } {
+function copied(unknown: Pipeline["source"]["unknown"], rdb = RDB): { keys: string[]; warnings: string[] } {
   const warnings: string[] = [];
   const log = Object.assign(silentLog(), { warn: (_: unknown, text: string) => warnings.push(text) });
   const batcher = new SnapshotBatcher(HEAD, 0, 100_000, new BacklogBound());
   const copy = new FullCopy([batcher], SlotSet.parse("0-16383"), { unknown, log });
-  copy.transfer.push(Buffer.concat([Buffer.from(`$${RDB.length}\r\n`), RDB]));
+  copy.transfer.push(Buffer.concat([Buffer.from(`$${rdb.length}\r\n`), rdb]));
   copy.finish();
   const keys: string[] = [];
   for (let taken = batcher.take(); taken !== null; taken = batcher.take()) {
@@ -39,4 +39,14 @@ test("loud: a value of an unknown type halts with its key, or is left out with `
       expect.stringContaining("left out of the copy"),
     ],
   });
+});
+
+// Mutation: full-copy.ts, `#laneOf` without `isTemporaryKey`: what follows of the value is put behind nothing, and half of it takes its key's place.
+test("what another pipeline is building in the source is copied, what else it keeps there is not", () => {
+  const built = temporaryKey("06S", "other", "main", "s0", 0, "w1-abc-1");
+  const notes = attemptsKey("06S", "other", "main", "s0", 0);
+  const entry = (key: string): Buffer => Buffer.from(`\0${String.fromCharCode(key.length)}${key}\x01v`, "latin1");
+  const end = Buffer.concat([Buffer.of(255), Buffer.alloc(8)]);
+  const rdb = Buffer.concat([Buffer.from("REDIS0009"), entry(notes), entry(built), entry("a"), end]);
+  expect(copied("halt", rdb).keys.join("")).toBe(`${built}\x01va\x01v`);
 });

@@ -3,6 +3,7 @@ import type { Logger } from "@sluice/runtime";
 import {
   AccessKind,
   isOwnKey,
+  isTemporaryKey,
   laneOf,
   SnapshotType,
   type CopyRecord,
@@ -122,10 +123,11 @@ export class FullCopy {
 
   /**
    * Nothing for a key of a slot that the shard does not own: it was left behind, or its slot has moved since. Nor for a mark of
-   * another pipeline.
+   * another pipeline; but for what it is building, see `isTemporaryKey`.
    */
   #laneOf(entry: Readonly<RdbEntry>): SnapshotBatcher | undefined {
-    if (isOwnKey(entry.keyBytes, entry.keyStart, entry.keyEnd)) return undefined;
+    const { keyBytes, keyStart, keyEnd } = entry;
+    if (isOwnKey(keyBytes, keyStart, keyEnd) && !isTemporaryKey(keyBytes, keyStart, keyEnd)) return undefined;
     this.#row.slot = keySlot(entry.keyBytes, entry.keyStart, entry.keyEnd);
     return this.#slots.has(this.#row.slot) ? this.#lanes[laneOf(this.#row.slot, this.#lanes.length)] : undefined;
   }

@@ -21,6 +21,7 @@ import { removeDeadCopies, withoutDeadCopies } from "./dead-copies.ts";
 import { FullCopy } from "./full-copy.ts";
 import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
+import { becomesContinuable } from "./pose-end.ts";
 import type { PsyncReply } from "./psync-reply.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import type { ScriptBodies } from "./script-bodies.ts";
@@ -187,10 +188,7 @@ export class LinkSession {
     this.#snapshots = tails.map(({ snapSequence }, index) =>
       snapshotFeed(this.#options.lanes[index] as number, head, offset, snapSequence, {
         ...this.#feedOptions,
-        onStored: () => {
-          this.#pokeLane(index);
-          this.#endPose();
-        },
+        onStored: () => this.#pokeLane(index),
       }),
     );
     this.#copy = new FullCopy(batchersByLane(this.#snapshots, this.#options), this.#options.slots, this.#options);
@@ -269,8 +267,8 @@ export class LinkSession {
       this.#heardAtMs = this.#options.clock.monotonicMs();
       const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
       if (at < chunk.length && this.#reader?.push(at === 0 ? chunk : chunk.subarray(at)) === false)
-        await this.#unknown?.learnFor(this.#reader);
-      for (const index of this.#lanes.keys()) this.#pokeLane(index);
+        await this.#unknown?.learnFor(this.#reader, () => this.#pokeLanes());
+      this.#pokeLanes();
       if (this.#backlog.isFull) await this.#room();
       if (this.#copy !== null && this.#copy.transfer.passedBytes > 0) await this.#throttle?.pass(at);
       if (this.#failure !== null) throw this.#failure as Error;
@@ -295,7 +293,8 @@ export class LinkSession {
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
       const { epoch, replid } = this.#options.report.record;
-      if (!this.#endsPose) this.#letJoin(epoch, replid);
+      if (this.#endsPose) this.#joining = this.#endPose(epoch, replid);
+      else this.#letJoin(epoch, replid);
       // A diskless source sends its stream only after the first acknowledgement.
       this.#link?.keepAlive();
       void this.#report({ phase: "streaming", copied: copy.progress(this.#expectedKeys) });
@@ -341,6 +340,10 @@ export class LinkSession {
     this.#lanes[index]?.publisher.poke();
   }
 
+  #pokeLanes(): void {
+    for (const index of this.#lanes.keys()) this.#pokeLane(index);
+  }
+
   get #stored(): number {
     return storedOffset(
       this.#lanes.map(({ batcher }) => batcher),
@@ -348,11 +351,11 @@ export class LinkSession {
     );
   }
 
-  #endPose(): void {
-    const isStored = this.#copiedAtMs !== null && this.#snapshots.every(({ batcher }) => batcher.isEmpty);
-    if (!this.#endsPose || !isStored) return;
-    this.#isPoseOver = true;
-    this.#link?.close();
+  async #endPose(epoch: number, replid: string): Promise<void> {
+    const signal = this.#whileOpen;
+    this.#isPoseOver = await becomesContinuable(this.#options, signal);
+    if (this.#isPoseOver) this.#link?.close();
+    else if (!signal.aborted) this.#letJoin(epoch, replid);
   }
 
   get #expectedKeys(): number {

@@ -1,7 +1,7 @@
 import { systemClock } from "@sluice/runtime";
-import { NatsServer, RecordedPrimary, waitUntil, type RecordedPrimaryOptions } from "@sluice/testkit";
+import { NatsServer, rdbPath, RecordedPrimary, waitUntil, type RecordedPrimaryOptions } from "@sluice/testkit";
 import { expect, test } from "vitest";
-import { shardOf, startIntake, storedUpTo } from "./running-intake.sample.ts";
+import { sets, shardOf, startIntake, storedUpTo } from "./running-intake.sample.ts";
 
 // Mutations: stream-fault.ts, no `noCopyFault` (SRC-001 says nothing of the copy); intake.ts, `#tries.ended` taken out (the source is asked
 // every few seconds for ever).
@@ -18,7 +18,7 @@ test("a source that promises a full copy and closes the link: a fault of its own
   await intake.stop();
 });
 
-// Mutations: link-session.ts, `#endPose` without `isStored` (the copy is void and made again); `#endsPose` false (the link stays);
+// Mutations: link-session.ts, `#endPose` without `becomesContinuable` (the copy is void and made again); `#endsPose` false (the link stays);
 // intake.ts, `#follow` not called again (nothing is linked).
 test("Valkey 9 in a cluster: behind the copy, once it is stored, a link that says no version takes the place of the one that did", async () => {
   await using nats = await NatsServer.start();
@@ -37,5 +37,28 @@ test("Valkey 9 in a cluster: behind the copy, once it is stored, a link that say
   expect(links.at(-1)).toEqual([]);
   expect(links.flat()).toEqual(["9.1.2"]);
   expect(systemClock.monotonicMs() - begunAtMs).toBeLessThan(20_000);
+  await intake.stop();
+});
+
+// Mutations: pose-end.ts, `isContinuable` true as soon as there is a point, which is when the copy is stored (a second copy);
+// never true (the link stays).
+test("the same where more was written during the copy than the backlog holds: its link lasts until the lanes have caught up", async () => {
+  await using nats = await NatsServer.start();
+  const options = {
+    version: "valkey-9.1.2",
+    isCluster: true,
+    rdb: rdbPath("valkey-9.1.2"),
+    stream: sets(0, 4_000, 8_000),
+  } as const;
+  await using primary = await RecordedPrimary.start(options);
+  primary.forgetBefore(primary.finalOffset - 100);
+  const intake = await startIntake(nats.url, primary.port, "i1", { rules: { onBacklogLost: "halt" } });
+  await waitUntil("it is linked again, or halts", async () => {
+    const halt = (await shardOf(intake.bus))?.halt ?? null;
+    return primary.partialSyncs + primary.fullSyncs > 1 || halt !== null;
+  });
+  expect(await shardOf(intake.bus)).toMatchObject({ epoch: 1, halt: null });
+  await storedUpTo(intake.bus, primary.finalOffset);
+  expect([primary.fullSyncs, primary.partialSyncs]).toEqual([1, 1]);
   await intake.stop();
 });

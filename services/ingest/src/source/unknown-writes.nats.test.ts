@@ -54,3 +54,20 @@ test("unknown writes: the source is asked once for each name, on another connect
   expect([source.fullSyncs, source.partialSyncs]).toEqual([1, 0]);
   await intake.stop();
 });
+
+// Mutation: link-session.ts, `learnFor` without `#pokeLanes` (what came before it waits as long as the source does).
+test("what came before an unknown write is stored while the source is asked", async () => {
+  await using nats = await NatsServer.start();
+  const stream = commands("SET a 1");
+  const inPlaceOf = ([name]: readonly string[]): string | null => (name === "COMMAND" ? "" : null);
+  await using source = await RecordedPrimary.start({ version: "7.0.15", rdb: rdbPath("7.0.15"), stream, inPlaceOf });
+  const intake = await startIntake(nats.url, source.port, "i1");
+  await storedUpTo(intake.bus, source.finalOffset);
+  const before = commands("SET b 2");
+  const wanted = source.finalOffset + before.length;
+  const begunAtMs = performance.now();
+  source.append(Buffer.concat([before, commands("foo.push k v")]));
+  await storedUpTo(intake.bus, wanted);
+  expect(performance.now() - begunAtMs).toBeLessThan(9_000);
+  await intake.stop();
+});

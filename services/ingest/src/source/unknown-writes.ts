@@ -61,10 +61,13 @@ export class UnknownWrites {
 
   /**
    * Has the reader go on until it has read what it was given. While the source is asked nothing more of the stream is read, so that it waits at the
-   * source. Throws as `learn` and the reader do.
+   * source; what was read goes its way: `waiting` is called before each question. Throws as `learn` and the reader do.
    */
-  async learnFor(reader: StoppedReader): Promise<void> {
-    for (let isRead = false; !isRead;) isRead = reader.goOn(await this.learn(reader.unplaced));
+  async learnFor(reader: StoppedReader, waiting: () => void = () => undefined): Promise<void> {
+    for (let isRead = false; !isRead;) {
+      waiting();
+      isRead = reader.goOn(await this.learn(reader.unplaced));
+    }
   }
 
   /** Where its keys stand, as far as is known without asking; null otherwise. Throws `Halt` SRC-006 for a call that has none. */

@@ -1,4 +1,4 @@
-import { Connection, type Endpoint } from "@sluice/redis";
+import { Connection, keySlot, type Endpoint } from "@sluice/redis";
 import { keptName, NO_EXPIRY, type Position } from "@sluice/wire";
 import type { PartedValue, ValueBuild } from "../lane-destination.ts";
 import { ElementBuild } from "../snapshot/element-build.ts";
@@ -54,7 +54,7 @@ export class StandaloneBuild implements ValueBuild {
     const { target, forms, endpoint, attempts, signal } = options;
     const db = value.rows.dbs[value.row] as number;
     await target.requireDatabase(db);
-    const temporary = forms.temporary(0, forms.nextAttempt());
+    const temporary = forms.temporary(keySlot(value.key), forms.nextAttempt());
     let connection: Connection | null = null;
     try {
       connection = await Connection.open(endpoint, { name: "sluice-value", idleTimeoutMs: SILENCE_LIMIT_MS, signal });
@@ -78,8 +78,9 @@ export class StandaloneBuild implements ValueBuild {
     if (temporary === null) request.addCommand(["DEL", this.#key]);
     else {
       const isLasting = this.#expireAtMs === NO_EXPIRY;
-      request.addCommand(isLasting ? ["PERSIST", temporary] : ["PEXPIREAT", temporary, this.#expireAtMs]);
       request.addCommand(["RENAME", temporary, this.#key]);
+      // Behind it, see `valueCommands`.
+      request.addCommand(isLasting ? ["PERSIST", this.#key] : ["PEXPIREAT", this.#key, this.#expireAtMs]);
     }
     request.select(0);
     request.addCommand(["SREM", this.#options.attempts, keptName(this.#db, this.#temporary)]);

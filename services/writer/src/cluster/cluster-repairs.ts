@@ -250,7 +250,7 @@ export class ClusterRepairs {
       /** Per command of a group the key that it repairs, and the value where it writes one. */
       const writtenBy = new Map<SlotGroup, { readonly place: Place; readonly owned: OwnedCommand | null }[]>();
       const groups = [...bySlot(images, ({ place }) => place)].map(([slot, some]) => {
-        const written = some.flatMap((image) => this.#commandsOf(image, slot));
+        const written = some.flatMap((image) => this.#commandsOf(image));
         const value = repairedValue(epoch, offset, replid);
         const fields = some.flatMap(({ place }) => [repairedField(place), value]);
         const note = encodeCommand(["HMSET", this.#hash(slot), ...fields]);
@@ -276,11 +276,11 @@ export class ClusterRepairs {
     }
   }
 
-  #commandsOf(image: KeyImage, slot: number): { command: ValueCommand; place: Place; owned: OwnedCommand | null }[] {
+  #commandsOf(image: KeyImage): { command: ValueCommand; place: Place; owned: OwnedCommand | null }[] {
     const value = imageValue(image);
     const { place } = image;
     if (value === null) return [{ command: absentCommand(image), place, owned: null }];
-    return this.#lane.forms.commandsOf(value, slot).map((command) => ({ command, place, owned: { value, command } }));
+    return this.#lane.forms.commandsOf(value).map((command) => ({ command, place, owned: { value, command } }));
   }
 
   /** The slot's mark says from here on that everything up to it is known to be in order. */

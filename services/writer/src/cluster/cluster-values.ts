@@ -88,7 +88,7 @@ export class ClusterValues {
     if (standing === null) return null;
     let temporary: CommandArgument | undefined;
     let isDelicate = false;
-    const commands = this.#lane.forms.commandsOf(value, slot).map((command) => {
+    const commands = this.#lane.forms.commandsOf(value).map((command) => {
       if (command.before[0] === "RENAME") temporary = command.before[1];
       // No script may run it; a stream's consumers need it before 6.2.
       isDelicate ||= command.before[0] === "XREADGROUP";
@@ -186,7 +186,8 @@ class ClusterBuild implements ValueBuild {
 
   #place(temporary: Buffer): CommandArgument[][] {
     const isLasting = this.#expireAtMs === NO_EXPIRY;
-    return [isLasting ? ["PERSIST", temporary] : ["PEXPIREAT", temporary, this.#expireAtMs], ["RENAME", temporary, this.#key]];
+    // The expiry behind it, see `valueCommands`.
+    return [["RENAME", temporary, this.#key], isLasting ? ["PERSIST", this.#key] : ["PEXPIREAT", this.#key, this.#expireAtMs]];
   }
 }
 

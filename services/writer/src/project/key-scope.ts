@@ -1,5 +1,5 @@
 import { KeyFilter } from "@sluice/redis";
-import type { DestinationSpec } from "@sluice/wire";
+import { isTemporaryKey, type DestinationSpec } from "@sluice/wire";
 import type { KeptKeys } from "../keep/kept-keys.ts";
 
 /**
@@ -27,8 +27,9 @@ export class KeyScope {
   }
 
   /** Whether the key in `[start, end)`, in the database `db` of the destination, is one of them. */
-  has(db: number, bytes: Uint8Array, start = 0, end = bytes.length): boolean {
-    const isWanted = this.#filter.has(bytes, start, end);
+  has(db: number, bytes: Buffer, start = 0, end = bytes.length): boolean {
+    // What is built under another pipeline's temporary key may become any key: what becomes of it, the RENAME tells.
+    const isWanted = this.#filter.has(bytes, start, end) || isTemporaryKey(bytes, start, end);
     if (!isWanted || this.#kept?.has(db, bytes, start, end) !== true) return isWanted;
     this.#keptAsked++;
     return false;

@@ -1,5 +1,5 @@
 import { Halt } from "@sluice/runtime";
-import { BatchKind } from "@sluice/wire";
+import { BatchKind, temporaryKey } from "@sluice/wire";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ChangeSlice } from "../apply/plan-changes.ts";
@@ -293,4 +293,11 @@ test("what is left of any units, applied, is what is in scope of what all of the
     }),
     { numRuns: 200 },
   );
+});
+
+// Mutation: key-scope.ts, `has` without `isTemporaryKey`: the RENAME is unclear, and the lane halts.
+test("what another pipeline builds at the source is for every group until its RENAME tells what it is", () => {
+  const built = temporaryKey("06S", "other", "main", "s0", 0, "w1-abc-1");
+  const lines = [`0 RPUSH ${built} a`, `0 RENAME ${built} a:1`, `0 RPUSH ${built} b`, `0 RENAME ${built} b:1`];
+  expect(left({ include: ["a:*"] }, ...lines)).toEqual([...lines.slice(0, 3), `0 DEL ${built}`]);
 });

@@ -19,16 +19,13 @@ export class Abilities {
     if (first === undefined) throw new Error("a destination has a server");
     let { server } = first;
     const asked = new Set(first.#asked);
-    let known = new Set(first.#known);
     for (const one of rest) {
       if (one.server.isValkey !== server.isValkey) server = lowestCommon(server, one.server);
       else if (one.server.version < server.version) server = one.server;
       for (const name of one.#asked) asked.add(name);
-      // Where one could not be asked, its version has to do.
-      known = new Set(
-        [...known].filter((name) => (one.#asked.has(name) ? one.#known.has(name) : one.hasSince(originOf(name)))),
-      );
     }
+    // Where one could not be asked, its version has to do.
+    const known = new Set([...asked].filter((name) => all.every((one) => one.hasCommand(name))));
     return new Abilities(server, asked, known);
   }
 

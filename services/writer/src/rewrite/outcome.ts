@@ -55,10 +55,13 @@ export function textAt(args: readonly Buffer[], index: number): string {
   return (args[index] ?? Buffer.alloc(0)).toString("latin1");
 }
 
-/** The argument as a whole number that counts something; -1 for anything else. */
+/** More than anything holds; negative it is still a number that servers read. */
+const MOST_COUNTED = 1e15;
+
+/** The argument as a whole number that counts something, at most 10^15: many ask for all there is by the largest number; -1 for anything else. */
 export function countAt(args: readonly Buffer[], index: number): number {
   const text = textAt(args, index);
-  return /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  return /^\d{1,19}$/.test(text) ? Math.min(Number(text), MOST_COUNTED) : -1;
 }
 
 export function wordsFrom(from: number, words: string): { from: number; among: ReadonlySet<string> } {

@@ -8,6 +8,7 @@ import { rulesFor, type RewritingOptions } from "./rewriting.ts";
 import {
   ADD_IF,
   COPY,
+  DELETE_PENDING,
   DELETE_WITH_REFERENCES,
   MOVE_ELEMENT,
   REFUSED,
@@ -21,6 +22,7 @@ import {
 const SCRIPTS: readonly (readonly [string, string])[] = Object.entries({
   ADD_IF,
   COPY,
+  DELETE_PENDING,
   DELETE_WITH_REFERENCES,
   MOVE_ELEMENT,
   REFUSED,
@@ -130,6 +132,11 @@ test.each([
   ["8.0", "XDELEX k DELREF IDS 1 1-1", "EVAL DELETE_WITH_REFERENCES 1 k 1-1"],
   ["8.0", "XDELEX k ACKED IDS 1 1-1", "LACKS XDELEX (Redis 8.2): -"],
   ["8.0", "XACKDEL k g KEEPREF IDS 1 1-1", "XACK k g 1-1 + XDEL k 1-1"],
+  ["8.0", "XACKDEL k g IDS 2 1-1 2-2", "EVAL DELETE_PENDING 1 k g  1-1 2-2"],
+  ["8.0", "XACKDEL k g DELREF IDS 2 1-1 2-2", "EVAL DELETE_PENDING 1 k g DELREF 1-1 2-2"],
+  ["6.0", "LPOP k 2147483647", "LTRIM k 2147483647 -1"],
+  ["6.0", "RPOP k 9223372036854775807", "LTRIM k 0 -1000000000000001"],
+  ["4.0", "ZPOPMAX k 4294967296", "ZREMRANGEBYRANK k -4294967296 -1"],
   ["8.4", "XCFGSET k IDMP-DURATION 5", "LACKS XCFGSET (Redis 8.6): -"],
   ["4.0", "XADD k 1-1 f v", "LACKS XADD (Redis 5.0, Valkey 7.2): -"],
   ["4.0", "XDELEX k IDS 1 1-1", "LACKS XDELEX (Redis 8.2): -"],
@@ -243,6 +250,9 @@ test("the servers of a cluster can what each of them can", () => {
   ]);
   expect(all.server.version).toBe(70_000);
   expect([all.hasCommand("UNLINK"), all.hasCommand("VADD")]).toEqual([true, false]);
+  // Mutation: abilities.ts, `ofAll` begins with what the first one is known to have: one that could not be asked lacks everything.
+  const first = Abilities.ofAll([new Abilities({ version: 70_015, isValkey: false }), of(70_015, false, "UNLINK")]);
+  expect([first.hasCommand("UNLINK"), first.hasCommand("VADD")]).toEqual([true, false]);
   expect(Abilities.ofAll([of(90_000, true), of(80_000, false)]).server).toEqual({ version: 70_204, isValkey: false });
 });
 

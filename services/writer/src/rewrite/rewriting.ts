@@ -32,6 +32,9 @@ const COMPUTED = new Set(
 const MOST_NAMED = 100;
 const SHOWN_BYTES = 80;
 const LF = 10;
+const LETTER_BITS = 5;
+const LETTER_MASK = 31;
+const LOOKS = 2048;
 const ZERO = 48;
 const LONGEST_WORD = 16;
 
@@ -76,12 +79,18 @@ export class Rewriting {
   readonly #rules: readonly (Rule | null)[];
   readonly #abilities: Abilities;
   readonly #options: RewritingOptions;
+  /** 1 where a name of such a length and first letter has a rule: most commands are let through by that alone. */
+  readonly #looks = new Uint8Array(LOOKS);
   #named = 0;
 
   constructor(abilities: Abilities, options: RewritingOptions) {
     this.#abilities = abilities;
     this.#options = options;
     this.#rules = rulesFor(abilities);
+    for (const [id, rule] of this.#rules.entries()) {
+      const name = commandTable.names[id] as string;
+      if (rule !== null) this.#looks[lookOf(name.length, name.charCodeAt(0))] = 1;
+    }
   }
 
   /**
@@ -116,6 +125,7 @@ export class Rewriting {
     const first = lineEnd(body, at);
     const name = lineEnd(body, first);
     const size = numberIn(body, first, name);
+    if (this.#looks[lookOf(size, body[name] as number)] === 0) return null;
     const id = commandTable.find(body, name, name + size);
     const rule = id < 0 ? null : (this.#rules[id] as Rule | null);
     if (rule === null) return null;
@@ -160,6 +170,11 @@ function keptUntil({ rows, body, from }: ChangeSlice, row: number): ProjectedSli
   return kept;
 }
 
+/** `letter`: the first of the name, in any case. */
+function lookOf(length: number, letter: number): number {
+  return ((length << LETTER_BITS) | (letter & LETTER_MASK)) & (LOOKS - 1);
+}
+
 /** Behind the line that begins at `at`. */
 function lineEnd(body: Buffer, at: number): number {
   let end = at;
@@ -176,6 +191,7 @@ function numberIn(body: Buffer, at: number, end: number): number {
 
 /** Whether one of the words stands among the arguments; `at`: where argument 1 begins. */
 function hasWord(body: Buffer, at: number, argc: number, { from, among }: NonNullable<Rule["words"]>): boolean {
+  if (argc <= from) return false;
   let line = at;
   for (let index = 1; index < argc; index++) {
     const start = lineEnd(body, line);

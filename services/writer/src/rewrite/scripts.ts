@@ -110,6 +110,16 @@ end
 for i = 1, #ARGV do redis.call('XDEL', KEYS[1], ARGV[i]) end
 return 1`);
 
+/** XACKDEL of several: only those go that were pending in the group. KEYS: key. ARGV: group; DELREF, or the empty string; ids. */
+export const DELETE_PENDING = ownScript(`local groups = ARGV[2] == 'DELREF' and redis.call('XINFO', 'GROUPS', KEYS[1]) or {}
+for i = 3, #ARGV do
+  if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
+    for g = 1, #groups do redis.call('XACK', KEYS[1], groups[g][2], ARGV[i]) end
+    redis.call('XDEL', KEYS[1], ARGV[i])
+  end
+end
+return 1`);
+
 /** HSETEX KEEPTTL where HSET drops expiries. KEYS: key. ARGV: field, value, … */
 export const SET_FIELDS_KEEPING = ownScript(`for i = 1, #ARGV, 2 do
   local told = redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, ARGV[i])

@@ -13,7 +13,7 @@ import {
   type Outcome,
   type RuleMaker,
 } from "./outcome.ts";
-import { DELETE_WITH_REFERENCES, TRIM_UP_TO } from "./scripts.ts";
+import { DELETE_PENDING, DELETE_WITH_REFERENCES, TRIM_UP_TO } from "./scripts.ts";
 
 const MINID = since("6.2");
 const CONSUMERS = since("6.2");
@@ -155,8 +155,13 @@ function deleted(name: string, args: readonly Buffer[], abilities: Abilities): O
   for (; at < args.length && wordAt(args, at) !== "IDS"; at++) references = wordAt(args, at);
   const count = countAt(args, at + 1);
   const ids = args.slice(at + 2, at + 2 + count);
-  const isScripted = references === "DELREF" && abilities.hasCommand("EVAL");
-  if (count < 1 || (references !== "KEEPREF" && !isScripted)) return computed(neededText(name, originOf(name)));
+  const hasScripts = abilities.hasCommand("EVAL");
+  const isScripted = references === "DELREF" && hasScripts;
+  // XACKDEL leaves alone what was not pending in the group. Of one id it is known that it was: it had an effect.
+  const isOfSome = name === "XACKDEL" && count > 1;
+  if (count < 1 || (references !== "KEEPREF" && !isScripted) || (isOfSome && !hasScripts))
+    return computed(neededText(name, originOf(name)));
+  if (isOfSome) return exact(["EVAL", DELETE_PENDING, 1, key, groupName, isScripted ? "DELREF" : "", ...ids]);
   if (isScripted) return exact(["EVAL", DELETE_WITH_REFERENCES, 1, key, ...ids]);
   const gone: Arguments = ["XDEL", key, ...ids];
   return name === "XACKDEL" ? exact(["XACK", key, groupName, ...ids], gone) : exact(gone);

@@ -59,7 +59,6 @@ export class ElementBuild {
   readonly #length = new BuiltLength();
   #request = new Request();
   #sent: ElementCommand[] = [];
-  #isTimed = false;
   bytes = 0;
 
   /** `connection`: has the entry's database selected. `fault`: what a failed call stands for. */
@@ -137,8 +136,8 @@ export class ElementBuild {
     const [request, sent] = [this.#request, this.#sent];
     this.#request = new Request();
     this.#sent = [];
-    if (!this.#isTimed) request.addCommand(["PEXPIRE", this.#temporary, LEFT_MS]);
-    this.#isTimed = true;
+    // With each of them: whoever takes the key for a leftover deletes it with its expiry, and what is sent behind that makes it anew.
+    request.addCommand(["PEXPIRE", this.#temporary, LEFT_MS]);
     this.bytes += request.bytes;
     let failed: ReplyError | null = null;
     let at = 0;

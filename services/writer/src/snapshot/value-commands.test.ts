@@ -101,8 +101,8 @@ describe("where there is no RESTORE for it", () => {
     expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 30_000, row }))).toEqual([
       "DEL t",
       "HMSET t a b",
-      "PEXPIREAT t 6001",
       "RENAME t k",
+      "PEXPIREAT k 6001",
     ]);
     expect(shown(commandsFor(HASH_LISTPACK, { value: [hashListpack], version: 70_000 }))).toEqual(["RESTORE k 0 … REPLACE"]);
   });

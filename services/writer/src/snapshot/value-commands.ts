@@ -142,8 +142,9 @@ function built({ type, key, value, expireAtMs }: WholeValue, options: ValueOptio
   return [
     { before: ["DEL", temporary], pieces: [], after: [] },
     ...commands,
-    ...(expireAtMs === NO_EXPIRY ? [] : [expiry(temporary, expireAtMs)]),
     { before: ["RENAME", temporary, key], pieces: [], after: [] },
+    // Behind it: an expiry that is past deletes the key at once, and nothing would be left to rename.
+    ...(expireAtMs === NO_EXPIRY ? [] : [expiry(key, expireAtMs)]),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { slotTag, type DestinationServer } from "@sluice/redis";
+import { keySlot, slotTag, type DestinationServer } from "@sluice/redis";
 import type { Logger } from "@sluice/runtime";
 import { temporaryKey, type SnapshotRows } from "@sluice/wire";
 import { quotable, verdictOf } from "../apply/verdict.ts";
@@ -60,8 +60,8 @@ export class ValueForms {
     this.options.leftOut.settled();
   }
 
-  /** As `valueCommands`; `slot`: of the key in a cluster, 0 on one server. Throws `Halt` DST-006, SRC-004. */
-  commandsOf(value: SnapshotValue, slot = 0): ValueCommand[] {
+  /** As `valueCommands`. Throws `Halt` DST-006, SRC-004. */
+  commandsOf(value: SnapshotValue): ValueCommand[] {
     const { rows, row, key } = value;
     const { server, shift, leftOut } = this.options;
     const loose = isLoose(rows, row);
@@ -69,7 +69,7 @@ export class ValueForms {
     return valueCommands(value, {
       server,
       shift,
-      temporary: () => this.temporary(slot, INSIDE),
+      temporary: () => this.temporary(keySlot(key), INSIDE),
       refusal: this.#refusalOf(value),
       lacks: (what) => leftOut.lacks(db, loose ? null : key, what),
     });

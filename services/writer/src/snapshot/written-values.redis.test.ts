@@ -171,6 +171,10 @@ describe.each(kinds)("a value that is there as a whole, %s", (kind) => {
       4_000_000_000_000,
     ]);
     expect(await leftovers(client)).toEqual([]);
+    // Mutation: value-commands.ts, `built` with the expiry in front of the RENAME.
+    const over = valueOf(name("twice"), { type: 13, value: twice.value[0] as Buffer }, 1_000);
+    await lane.applyValues([over], { ...SNAP, offset: 7 });
+    expect(await client.exists(name("twice"))).toBe(0);
     // The refused value is remembered for its step alone.
     await lane.applyValues([twice], { ...SNAP, offset: 8 });
     await lane.goLive({ ...SNAP, phase: "live", offset: 100 });
@@ -250,6 +254,20 @@ describe.each(kinds)("a value that comes in pieces, %s", (kind) => {
     await lane.goLive({ ...SNAP, phase: "live", offset: 100 });
   });
 
+  // Mutation: standalone-build.ts / cluster-values.ts, the expiry in front of the RENAME: no such key, and the lane halts for good.
+  test("whose time was over before it was all there leaves nothing, and the lane goes on", async () => {
+    const keys = await fill(3_000);
+    const client = nodeOf(kind).client();
+    const lane = await open(kind);
+    for (const [index, key] of keys.entries()) {
+      await client.set(key, "of before");
+      await (await push(lane, key, 1, 1_000)).build.finish({ ...SNAP, offset: index + 1 });
+      expect(await client.exists(key), key).toBe(0);
+    }
+    expect(await leftovers(client)).toEqual([]);
+    await lane.goLive({ ...SNAP, phase: "live", offset: 100 });
+  });
+
   // Mutation: lane-opening.ts / cluster-lane.ts, leftovers are not removed.
   test("a writer that ends between its chunks leaves the key as it was; the next one removes what is left and begins anew", async () => {
     const keys = await fill(3_000);
@@ -277,6 +295,8 @@ describe.each(kinds)("a value that comes in pieces, %s", (kind) => {
       await half.rest();
       await expect(half.build.finish({ ...SNAP, offset: 1 }), key).rejects.toMatchObject({ code: "DST-003" });
       expect(await client.exists(key)).toBe(0);
+      // Mutation: element-build.ts, PEXPIRE with the first request only: what is built on behind the removal stays for ever.
+      for (const temporary of await leftovers(client)) expect(await client.pttl(temporary), key).toBeGreaterThan(0);
       for (const lane of [former, next]) lane.close();
     }
   });
