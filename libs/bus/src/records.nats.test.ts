@@ -147,3 +147,29 @@ test("what is asked while the bus is away fails at once as BUS-001", async () =>
   await server.restart();
   expect(await waitUntil("it is back", async () => records.get(key, epochRecord))).toMatchObject({ value: { epoch: 1 } });
 });
+
+// Mutation: records.ts, `keys` by the bucket's own `keys`: within some hundred times one does not end.
+test("keys are told while records are written all the time", async () => {
+  await using server = await NatsServer.start();
+  await using writing = await open(server);
+  await using asking = await open(server);
+  const lanes = Array.from({ length: 25 }, (_, lane) => recordKey.epoch(`p${lane}`));
+  for (const lane of lanes) await writing.records.put(lane, epochRecord, { epoch: 1 });
+  await writing.records.put("other", epochRecord, { epoch: 1 });
+  const ending = new AbortController();
+  const written = (async () => {
+    for (let epoch = 2; !ending.signal.aborted; epoch++) {
+      await writing.records.put(lanes[epoch % lanes.length]!, epochRecord, { epoch });
+      // As often as some lanes report, and never so fast that the bus is kept busy.
+      await new Promise((next) => setTimeout(next, 3));
+    }
+  })();
+  for (let round = 0; round < 300; round++)
+    expect((await asking.records.keys(recordKey.epoch("*"))).toSorted()).toEqual(lanes.toSorted());
+  ending.abort();
+  await written;
+  await writing.records.remove(lanes[0]!);
+  expect((await asking.records.keys(recordKey.epoch("*"))).toSorted()).toEqual(lanes.slice(1).toSorted());
+  expect(await asking.records.keys(recordKey.epoch("nobody"))).toEqual([]);
+  expect(await asking.records.keys("other")).toEqual(["other"]);
+});

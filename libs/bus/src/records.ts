@@ -32,6 +32,11 @@ const WRONG_LAST_SEQUENCE = 10071;
 const WRONG_LAST_SEQUENCE_CONSTANT = 10164;
 const REFUSED = new Set([WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE_CONSTANT]);
 const WATCH_RESTART_MS = 250;
+/** Records that are asked for at a time. */
+const AT_A_TIME = 64;
+/** Where a bucket's records are, by NATS' convention (ADR-8). */
+const STREAM = `KV_${RECORDS_BUCKET}`;
+const SUBJECTS = `$KV.${RECORDS_BUCKET}.`;
 
 /**
  * The records of all pipelines: JSON in one KV bucket, checked by their schema on every read.
@@ -39,12 +44,14 @@ const WATCH_RESTART_MS = 250;
  */
 export class Records {
   readonly #bucket: KV;
+  readonly #manager: JetStreamManager;
   readonly #link: Link;
   readonly #log: Logger;
   readonly #watches = new Set<Unwatch>();
 
-  private constructor(bucket: KV, link: Link, log: Logger) {
+  private constructor(bucket: KV, manager: JetStreamManager, link: Link, log: Logger) {
     this.#bucket = bucket;
+    this.#manager = manager;
     this.#link = link;
     this.#log = log;
   }
@@ -57,9 +64,9 @@ export class Records {
     log: Logger,
   ): Promise<Records> {
     const bucket = await new Kvm(client).create(RECORDS_BUCKET, { history: 1, allow_direct: false, replicas });
-    const { config } = await manager.streams.info(`KV_${RECORDS_BUCKET}`);
+    const { config } = await manager.streams.info(STREAM);
     await raiseReplicas(manager, config, replicas);
-    return new Records(bucket, link, log);
+    return new Records(bucket, manager, link, log);
   }
 
   /** The record, or null where there is none. Throws `Retryable` BUS-001, `RecordError`. */
@@ -107,13 +114,22 @@ export class Records {
     await this.#asked(() => this.#bucket.delete(key, { previousSeq: revision }));
   }
 
-  /** Keys of the records under `filter`, in no order. Throws `Retryable` BUS-001. */
+  /**
+   * Keys of the records under `filter`, in no order. They come from the stream's list of subjects, and each is asked for, as one that was
+   * removed is there, too: the library's own way is a consumer whose end never comes while records are written. Throws `Retryable` BUS-001.
+   */
   async keys(filter: string): Promise<string[]> {
-    return this.#asked(async () => {
-      const found: string[] = [];
-      for await (const key of await this.#bucket.keys(filter)) found.push(key);
-      return found;
-    });
+    const { state } = await this.#asked(() => this.#manager.streams.info(STREAM, { subjects_filter: SUBJECTS + filter }));
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(SUBJECTS.length));
+    const found: string[] = [];
+    for (let at = 0; at < keys.length; at += AT_A_TIME) {
+      const asked = keys.slice(at, at + AT_A_TIME).map(async (key) => {
+        const entry = await this.#asked(() => this.#bucket.get(key));
+        if (entry?.operation === "PUT") found.push(key);
+      });
+      await Promise.all(asked);
+    }
+    return found;
   }
 
   /**

@@ -132,6 +132,8 @@ async function services(name: string) {
   const shards = [{ id: "s0", host: "127.0.0.1", port: source.port, slots: "0-16383", floor: 0 }];
   let [desired, state] = ["", ""];
   const obey = (): void => {
+    // Of what is gone nothing is written.
+    if (desired === "") return;
     const isFed = desired === "running" || desired === "paused";
     const isApplied = desired === "running" || (desired === "stopped" && state !== "stopped");
     const value = { shards: isFed ? { s0: "i0" } : {}, lanes: isApplied ? { "main.s0.0": "w0" } : {} };
