@@ -41,7 +41,7 @@ export default defineConfig({
           globalSetup: "./test/e2e/compiled-programs.ts",
           testTimeout: 600_000,
           hookTimeout: 180_000,
-          maxWorkers: 3,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

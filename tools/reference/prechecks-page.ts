@@ -31,7 +31,7 @@ const HEAD = `# Prechecks
 
 <!-- Written by tools/generate-reference.ts from services/coordinator/src/precheck; do not edit. -->
 
-Before a pipeline starts, its servers and NATS are asked whether it can do its work. The checks run side by side, each for 5 s at most. They
+Before a pipeline starts, its servers and NATS are asked whether it can do its work. The checks run side by side, each for 15 s at most. They
 only ask: nothing is changed on any server, and no copy or replication is begun.
 
 A **fail** forbids the start. A **warn** is told and forbids nothing; it can be waived by its id, with a reason that stays in the report. A fail

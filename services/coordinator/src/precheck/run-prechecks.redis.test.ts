@@ -119,13 +119,13 @@ describe("a run", () => {
   test("tells of what can't be told: a check that does not end, and questions that are not allowed", async () => {
     const impatient: Clock = {
       ...systemClock,
-      sleep: async (ms, signal) => systemClock.sleep(ms === 5_000 ? 200 : ms, signal),
+      sleep: async (ms, signal) => systemClock.sleep(ms === 15_000 ? 200 : ms, signal),
     };
     const never = async (): Promise<never> => new Promise<never>(() => undefined);
     const slow = await report({ only: ["bus-version"] }, { clock: impatient, bus: never });
     expect(slow.results).toMatchObject([
-      { id: "bus-reachable", level: "fail", code: "PIP-012", found: "can't be told: no answer in 5 s" },
-      { id: "bus-version", level: "warn", found: "can't be told: no answer in 5 s" },
+      { id: "bus-reachable", level: "fail", code: "PIP-012", found: "can't be told: no answer in 15 s" },
+      { id: "bus-version", level: "warn", found: "can't be told: no answer in 15 s" },
     ]);
     await allowUser(pair.source, "~*", "+info");
     const shut = await report(

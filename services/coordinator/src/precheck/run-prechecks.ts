@@ -11,7 +11,7 @@ import { unknown } from "./server-check.ts";
 import type { PrecheckSubject } from "./subject.ts";
 
 /** How long one check may take. */
-const CHECK_TIMEOUT_MS = 5_000;
+const CHECK_TIMEOUT_MS = 15_000;
 
 export interface PrecheckDeps {
   readonly clock: Clock;
