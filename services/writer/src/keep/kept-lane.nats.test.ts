@@ -1,41 +1,21 @@
-import { Bus } from "@sluice/bus";
 import { slotTag } from "@sluice/redis";
-import { silentLog } from "@sluice/runtime";
-import { NatsServer, RedisServer, waitUntil } from "@sluice/testkit";
+import { waitUntil } from "@sluice/testkit";
 import { ChangeFlag, keptKey, recordKey } from "@sluice/wire";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ReplyTamperer } from "../apply/reply-tamperer.sample.ts";
 import { WatchedLane } from "../watched-lane.sample.ts";
+import { LaneServers } from "../lane-servers.sample.ts";
 
-let nats: NatsServer;
-let redis: RedisServer;
-let bus: Bus;
-
-beforeAll(async () => {
-  [nats, redis] = await Promise.all([NatsServer.start(), RedisServer.start()]);
-  bus = await Bus.connect({ url: nats.url, name: "test", log: silentLog() });
-});
-
-afterAll(async () => {
-  await bus.close();
-  await Promise.all([nats, redis].map(async (server) => server[Symbol.asyncDispose]()));
-});
+const servers = LaneServers.forThisFile();
 
 const unit = (end: number, ...commands: readonly string[]) => ({ end, commands });
-
-/** Strings in the destination but Sluice's own, as `key=value`. */
-async function held(): Promise<string[]> {
-  const client = redis.client();
-  const keys = (await client.keys("*")).filter((key) => !key.startsWith("sluice:")).toSorted();
-  return Promise.all(keys.map(async (key) => `${key}=${await client.get(key)}`));
-}
 
 // Mutations seen to fail it: standalone-lane.ts, `claim` without `takeDown` ("b" is overwritten); snapshot-phase.ts, the sweep without kept keys
 // ("mine" goes); lane-keep.ts, `projected` as without `keeping`; the first copy sweeps ("new" goes).
 test("applied-once: keys that stood there are never touched, by copies, sweeps and changes, however the writer ends", async () => {
-  await using tamperer = await ReplyTamperer.start(redis.port);
-  await redis.client().mset("mine", "1", "b", "2", "c", "3");
-  await using lane = await WatchedLane.open(bus, async (own) => {
+  await using tamperer = await ReplyTamperer.start(servers.redis.port);
+  await servers.redis.client().mset("mine", "1", "b", "2", "c", "3");
+  await using lane = await WatchedLane.open(servers.bus, async (own) => {
     await own.fence(1, 1, 100);
     await own.copied(0, { "0:a": "10", "0:b": "20", "0:d": "40" });
     await own.copyEnds(3);
@@ -52,88 +32,91 @@ test("applied-once: keys that stood there are never touched, by copies, sweeps a
   await waitUntil("names are taken down, and the claim fails", async () => isCut);
   await lane.stop();
   const state = keptKey(slotTag(0), lane.pipeline, "main");
-  expect([await redis.client().exists(lane.markKey), await redis.client().get(state)]).toEqual([0, "1|0|0|live|s0|3|1"]);
+  expect([await servers.redis.client().exists(lane.markKey), await servers.redis.client().get(state)]).toEqual([
+    0,
+    "1|0|0|live|s0|3|1",
+  ]);
   // What somebody writes after that is not kept; nor is it taken for the names.
-  await redis.client().set("new", "9");
+  await servers.redis.client().set("new", "9");
   tamperer.tamper = () => null;
   lane.write("standalone", tamperer.port);
   await waitUntil("the copy is there", async () => lane.isAt(100));
-  expect(await held()).toEqual(["a=10", "b=2", "c=3", "d=40", "mine=1", "new=9"]);
+  expect(await servers.held()).toEqual(["a=10", "b=2", "c=3", "d=40", "mine=1", "new=9"]);
   expect(await lane.record()).toMatchObject({ keptKeys: 3, keptEntries: 1, keptCommands: 0 });
 
   await lane.changes(100, unit(110, "INCR a"), unit(120, "INCR b"), unit(130, "DEL b c d"), unit(140, "SET mine x", "INCR a"));
   await waitUntil("they are applied", async () => lane.isAt(140));
-  expect(await held()).toEqual(["a=12", "b=2", "c=3", "mine=1", "new=9"]);
+  expect(await servers.held()).toEqual(["a=12", "b=2", "c=3", "mine=1", "new=9"]);
   await waitUntil("it is told", async () => (await lane.record())?.keptCommands === 3);
   await lane.stop();
 
-  await redis.client().del("c");
+  await servers.redis.client().del("c");
   lane.write("standalone", tamperer.port);
   await lane.fence(2, 2, 200);
   await lane.copied(0, { "0:b": "60", "0:c": "61", "0:e": "62" });
   await lane.copyEnds(3);
   await waitUntil("it is copied anew", async () => lane.isAt(200));
-  expect(await held()).toEqual(["b=2", "e=62", "mine=1"]);
+  expect(await servers.held()).toEqual(["b=2", "e=62", "mine=1"]);
   await lane.changes(200, unit(210, "INCR e"));
   await waitUntil("it goes on", async () => lane.isAt(210));
   await lane.changes(210, unit(220, "RENAME b e"));
   await lane.ended();
   expect((await lane.record())?.halt).toMatchObject({ code: "PIP-015" });
-  expect(await held()).toEqual(["b=2", "e=63", "mine=1"]);
+  expect(await servers.held()).toEqual(["b=2", "e=63", "mine=1"]);
 });
 
 // Mutations seen to fail it: keeping.ts, `note` does nothing: what the pipeline copied counts as somebody's, and stays as it is for ever;
 // plan-changes.ts without `#keepStanding`: behind FLUSHALL the lane takes the names for lost.
 test("a destination that was emptied keeps nothing; one that lost the names alone halts the lane", async () => {
-  await redis.client().flushall();
-  await redis.client().set("mine", "1");
-  await using lane = await WatchedLane.open(bus, async (own) => {
+  await servers.redis.client().flushall();
+  await servers.redis.client().set("mine", "1");
+  await using lane = await WatchedLane.open(servers.bus, async (own) => {
     await own.fence(1, 1, 100);
     await own.copied(0, { "0:a": "10", "0:mine": "20" });
     await own.copyEnds(2);
   });
   lane.existing = "keep";
-  lane.write("standalone", redis.port);
+  lane.write("standalone", servers.redis.port);
   await waitUntil("the copy is there", async () => lane.isAt(100));
-  await redis.client().flushall();
-  const isCopied = async () => (await held()).join() === "a=10,mine=20";
+  await servers.redis.client().flushall();
+  const isCopied = async () => (await servers.held()).join() === "a=10,mine=20";
   await waitUntil("it is noticed, and copied anew", isCopied);
   // Where nothing is kept the source may empty it, too.
   const flush = { end: 110, commands: ["FLUSHALL"], flags: ChangeFlag.barrier };
   await lane.changes(100, flush, unit(120, "MSET a 11 mine 21"));
   await waitUntil("it is emptied", async () => lane.isAt(120));
   await lane.stop();
-  lane.write("standalone", redis.port);
+  lane.write("standalone", servers.redis.port);
   await lane.changes(120, unit(130, "INCR a"));
   await waitUntil("it goes on", async () => lane.isAt(130));
   await lane.stop();
-  for (const key of await redis.client().keys("sluice:*")) await redis.client().del(key);
-  lane.write("standalone", redis.port);
+  for (const key of await servers.redis.client().keys("sluice:*")) await servers.redis.client().del(key);
+  lane.write("standalone", servers.redis.port);
   await lane.ended();
   expect((await lane.record())?.halt).toMatchObject({ code: "DST-022" });
-  expect(await held()).toEqual(["a=12", "mine=21"]);
+  expect(await servers.held()).toEqual(["a=12", "mine=21"]);
 });
 
 // Mutation: snapshot-phase.ts, `isSwept` without the floor, or lane-writer.ts, floor always 0: "gone" stays for ever.
 test("a lane that got slots which another one had copied sweeps with its first copy", async () => {
-  await redis.client().flushall();
-  await redis.client().set("mine", "1");
-  await using lane = await WatchedLane.open(bus, async (own) => {
+  await servers.redis.client().flushall();
+  await servers.redis.client().set("mine", "1");
+  await using lane = await WatchedLane.open(servers.bus, async (own) => {
     await own.fence(1, 1, 100);
     await own.copied(0, { "0:a": "10", "0:gone": "20" });
     await own.copyEnds(2);
   });
   lane.existing = "keep";
-  lane.write("standalone", redis.port);
+  lane.write("standalone", servers.redis.port);
   await waitUntil("the copy is there", async () => lane.isAt(100));
   await lane.stop();
   // As if another lane had been here: this one has neither mark nor record.
-  await redis.client().del(lane.markKey);
-  await bus.records.remove(recordKey.lane(lane.pipeline, "main.s0.0"));
-  lane.write("standalone", redis.port, undefined, 1);
+  await servers.redis.client().del(lane.markKey);
+  await servers.bus.records.remove(recordKey.lane(lane.pipeline, "main.s0.0"));
+  lane.write("standalone", servers.redis.port, undefined, 1);
   await lane.fence(2, 2, 200);
   await lane.copied(0, { "0:a": "30" });
   await lane.copyEnds(1);
   await waitUntil("it is copied", async () => lane.isAt(200));
-  expect(await held()).toEqual(["a=30", "mine=1"]);
+  expect(await servers.held()).toEqual(["a=30", "mine=1"]);
 });

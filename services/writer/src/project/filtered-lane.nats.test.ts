@@ -1,27 +1,15 @@
-import { Bus } from "@sluice/bus";
 import { silentLog } from "@sluice/runtime";
-import { NatsServer, RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
+import { RedisCluster, waitUntil } from "@sluice/testkit";
 import { ChangeFlag, parseMark } from "@sluice/wire";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ReplyTamperer } from "../apply/reply-tamperer.sample.ts";
 import { placeOf } from "../repair/commands-of.ts";
 import { KeyRepair } from "../repair/key-repair.ts";
 import { WatchedLane } from "../watched-lane.sample.ts";
 import { Projection } from "./projection.ts";
+import { LaneServers } from "../lane-servers.sample.ts";
 
-let nats: NatsServer;
-let redis: RedisServer;
-let bus: Bus;
-
-beforeAll(async () => {
-  [nats, redis] = await Promise.all([NatsServer.start(), RedisServer.start()]);
-  bus = await Bus.connect({ url: nats.url, name: "test", log: silentLog() });
-});
-
-afterAll(async () => {
-  await bus.close();
-  await Promise.all([nats, redis].map(async (server) => server[Symbol.asyncDispose]()));
-});
+const servers = LaneServers.forThisFile();
 
 /** Database 3, as 0, and of it the keys that begin with an a; UNLINK is left out. */
 const projection =
@@ -34,7 +22,7 @@ const projection =
 const unit = (end: number, ...commands: readonly string[]) => ({ end, commands, db: 3 });
 
 async function open(fill: Readonly<Record<string, string>>): Promise<WatchedLane> {
-  const lane = await WatchedLane.open(bus, async (own) => {
+  const lane = await WatchedLane.open(servers.bus, async (own) => {
     await own.fence(1, 1, 100);
     await own.copied(0, fill);
     await own.copyEnds(Object.keys(fill).length);
@@ -43,26 +31,19 @@ async function open(fill: Readonly<Record<string, string>>): Promise<WatchedLane
   return lane;
 }
 
-/** Strings in the destination but Sluice's own, as `key=value`. */
-async function held(): Promise<string[]> {
-  const client = redis.client();
-  const keys = (await client.keys("*")).filter((key) => !key.startsWith("sluice:")).toSorted();
-  return Promise.all(keys.map(async (key) => `${key}=${await client.get(key)}`));
-}
-
 // Mutations seen to fail it: lane-report.ts, `begin` without `filteredCommands`; judge-span.ts, `projection` not applied (DST-004 over keys that never came); live-phase.ts, `#wantedOf`
 // gives the slice as it is; snapshot-phase.ts, `place` not asked; snapshot-phase.ts, `#held` takes a key before `place`.
 test("applied-once: a lane with a filter and a map goes on behind a writer that was lost, and sweeps by what it gets", async () => {
-  await using tamperer = await ReplyTamperer.start(redis.port);
+  await using tamperer = await ReplyTamperer.start(servers.redis.port);
   await using lane = await open({ "3:a1": "10", "3:b1": "20", "0:a2": "30", "3:a3": "40" });
-  const mark = async () => parseMark((await redis.client().get(lane.markKey)) ?? "").offset;
+  const mark = async () => parseMark((await servers.redis.client().get(lane.markKey)) ?? "").offset;
   lane.write("standalone", tamperer.port);
   await waitUntil("the copy is there", async () => lane.isAt(100));
-  expect(await held()).toEqual(["a1=10", "a3=40"]);
+  expect(await servers.held()).toEqual(["a1=10", "a3=40"]);
   await lane.changes(100, unit(110, "INCR a1"), unit(120, "INCR b1"), { end: 130, commands: ["INCR a2"] });
   await waitUntil("they are applied", async () => lane.isAt(130));
   // What is not the group's says nothing about how its units went.
-  await redis.client().multi().select(3).rpush("b2", "another's").select(0).exec();
+  await servers.redis.client().multi().select(3).rpush("b2", "another's").select(0).exec();
   tamperer.tamper = ({ args }) => (args[0] === "EXEC" ? { drop: true } : null);
   await lane.changes(
     130,
@@ -77,13 +58,13 @@ test("applied-once: a lane with a filter and a map goes on behind a writer that 
   await lane.changes(160, unit(170, "INCR b1"));
   await lane.changes(170, { ...unit(175, "SWAPDB 8 9"), flags: ChangeFlag.barrier }, unit(180, "MOVE a1 7", "MSET b2 1 a1 50"));
   await waitUntil("it goes on", async () => lane.isAt(180));
-  expect(await held()).toEqual(["a1=50"]);
-  await redis.client().mset("b1", "stray", "a4", "stray");
+  expect(await servers.held()).toEqual(["a1=50"]);
+  await servers.redis.client().mset("b1", "stray", "a4", "stray");
   await lane.fence(2, 2, 200);
   await lane.copied(0, { "3:a1": "60", "3:b1": "20", "0:a4": "30" });
   await lane.copyEnds(3);
   await waitUntil("it is copied anew", async () => lane.isAt(200));
-  expect(await held()).toEqual(["a1=60"]);
+  expect(await servers.held()).toEqual(["a1=60"]);
   await lane.changes(200, unit(210, "INCR a1"), unit(220, "RENAME b1 a1"));
   await lane.ended();
   expect((await lane.record())?.filteredCommands).toBe(1);
@@ -129,7 +110,7 @@ test("a database of a standalone source goes to a cluster; what remains of a uni
 
 // Mutation seen to fail it: key-repair.ts, `read` asks for the places as they are.
 test("a repair reads a key where the source has it, and refuses one that may come from several databases", async () => {
-  const client = redis.client();
+  const client = servers.redis.client();
   await client.select(3);
   await client.set("k", "v");
   const replid = /master_replid:(\w+)/.exec(await client.info("replication"))?.[1] ?? "";
@@ -137,7 +118,7 @@ test("a repair reads a key where the source has it, and refuses one that may com
   const repair = new KeyRepair({
     policy: "repair",
     shard: "s0",
-    source: async () => ({ host: "127.0.0.1", port: redis.port }),
+    source: async () => ({ host: "127.0.0.1", port: servers.redis.port }),
     history: async () => ({ epoch: 1, replid, storedOffset: 0 }),
     isLifted: false,
     isBySlot: false,
