@@ -1,3 +1,4 @@
+export { copiesOverTwoLinks, sendsRdbAlone, type CopiedServer } from "./copy-links.ts";
 export * from "./cluster/index.ts";
 export * from "./commands/index.ts";
 export * from "./connection/index.ts";

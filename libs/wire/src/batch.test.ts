@@ -6,7 +6,17 @@ import { BatchError } from "./batch-shape.ts";
 import { BatchKind, decodeBatch, encodeBatch, type Batch } from "./batch.ts";
 import { AccessKind, ChangeFlag, ChangeRows, NO_EXPIRY, SnapshotRows } from "./rows.ts";
 
-const head = { shard: "s0", epoch: 3, term: 7, previous: 1000, last: 1000, db: 2, replid: "a".repeat(40), part: null };
+const head = {
+  shard: "s0",
+  epoch: 3,
+  term: 7,
+  previous: 1000,
+  last: 1000,
+  db: 2,
+  replid: "a".repeat(40),
+  part: null,
+  besideCopy: false,
+};
 const empty = Buffer.alloc(0);
 const set = Buffer.from("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
 
@@ -50,6 +60,11 @@ const golden: readonly (readonly [string, Batch, string])[] = [
     "heartbeat",
     large,
     "9d0102a273300307cb4270000000000000cb433fffffffffffff02d92861616161616161616161616161616161616161616161616161616161616161616161616161616161c400c400c0ce5c0f352d",
+  ],
+  [
+    "heartbeat beside a copy",
+    { ...large, besideCopy: true },
+    "9e0102a273300307cb4270000000000000cb433fffffffffffff02d92861616161616161616161616161616161616161616161616161616161616161616161616161616161c400c400c0c3ce1745f834",
   ],
   [
     "snapshot",
@@ -226,8 +241,12 @@ describe("what is no batch is refused", () => {
   });
 
   test("too few fields, and too many", () => {
-    expect(refusal(signedFields({}, 12))).toBe("expected 13 fields, found 12");
-    expect(refusal(signedFields({ 11: null, 12: 0 }, 14))).toBe("expected 13 fields, found 14");
+    expect(refusal(signedFields({}, 12))).toBe("expected 13 or 14 fields, found 12");
+    expect(refusal(signedFields({ 12: true, 13: 0 }, 15))).toBe("expected 13 or 14 fields, found 15");
+  });
+
+  test.each([false, 1, null])("a 14th field that is %s", (value) => {
+    expect(refusal(signedFields({ 12: value }, 14))).toBe(`besideCopy: expected true, found ${String(value)}`);
   });
 
   test("no array at all", () => {

@@ -26,7 +26,7 @@ export interface Part {
 
 /**
  * One JetStream message. In the message it is a msgpack array in this order, behind `version` and before the checksum:
- * `[version, kind, shard, epoch, term, previous, last, db, replid, rows, body, part, crc]`.
+ * `[version, kind, shard, epoch, term, previous, last, db, replid, rows, body, part, crc]`, and `true` before the checksum where `besideCopy` is.
  *
  * `previous`, `last`: end offset of the last unit of the lane's previous batch and of this one; the chain proves that nothing
  * is missing. Parts before the final one have `last = previous`.
@@ -34,6 +34,8 @@ export interface Part {
  * `replid`: the history that `last` belongs to, so that a lane's tail is all that a resume needs.
  * `body`: raw bytes, end to end: of `changes` the RESP of the commands as the source sent them, of `snapshot` each key followed
  * by its value as it stands in the RDB.
+ * `besideCopy`: of changes and heartbeats: the end of the lane's copy in the epoch was not stored yet. Behind a batch that does not say so it was: where
+ * it is not there, the bus has lost it (H7).
  */
 export interface Batch {
   readonly kind: BatchKind;
@@ -47,11 +49,14 @@ export interface Batch {
   readonly rows: ChangeRows | SnapshotRows | null;
   readonly body: Buffer;
   readonly part: Part | null;
+  readonly besideCopy: boolean;
 }
 
 /** Bytes that a message needs beside rows and body, generously. */
 export const BATCH_OVERHEAD_BYTES = 256;
 
+/** Without `besideCopy`. */
+const FIELDS = 13;
 const EMPTY = Buffer.alloc(0);
 const CRC_BYTES = 4;
 const CRC_PLACEHOLDER = 0xffffffff;
@@ -61,8 +66,8 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
 
 /** The message of a batch. The result is the caller's own; `body` and `rows` are copied. */
 export function encodeBatch(batch: Batch): Buffer {
-  const { kind, shard, epoch, term, previous, last, db, replid, rows, body, part } = batch;
-  const message = packr.pack([
+  const { kind, shard, epoch, term, previous, last, db, replid, rows, body, part, besideCopy } = batch;
+  const fields: unknown[] = [
     WIRE_VERSION,
     kind,
     shard,
@@ -75,8 +80,10 @@ export function encodeBatch(batch: Batch): Buffer {
     rows === null ? EMPTY : rows.pack(),
     body,
     part === null ? null : [part.id, part.index, part.final],
-    CRC_PLACEHOLDER,
-  ]);
+  ];
+  if (besideCopy) fields.push(true);
+  fields.push(CRC_PLACEHOLDER);
+  const message = packr.pack(fields);
   // The checksum covers every byte before it, columns and head included, not the body alone.
   message.writeUInt32BE(crc32(message.subarray(0, message.length - CRC_BYTES)), message.length - CRC_BYTES);
   return message;
@@ -125,12 +132,13 @@ function unpack(bytes: Buffer): readonly unknown[] {
       `wire version ${String(fields[0])}; this build reads version ${WIRE_VERSION}: run one release of Sluice`,
     );
   }
-  if (fields.length !== 13) throw new BatchError(`expected 13 fields, found ${fields.length}`);
+  if (fields.length !== FIELDS && fields.length !== FIELDS + 1)
+    throw new BatchError(`expected ${FIELDS} or ${FIELDS + 1} fields, found ${fields.length}`);
   return fields;
 }
 
 function checked(fields: readonly unknown[]): Batch {
-  const [, kind, shard, epoch, term, previous, last, db, replid, rows, body, part] = fields;
+  const [, kind, shard, epoch, term, previous, last, db, replid, rows, body, part, beside] = fields;
   if (!isKind(kind)) throw new BatchError(`unknown kind ${String(kind)}`);
   const head = {
     kind,
@@ -143,6 +151,7 @@ function checked(fields: readonly unknown[]): Batch {
     replid: text(replid, "replid"),
     body: binary(body, "body"),
     part: partOf(part),
+    besideCopy: fields.length > FIELDS && isBeside(beside),
   };
   if (head.last < head.previous) throw new BatchError(`last ${head.last} is below previous ${head.previous}`);
   const columns = binary(rows, "rows");
@@ -180,6 +189,11 @@ function isKind(value: unknown): value is BatchKind {
 function count(value: unknown, field: string): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw new BatchError(`${field}: expected a whole number, found ${String(value)}`);
+}
+
+function isBeside(value: unknown): boolean {
+  if (value === true) return true;
+  throw new BatchError(`besideCopy: expected true, found ${String(value)}`);
 }
 
 function text(value: unknown, field: string): string {

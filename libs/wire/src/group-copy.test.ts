@@ -28,7 +28,18 @@ test("which copy of a shard serves a group", () => {
 
 // Mutation: batch.ts, eight bytes in a heartbeat taken for an offset.
 test("the end of a copy says for which offset it stands; no other batch does", () => {
-  const batch = { shard: "s0", epoch: 3, term: 1, previous: 7, last: 7, db: 0, replid: "r", rows: null, part: null };
+  const batch = {
+    shard: "s0",
+    epoch: 3,
+    term: 1,
+    previous: 7,
+    last: 7,
+    db: 0,
+    replid: "r",
+    rows: null,
+    part: null,
+    besideCopy: false,
+  };
   const body = copyOffsetBody(2 ** 40 + 1);
   const end = decodeBatch(encodeBatch({ ...batch, kind: BatchKind.snapshotEnd, body }));
   expect(copyOffsetOf(end)).toBe(2 ** 40 + 1);

@@ -91,7 +91,7 @@ const limitsSchema = z
       .refine((sizeBytes) => sizeBytes >= LEAST_COPY_BYTES, "expected at least 64KiB")
       .optional()
       .describe(
-        "most that is read per second of a full copy, of which `concurrentFullSyncs` may run at a time for each host of the source; without it as fast as it sends. What clients write meanwhile waits in the source's output buffer",
+        "most that is read per second of a full copy, of which `concurrentFullSyncs` may run at a time for each host of the source; without it as fast as it sends. What clients write meanwhile waits in the stream; with a source before 6.2, or a replica, in its output buffer",
       ),
     sourceLatency: durationSchema
       .refine((durationMs) => durationMs >= 1, "expected at least 1ms")

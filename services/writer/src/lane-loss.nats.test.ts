@@ -171,24 +171,51 @@ test("case 60: where another history filled it, the lane asks for a copy", async
   expect([await redis.client().get("n"), await redis.client().exists("m")]).toEqual(["3", 0]);
 });
 
-// Mutations: snapshot-phase.ts, without `#requireEnd`: the lane waits for an end that never comes. A fence taken for a change: the copy of
-// an ingest that begins anew is void before it begins.
+/** Resolves when a lane that waits for more of its copy has looked at its changes twice more. */
+async function lookedAgain(): Promise<void> {
+  const tails = vi.spyOn(LaneStream.prototype, "tail");
+  await waitUntil("the lane has looked", () => tails.mock.calls.filter(([subject]) => subject.includes(".live.")).length > 2);
+  tails.mockRestore();
+}
+
+// Mutations: snapshot-phase.ts, without `#requireEnd`: the lane waits for an end that never comes. first-copy.ts, a fence taken for a change: the copy
+// of an ingest that begins anew is void before it begins; `besideCopy` not looked at: so is every copy that changes come beside.
 test("case 60: where the stream lost the end of a copy, which changes follow, the lane asks for another copy", async () => {
   await redis.client().flushall();
   await using lane = await WatchedLane.open(bus, async (fresh) => {
     await fresh.fence(1, 1, 100);
     await fresh.copied(0, { "0:n": "7" });
   });
-  const tails = vi.spyOn(LaneStream.prototype, "tail");
   lane.write("standalone", redis.port);
   await waitUntil("it has what there is of the copy", async () => (await redis.client().get("n")) === "7");
-  // An ingest that begins anew sets it before it asks the source for anything.
-  await lane.fence(1, 2, 100);
-  await waitUntil("the lane has looked", () => tails.mock.calls.filter(([subject]) => subject.includes(".live.")).length > 2);
-  expect(await lane.floorAsked()).toBe(0);
+  lane.besideCopy = true;
   await lane.changes(100, unit(110, "INCR n"));
+  await lookedAgain();
+  // An ingest that begins anew sets it before it asks the source for anything.
+  await lane.fence(1, 2, 110);
+  await lookedAgain();
+  expect(await lane.floorAsked()).toBe(0);
+  lane.besideCopy = false;
+  await lane.changes(110, unit(120, "INCR n"));
   await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
-  tails.mockRestore();
+});
+
+// Mutation: first-copy.ts, `landing` where the changes end: those beside the copy are passed over.
+test("converges: changes that were stored while the copy was on its way are applied behind it", async () => {
+  await redis.client().flushall();
+  await using lane = await WatchedLane.open(bus, async (fresh) => {
+    await fresh.fence(1, 1, 100);
+    await fresh.copied(0, { "0:n": "7" });
+    fresh.besideCopy = true;
+    await fresh.changes(100, unit(110, "INCR n"), unit(120, "INCR m"));
+  });
+  lane.write("standalone", redis.port);
+  await waitUntil("it has what there is of the copy", async () => (await redis.client().get("n")) === "7");
+  await lane.copied(1, { "0:m": "1" });
+  await lane.copyEnds(2);
+  await lane.changes(120, unit(130, "INCR m"));
+  await waitUntil("the lane is live at 130", () => lane.isAt(130));
+  expect([await redis.client().mget("n", "m"), await lane.floorAsked()]).toEqual([["8", "3"], 0]);
 });
 
 const LIST_TYPE = 1;

@@ -32,6 +32,8 @@ export class ScriptedLane {
   replid = "r";
   /** Number of the copy that entries are put into. */
   copy = 1;
+  /** The copy is on its way beside the changes. */
+  besideCopy = false;
   readonly #bus: Bus;
   readonly #tails = new Map<string, number>();
 
@@ -53,6 +55,7 @@ export class ScriptedLane {
       rows: null,
       body: Buffer.alloc(0),
       part: null,
+      besideCopy: this.besideCopy && fields.kind === undefined,
     };
     const isSnapshot = fields.kind === BatchKind.snapshot || fields.kind === BatchKind.snapshotEnd;
     const subject = isSnapshot ? snapSubject(this.pipeline, this.copy, "s0", 0) : liveSubject(this.pipeline, "s0", 0);

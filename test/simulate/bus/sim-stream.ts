@@ -26,7 +26,13 @@ export class SimStream implements Pick<LaneStream, "name" | "ensure" | "size" | 
 
   async size(): Promise<StreamSize | null> {
     return this.#asked((stream) =>
-      stream === null ? null : { messages: stream.messages.length, bytes: stream.bytes, limitBytes: null },
+      stream === null
+        ? null
+        : {
+            messages: stream.messages.length,
+            bytes: stream.bytes,
+            limitBytes: stream.maxBytes >= 0 ? stream.maxBytes : null,
+          },
     );
   }
 

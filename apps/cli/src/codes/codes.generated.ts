@@ -291,7 +291,7 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
   },
   "SRC-010": {
     meaning: "The source closed the link in the middle of a full copy, several times in a row.",
-    remedy: "See the source's log. Most often what clients write during the copy exceeds `client-output-buffer-limit replica`: raise it (`CONFIG SET client-output-buffer-limit \"replica 0 0 0\"` while the copy runs), or copy when less is written. Sluice tries again in growing intervals; stopping and starting the pipeline tries at once.",
+    remedy: "See the source's log. With one before 6.2, and with a replica, most often what clients write during the copy exceeds `client-output-buffer-limit replica`: raise it (`CONFIG SET client-output-buffer-limit \"replica 0 0 0\"` while the copy runs), or copy when less is written. Sluice tries again in growing intervals; stopping and starting the pipeline tries at once.",
   },
   "SRC-011": {
     meaning: "Keys that differ in a destination are to be taken from the source again, and its primary does not stand in the lane's history for now.",
@@ -306,7 +306,7 @@ export const codes: Readonly<Record<string, { readonly meaning: string; readonly
     remedy: "Stop the clients that use them while the pipeline runs, and remove such keys; or waive the check, where they only read.",
   },
   "SRC-014": {
-    meaning: "What clients of the source write during a full copy will not fit into its `client-output-buffer-limit` for replicas: it would close the link, and the copy begin anew (SRC-010).",
+    meaning: "What clients of a source before 6.2, or of a replica, write during a full copy will not fit into its `client-output-buffer-limit` for replicas: it would close the link, and the copy begin anew (SRC-010).",
     remedy: "Raise it on every node: `CONFIG SET client-output-buffer-limit \"replica 0 0 0\"`.",
   },
   "SRC-015": {

@@ -10,7 +10,7 @@ const [snap, live] = [snapSubject("p", 1, "s0", 0), liveSubject("p", "s0", 0)];
 
 function message(kind: BatchKind, epoch: number): Buffer {
   const head = { kind, shard: "s0", epoch, term: 1, previous: 1, last: 1, db: 0, replid: "r" };
-  return encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null });
+  return encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null, besideCopy: false });
 }
 
 test("keeps the end of a finished copy, what was applied lately, and the last message of every subject", async () => {

@@ -60,7 +60,17 @@ function endOf(epoch: number): Uint8Array {
 
 function message(kind: BatchKind, epoch: number, last: number): Uint8Array {
   const range = { previous: 2, last, db: 0, replid: "r" };
-  return encodeBatch({ kind, shard: "s0", epoch, term: 1, ...range, rows: null, body: Buffer.alloc(0), part: null });
+  return encodeBatch({
+    kind,
+    shard: "s0",
+    epoch,
+    term: 1,
+    ...range,
+    rows: null,
+    body: Buffer.alloc(0),
+    part: null,
+    besideCopy: false,
+  });
 }
 
 const waitsFor = (endpoint: string) => ({ retry: { endpoint, since: 1, reason: "r" } });

@@ -56,8 +56,13 @@ const cases: readonly PairCase[] = [
     make: async () => {
       await config(pair.source, "client-output-buffer-limit", "replica 1 0 0");
       await writeMuch();
+      // A replica that never finds its primary: copy and changes come over one link.
+      await pair.source.client().replicaof("127.0.0.1", 1);
     },
-    undo: () => config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60"),
+    undo: async () => {
+      await pair.source.client().replicaof("NO", "ONE");
+      await config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60");
+    },
     level: "warn",
     code: "SRC-014",
     found: /client-output-buffer-limit replica 1 0 0/,
@@ -247,6 +252,15 @@ test.each(cases)("$id $level: $found", async (one) => {
   expect({ level, code }).toEqual({ level: one.level, code: one.code ?? null });
   expect(found).toMatch(one.found);
   expect(fix).toMatch(one.fix);
+});
+
+// Mutation: source/output-buffer.ts, `copiesOverTwoLinks` false: a warning of what never waits there.
+test("a primary from 6.2 on holds nothing back that is written during a copy, however small its output buffer is", async () => {
+  await config(pair.source, "client-output-buffer-limit", "replica 1 0 0");
+  await writeMuch();
+  const { report } = await pair.check({ only: ["source-output-buffer"] });
+  await config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60");
+  expect(report.results).toMatchObject([{ level: "pass", found: expect.stringContaining("a link of its own") as string }]);
 });
 
 // Mutations: source/attachment.ts: the backlog taken for one that is not kept; source/output-buffer.ts, without `applies`.

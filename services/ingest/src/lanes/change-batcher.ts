@@ -51,6 +51,7 @@ export class ChangeBatcher implements BatchQueue {
   #unitRow = 0;
   #unitBody = 0;
   #partIndex = 0;
+  #besideCopy = false;
 
   /** `maxBytes`: of a whole message. `last`, `db`: where the lane's tail stands. */
   constructor(head: LaneHead, last: number, db: number, maxBytes: number, backlog: BacklogBound) {
@@ -77,6 +78,11 @@ export class ChangeBatcher implements BatchQueue {
   get unstoredFrom(): number {
     const waiting = this.#closed[0]?.from ?? this.#from;
     return Math.min(this.#takenFrom, waiting, this.#unitFrom < 0 ? Infinity : this.#unitFrom);
+  }
+
+  /** Whether the lane's copy is on its way: what is closed from now on says so. */
+  set besideCopy(isSo: boolean) {
+    this.#besideCopy = isSo;
   }
 
   /** A unit begins behind offset `from`. */
@@ -221,6 +227,7 @@ export class ChangeBatcher implements BatchQueue {
       rows: kind === BatchKind.changes ? this.#rows : null,
       body: this.#body.subarray(0, kind === BatchKind.changes ? this.#bodyBytes : 0),
       part,
+      besideCopy: this.#besideCopy,
     });
     this.#previous = last;
     if (kind === BatchKind.changes) {

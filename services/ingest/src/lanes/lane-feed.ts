@@ -41,6 +41,7 @@ export async function fenceLane(
     rows: null,
     body: Buffer.alloc(0),
     part: null,
+    besideCopy: false,
   };
   const subject = liveSubject(options.pipeline, options.shard, lane);
   return publishOne(encodeBatch(fence), { ...options, subject, sequence });
@@ -57,6 +58,7 @@ export async function storeEmptyCopy(lane: number, head: LaneHead, sequence: num
     rows: null,
     body: Buffer.alloc(0),
     part: null,
+    besideCopy: false,
   };
   const subject = snapSubject(options.pipeline, options.copy, options.shard, lane);
   await publishOne(encodeBatch(end), { ...options, subject, sequence });

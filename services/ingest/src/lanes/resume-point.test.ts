@@ -17,6 +17,7 @@ function batch(fields: Partial<Batch>): Batch {
     rows: null,
     body: Buffer.alloc(0),
     part: null,
+    besideCopy: false,
     ...fields,
   };
 }

@@ -138,6 +138,7 @@ export class SnapshotBatcher implements BatchQueue {
       rows: kind === BatchKind.snapshot ? this.#rows : null,
       body: this.#body.subarray(0, this.#bodyBytes),
       part,
+      besideCopy: false,
     });
     this.#closed.push({ message, from: this.#offset });
     this.#backlog.add(message.length);

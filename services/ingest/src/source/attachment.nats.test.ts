@@ -83,7 +83,7 @@ test("changes alone: what is lost is never copied, nor passed over; a beginning 
   const stream = bus.stream("p");
   await stream.ensure();
   const fence = { kind: BatchKind.fence, epoch: 4, term: 1, previous: 7, last: 7, db: 0, replid: "r" } as const;
-  const brokenOff = encodeBatch({ ...fence, shard: "s0", rows: null, body: Buffer.alloc(0), part: null });
+  const brokenOff = encodeBatch({ ...fence, shard: "s0", rows: null, body: Buffer.alloc(0), part: null, besideCopy: false });
   await stream.append(liveSubject("p", "s0", 0), brokenOff, 0);
   const begin = primary.finalOffset;
   const first = await startIntake(nats.url, primary.port, "i1", { rules });

@@ -107,6 +107,11 @@ export class ChangeReader {
     return this.#db;
   }
 
+  /** The database that the stream is in where it begins; before the first command. What the stream says itself comes later, and counts. */
+  beginIn(db: number): void {
+    this.#db = db;
+  }
+
   get isInTransaction(): boolean {
     return this.#isInTransaction;
   }

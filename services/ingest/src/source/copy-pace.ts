@@ -10,8 +10,8 @@ const LOOK_AGAIN_MS = 250;
  * even where it holds less, and then nothing is read until that is made up for; so in any span of `t` ms no more is read than
  * `pace × (t + BURST_MS)`, and one chunk.
  *
- * It costs the source memory instead of bandwidth: what clients write while the copy lasts waits in its output buffer for our link, and a
- * slower copy lasts longer. Where that exceeds `client-output-buffer-limit replica` the source closes the link and the copy begins anew
+ * It costs memory instead of bandwidth: the longer a copy lasts the more is written meanwhile, which waits in the stream. Where copy and changes come
+ * over one link it waits in the source's output buffer for that. Where that exceeds `client-output-buffer-limit replica` the source closes the link and the copy begins anew
  * (SRC-010). The child that writes a diskless copy lives as long as the copy, and with it what copy-on-write costs.
  */
 export class CopyPace {

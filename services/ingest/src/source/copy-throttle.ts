@@ -58,10 +58,7 @@ export class CopyThrottle {
     if (!this.#isTold) {
       this.#isTold = true;
       const bytesPerSecond = Math.round(this.#pace.bytesPerSecond);
-      this.#options.log.info(
-        { bytesPerSecond },
-        "the full copy is held back to its pace; what clients write meanwhile waits in the source's output buffer for this link",
-      );
+      this.#options.log.info({ bytesPerSecond }, "the full copy is held back to its pace");
     }
     await this.#pace.room(this.#over);
   }

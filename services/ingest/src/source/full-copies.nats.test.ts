@@ -2,7 +2,16 @@ import { readFileSync } from "node:fs";
 import { Bus, LaneStream } from "@sluice/bus";
 import { NatsServer, rdbPath, RecordedPrimary, RedisServer, waitUntil } from "@sluice/testkit";
 import { silentLog, systemClock, type Clock } from "@sluice/runtime";
-import { BatchKind, decodeBatch, encodeBatch, liveSubject, snapSubject, SnapshotRows, type Batch } from "@sluice/wire";
+import {
+  BatchKind,
+  ChangeRows,
+  decodeBatch,
+  encodeBatch,
+  liveSubject,
+  snapSubject,
+  SnapshotRows,
+  type Batch,
+} from "@sluice/wire";
 import { expect, test, vi } from "vitest";
 import { Gate, sets, shardOf, startIntake, storedBatches, storedUpTo } from "./running-intake.sample.ts";
 
@@ -62,33 +71,75 @@ test.each([
   await second.stop();
 });
 
-// Mutation: link-session.ts, `#pokeLane` without its condition: changes are stored before it is certain that the copy's end is.
-test("case 60: the changes of a lane are stored behind the end of its copy", async () => {
-  await using nats = await NatsServer.start();
-  await using source = await RedisServer.start();
-  const client = source.client();
-  await client.set("k", "v");
-  const stored: BatchKind[] = [];
-  let letEndPass = (): void => undefined;
-  const mayEnd = new Promise<void>((resolve) => (letEndPass = resolve));
+/** Holds the ends of copies back until they are let pass; `stored`: kinds of what is stored, and whether it says that it is beside a copy. */
+function heldEnds(): { stored: [kind: BatchKind, besideCopy: boolean][]; letPass: () => void; restore: () => void } {
+  const stored: [BatchKind, boolean][] = [];
+  let letPass = (): void => undefined;
+  const mayPass = new Promise<void>((resolve) => (letPass = resolve));
   // oxlint-disable-next-line typescript/unbound-method -- it is called with the `this` of whoever appends
   const actual = LaneStream.prototype.append;
   const append = vi.spyOn(LaneStream.prototype, "append");
   append.mockImplementation(async function held(this: LaneStream, subject, payload, expected) {
-    const { kind } = decodeBatch(payload);
-    if (kind === BatchKind.snapshotEnd) await mayEnd;
-    stored.push(kind);
-    return actual.call(this, subject, payload, expected);
+    const { kind, besideCopy } = decodeBatch(payload);
+    if (kind === BatchKind.snapshotEnd) await mayPass;
+    const result = await actual.call(this, subject, payload, expected);
+    stored.push([kind, besideCopy]);
+    return result;
   });
+  return { stored, letPass, restore: () => append.mockRestore() };
+}
+
+// Mutation: link-session.ts, `#startCopy` without `besideCopy = true`: whoever finds the change takes the end for lost.
+test("case 60: a change that is stored before the end of its lane's copy says so, and one behind it does not", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start();
+  const client = source.client();
+  await client.set("k", "v");
+  const { stored, letPass, restore } = heldEnds();
+  const changes = (): boolean[] => stored.filter(([kind]) => kind === BatchKind.changes).map(([, isBeside]) => isBeside);
   const intake = await startIntake(nats.url, source.port, "i1");
   await waitUntil("the copy is received", async () => (await shardOf(intake.bus))?.phase === "streaming");
   await client.set("k", "w");
-  await waitUntil("a change is received", async () => ((await shardOf(intake.bus))?.commands ?? 0) > 0);
-  expect(stored.filter((kind) => kind === BatchKind.changes || kind === BatchKind.heartbeat)).toEqual([]);
-  letEndPass();
-  await waitUntil("the change is stored", () => stored.includes(BatchKind.changes));
-  expect(stored.indexOf(BatchKind.snapshotEnd)).toBeLessThan(stored.indexOf(BatchKind.changes));
-  append.mockRestore();
+  await waitUntil("the change is stored", () => changes().length > 0);
+  expect(stored.map(([kind]) => kind)).not.toContain(BatchKind.snapshotEnd);
+  letPass();
+  await waitUntil("the end is stored", () => stored.some(([kind]) => kind === BatchKind.snapshotEnd));
+  await client.set("k", "x");
+  await waitUntil("the next change is stored", () => changes().includes(false));
+  expect(changes()).toEqual([...changes().filter(Boolean), ...changes().filter((isBeside) => !isBeside)]);
+  restore();
+  await intake.stop();
+});
+
+/** A source that takes a second for its copy, and closes any link that lets 1 MB wait. */
+const IMPATIENT = {
+  "client-output-buffer-limit": "replica 1mb 1mb 1",
+  "repl-backlog-size": "64mb",
+  "rdb-key-save-delay": "2000",
+};
+
+// Mutation: copy-links.ts, `isSplit` false: the source closes the link in every copy, and none comes through.
+test("what clients write while a copy is made waits nowhere: it is stored beside the copy", async () => {
+  await using nats = await NatsServer.start();
+  await using source = await RedisServer.start({ config: IMPATIENT });
+  const client = source.client();
+  for (let index = 0; index < 500; index++) await client.set(`k${index}`, "v");
+  const intake = await startIntake(nats.url, source.port, "i1");
+  await waitUntil("the copy has begun", async () => ((await shardOf(intake.bus))?.epoch ?? 0) > 0);
+  const isEnough = { now: false };
+  const writing = (async (): Promise<void> => {
+    for (let index = 0; !isEnough.now; index++) await client.set("big", String(index).padEnd(400_000, "x"));
+  })();
+  await waitUntil("it streams", async () => (await shardOf(intake.bus))?.phase === "streaming");
+  isEnough.now = true;
+  await writing;
+  const offset = Number(/master_repl_offset:(\d+)/.exec(await client.info("replication"))?.[1]);
+  expect(await storedUpTo(intake.bus, offset)).toMatchObject({ epoch: 1 });
+  const { live, snap } = await storedBatches(intake.bus);
+  expect(snap.at(-1)).toMatchObject({ kind: BatchKind.snapshotEnd, last: 500 });
+  const beside = live.filter(({ besideCopy }) => besideCopy).reduce((bytes, { body }) => bytes + body.length, 0);
+  expect(beside).toBeGreaterThan(2_000_000);
+  expect(await client.info("stats")).toMatch(/sync_full:1\r\nsync_partial_ok:1\r\nsync_partial_err:0\r\n/);
   await intake.stop();
 });
 
@@ -100,7 +151,7 @@ test("what copies that broke off have left goes once the next one has begun, but
   const bus = await Bus.connect({ url: nats.url, name: "former", log: silentLog() });
   const stream = bus.stream("p");
   await stream.ensure();
-  const head = { shard: "s0", epoch: 4, term: 1, db: 0, replid: "r", body: Buffer.alloc(0), part: null };
+  const head = { shard: "s0", epoch: 4, term: 1, db: 0, replid: "r", body: Buffer.alloc(0), part: null, besideCopy: false };
   const store = async (subject: string, batch: Pick<Batch, "kind" | "previous" | "last" | "rows">): Promise<void> => {
     const expected = (await stream.tail(subject))?.sequence ?? 0;
     expect((await stream.append(subject, encodeBatch({ ...head, ...batch }), expected)).outcome).toBe("stored");
@@ -114,7 +165,8 @@ test("what copies that broke off have left goes once the next one has begun, but
   await waitUntil("it streams", async () => (await shardOf(bus))?.phase === "streaming");
   const left = await waitUntil("the void copy is gone", async () => {
     const { snap } = await storedBatches(bus);
-    return snap.filter(({ epoch }) => epoch === 4).length <= 1 ? snap : null;
+    const isEnded = snap.at(-1)?.kind === BatchKind.snapshotEnd;
+    return isEnded && snap.filter(({ epoch }) => epoch === 4).length <= 1 ? snap : null;
   });
   expect(left.map(({ epoch, kind }) => [epoch, kind])).toEqual([
     [4, BatchKind.snapshot],
@@ -123,6 +175,27 @@ test("what copies that broke off have left goes once the next one has begun, but
   ]);
   await intake.stop();
   await bus.close();
+});
+
+// Mutation seen to fail it: link-session.ts, `#pushCopy` without `beginIn`: the change is applied to database 0.
+test("a replica passes on its primary's stream, which selects no database behind the copy: its RDB says which one it is in", async () => {
+  await using nats = await NatsServer.start();
+  await using primary = await RedisServer.start();
+  await using source = await RedisServer.start({ replicaOf: primary });
+  await source.waitForSync();
+  const client = primary.client();
+  await client.select(5);
+  await client.set("before", "1");
+  await source.waitForSync();
+  const intake = await startIntake(nats.url, source.port, "i1", { read: "replica" });
+  await waitUntil("it streams", async () => (await shardOf(intake.bus))?.phase === "streaming");
+  await client.set("behind", "2");
+  const rows = await waitUntil("the change is stored", async () => {
+    const { live } = await storedBatches(intake.bus);
+    return live.find(({ kind }) => kind === BatchKind.changes)?.rows ?? null;
+  });
+  expect(rows instanceof ChangeRows && [...rows.dbs].slice(0, rows.count)).toEqual([5]);
+  await intake.stop();
 });
 
 // Mutation: rdb-reader.ts, the comparison of the checksum taken out: the damaged copy is closed with a snapshot-end.
@@ -170,23 +243,20 @@ test("case 29: the source's backlog was overrun while no ingest ran: one full co
   await client.call("CLIENT", "KILL", "TYPE", "replica");
   await client.set("b", "2");
   await streams(2);
-  expect(await client.info("stats")).toMatch(/sync_full:2\r\nsync_partial_ok:1\r\nsync_partial_err:0\r\n/);
+  expect(await client.info("stats")).toMatch(/sync_full:2\r\nsync_partial_ok:3\r\nsync_partial_err:0\r\n/);
   await second.stop();
 });
 
 // Mutation: copy-tries.ts, `waitMs` always 0: the source forks again and again.
 test("case 30: a source that cuts the link in every copy is left alone after three, says why, and is asked again later", async () => {
   await using nats = await NatsServer.start();
-  const config = {
-    "client-output-buffer-limit": "replica 1mb 1mb 1",
-    "repl-backlog-size": "16kb",
-    "rdb-key-save-delay": "2000",
-  };
-  await using source = await RedisServer.start({ config });
+  await using source = await RedisServer.start({ config: IMPATIENT });
+  // As from one before 6.2: copy and changes come over one link.
+  await using gate = await Gate.open(source.port, Infinity, "rdb-only");
   const client = source.client();
   for (let index = 0; index < 500; index++) await client.set(`k${index}`, "v");
   const clock = new SkippingClock();
-  const intake = await startIntake(nats.url, source.port, "i1", { clock });
+  const intake = await startIntake(nats.url, gate.port, "i1", { clock });
   const isEnough = { now: false };
   const writing = (async (): Promise<void> => {
     for (let index = 0; !isEnough.now; index++) await client.set("big", String(index).padEnd(400_000, "x"));

@@ -49,6 +49,7 @@ export class FullCopy {
   readonly #skipped: SkippedEntries | null;
   readonly #scripts: Pick<ScriptBodies, "add"> | undefined;
   #keys = 0;
+  #streamDb: number | null = null;
 
   /** `lanes`: by lane, with nothing where a lane is another shard's. */
   constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet, options: FullCopyOptions = {}) {
@@ -63,6 +64,11 @@ export class FullCopy {
     const longest = Math.min(...own.map((lane) => lane.longestEntryBytes));
     const partBytes = Math.max(1024, longest - KEY_SHARE_BYTES);
     this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes, unknown }));
+  }
+
+  /** The database that the stream behind the copy is in, from 4.0 on (rdb.c, `rdbSaveInfoAuxFields`); null where the RDB does not say it. */
+  get streamDb(): number | null {
+    return this.#streamDb;
   }
 
   /** Keys so far. */
@@ -87,7 +93,9 @@ export class FullCopy {
     let open: SnapshotBatcher | null = null;
     return {
       aux: (name, value) => {
-        if (name.toString("latin1") !== "lua") return;
+        const field = name.toString("latin1");
+        if (field === "repl-stream-db") this.#streamDb = databaseIn(value);
+        if (field !== "lua") return;
         this.#scripts?.add(value);
         this.#addLoose(SnapshotType.script, value);
       },
@@ -172,4 +180,9 @@ export class FullCopy {
       lane.end();
     }
   }
+}
+
+function databaseIn(value: Buffer): number | null {
+  const text = value.toString("latin1");
+  return /^\d{1,9}$/.test(text) ? Number(text) : null;
 }

@@ -1,3 +1,4 @@
+import { sendsRdbAlone } from "@sluice/redis";
 import type { LaneStream } from "@sluice/bus";
 import { Retryable } from "@sluice/runtime";
 import type { CopyRecord } from "@sluice/wire";
@@ -12,8 +13,6 @@ import { ReplicaLink } from "./replica-link.ts";
 import { checkRole } from "./source-role.ts";
 import { streamFault } from "./stream-fault.ts";
 
-/** Since 6.2 a source sends an RDB without keeping its stream for whoever takes it. */
-const RDB_ONLY_SINCE = 60_200;
 /** The link is given up when the bus stores nothing for so long: the source's child would wait as long. */
 const BUS_PATIENCE_MS = 10_000;
 /**
@@ -92,7 +91,7 @@ export class GroupCopyLink {
     const facts = await link.facts();
     checkRole(facts, this.#options);
     this.#checkHistory(facts.replid);
-    const isRdbOnly = facts.version >= RDB_ONLY_SINCE && (await link.askRdbOnly());
+    const isRdbOnly = sendsRdbAlone(facts) && (await link.askRdbOnly());
     const reply = await link.psync(null, 0);
     if (reply.kind !== "full")
       throw new Retryable("SRC-001", `source ${shard}`, "the source answered a request for a full copy otherwise");

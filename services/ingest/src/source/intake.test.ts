@@ -24,6 +24,7 @@ function serve(replid: string, answer: "nothing" | "full"): void {
     const facts = { version: 70_015, role: "master", replicaOf: "", replid, formerReplid: "", secondReplOffset: -1, backlog };
     const link = {
       facts: async () => Promise.resolve({ ...facts, keys: 1, databases: [0], backlogSizeBytes: 100, isCluster: false }),
+      askRdbOnly: async () => Promise.resolve(false),
       psync: async () => (answer === "full" ? Promise.resolve({ kind: "full", replid, offset: 100 }) : closed),
       chunks: async function* chunks() {
         yield Buffer.from("\n");
@@ -45,7 +46,7 @@ async function world() {
     [snapSubject("p", 1, "s0", 0), BatchKind.snapshotEnd],
   ] as const) {
     const head = { kind, shard: "s0", epoch: 5, term: 1, previous: 50, last: 50, db: 0, replid: "r" };
-    stored.put(subject, encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null }));
+    stored.put(subject, encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null, besideCopy: false }));
   }
   stored.putCopy(2, 0, 5, false);
   stored.putCopy(3, 0, 5, true);

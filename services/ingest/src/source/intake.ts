@@ -9,6 +9,7 @@ import { ShardReport } from "../shard-report.ts";
 import { findAttachment, whyNotFirst } from "./attachment.ts";
 import { continuation, type Continuation } from "./continuation.ts";
 import type { CopyPermit } from "./copy-permit.ts";
+import { askForCopy, type CopyLinks } from "./copy-links.ts";
 import type { CopyLimits } from "./copy-throttle.ts";
 import { CopyTries } from "./copy-tries.ts";
 import { takeCopyTurn } from "./copy-turn.ts";
@@ -83,6 +84,8 @@ export class SourceIntake implements Actor {
   readonly #groupTries = new CopyTries();
   /** Of all links: what one of them brought counts for the next, which goes on where it ended. */
   readonly #scripts = new ScriptBodies();
+  /** False once the source's backlog proved too small for copies over two links. */
+  #maySplit = true;
   #report: ShardReport | null = null;
   #stopping = new AbortController().signal;
 
@@ -240,26 +243,52 @@ export class SourceIntake implements Actor {
     return ReplicaLink.open(shard, endpoint, signal, commands);
   }
 
-  async #run(session: LinkSession, { link, facts, asked }: OpenLink, signal: AbortSignal): Promise<void> {
-    const { shard, clock, log } = this.#options;
-    const reply = await link.psync(asked?.replid ?? null, asked?.offset ?? 0);
-    if (reply.kind === "continue" && !isKnownHistory(reply.replid, asked, facts)) {
-      throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed between INFO and PSYNC");
-    }
-    log.info(
-      { shard, term: this.#report?.term, asked: asked?.offset ?? "full copy", answer: reply.kind },
-      "linked to the source",
-    );
-    if (reply.kind === "full" && asked !== null) this.#options.gate?.checkLost(shard, "the source answered with a full copy");
-    if (reply.kind === "continue") this.#tries.cameThrough();
+  async #run(session: LinkSession, open: OpenLink, signal: AbortSignal): Promise<void> {
+    const { shard, log } = this.#options;
+    const { facts, asked } = open;
+    const links = await this.#ask(open, signal);
+    const { link, reply, copyLink } = links;
+    const close = (): void => {
+      link.close();
+      copyLink?.close();
+    };
+    signal.addEventListener("abort", close, { once: true });
     try {
-      await session.run(link, facts, reply, asked);
+      if (reply.kind === "continue" && !isKnownHistory(reply.replid, asked, facts)) {
+        throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed between INFO and PSYNC");
+      }
+      log.info(
+        { shard, term: this.#report?.term, asked: asked?.offset ?? "full copy", answer: reply.kind },
+        "linked to the source",
+      );
+      if (reply.kind === "full" && asked !== null) this.#options.gate?.checkLost(shard, "the source answered with a full copy");
+      if (reply.kind === "continue") this.#tries.cameThrough();
+      await this.#runLinks(session, links, open, signal);
+    } finally {
+      signal.removeEventListener("abort", close);
+      close();
+    }
+  }
+
+  async #ask({ link, facts, asked }: OpenLink, signal: AbortSignal): Promise<CopyLinks> {
+    if (asked !== null) return { link, reply: await link.psync(asked.replid, asked.offset), copyLink: null };
+    const open = async (): Promise<ReplicaLink> => this.#link(signal);
+    const onUnsplit = (): void => {
+      this.#maySplit = false;
+    };
+    return askForCopy(link, { ...this.#options, facts, open, signal, maySplit: this.#maySplit, onUnsplit });
+  }
+
+  async #runLinks(session: LinkSession, links: CopyLinks, { facts, asked }: OpenLink, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      await session.run(links, facts, asked);
       // Where the source answers the next link with another copy, that one's link is kept.
       this.#tries.ended(session.streamedMs, clock.monotonicMs(), "the link behind a full copy could not be continued");
     } catch (cause) {
       // What this side ends says nothing of whether the source can send a copy.
       const isOurs = signal.aborted || (cause instanceof Retryable && cause.code === "BUS-002");
-      if (reply.kind === "full" && !isOurs && cause instanceof Retryable)
+      if (links.reply.kind === "full" && !isOurs && cause instanceof Retryable)
         this.#tries.ended(session.streamedMs, clock.monotonicMs(), describeFault(cause));
       throw cause;
     }

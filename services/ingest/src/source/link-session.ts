@@ -2,12 +2,12 @@ import type { LaneStream } from "@sluice/bus";
 import { Retryable, type Logger } from "@sluice/runtime";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
 import type { ChangeBatcher } from "../lanes/change-batcher.ts";
+import { Heartbeats } from "../lanes/heartbeats.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
-import { batchersByLane, changeFeed, snapshotFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import { batchersByLane, changeFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
 import { LaneFences, type FencedHistory } from "../lanes/lane-fences.ts";
 import type { StoredTails } from "../lanes/lane-tails.ts";
 import type { ResumePoint } from "../lanes/resume-point.ts";
-import type { SnapshotBatcher } from "../lanes/snapshot-batcher.ts";
 import { removeVoidCopies } from "../lanes/void-copies.ts";
 import { storedOffset } from "../lanes/stored-offset.ts";
 import { beginEpoch } from "../epoch.ts";
@@ -15,14 +15,14 @@ import { TermLost, type ShardReport } from "../shard-report.ts";
 import type { Attachment } from "./attachment.ts";
 import { BusWait } from "./bus-wait.ts";
 import { ChangeReader } from "./change-reader.ts";
-import { CopyThrottle } from "./copy-throttle.ts";
+import type { CopyLinks } from "./copy-links.ts";
+import { CopyRoom } from "./copy-room.ts";
 import type { CopyTries } from "./copy-tries.ts";
 import { removeDeadCopies, withoutDeadCopies } from "./dead-copies.ts";
-import { FullCopy } from "./full-copy.ts";
+import { EpochCopy } from "./epoch-copy.ts";
 import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
 import { becomesContinuable } from "./pose-end.ts";
-import type { PsyncReply } from "./psync-reply.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import type { ScriptBodies } from "./script-bodies.ts";
 import type { SourceFacts } from "./source-facts.ts";
@@ -32,10 +32,6 @@ import { UnknownWrites } from "./unknown-writes.ts";
 
 /** The source hears of us, and the shard's record is written, so often. */
 const REPORT_MS = 1_000;
-/** A lane that has nothing of its own learns how far the stream is when the source has been quiet for so long … */
-const QUIET_MS = 200;
-/** … and at least so often while it is not. */
-const HEARTBEAT_MS = 5_000;
 /**
  * With the backlog full, or a fence to be set, and nothing stored for so long the link is given up: a source that is not read keeps all that it writes for us in
  * its memory, up to `client-output-buffer-limit replica`. Its own backlog, which has a bound, is where the stream waits instead.
@@ -68,9 +64,11 @@ export class LinkSession {
   readonly #feedOptions: FeedOptions;
   readonly #fences: LaneFences;
   #lanes: Feed<ChangeBatcher>[] = [];
-  #snapshots: Feed<SnapshotBatcher>[] = [];
-  #copy: FullCopy | null = null;
-  #throttle: CopyThrottle | null = null;
+  /** The one that the link began with; null where it continues. */
+  #copy: EpochCopy | null = null;
+  #copyLink: ReplicaLink | null = null;
+  /** For changes that come beside the copy. */
+  #room: CopyRoom | null = null;
   #copiedAtMs: number | null = null;
   #reader: ChangeReader | null = null;
   #unknown: UnknownWrites | null = null;
@@ -82,13 +80,14 @@ export class LinkSession {
   #removing: Promise<void> | null = null;
   #joining: Promise<void> | null = null;
   readonly #over = new AbortController();
+  readonly #whileOpen: AbortSignal;
   #bytes = 0;
-  #heardAtMs = 0;
-  #toldAtMs = 0;
+  #beats: Heartbeats | null = null;
 
   constructor(options: LinkSessionOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#whileOpen = AbortSignal.any([options.signal, this.#over.signal]);
     this.#busWait = new BusWait(options.clock, options.log);
     this.#feedOptions = {
       log: options.stream,
@@ -140,39 +139,47 @@ export class LinkSession {
   }
 
   /**
-   * Follows the link. `point`: what the source was asked to continue. Rejects with the fault that ended it; resolves where a link without a version is to
-   * take its place, see `ReplicaLink.saidVersion`: the copy is stored by then.
+   * Follows the links. `point`: what the source was asked to continue. Rejects with the fault that ended them; resolves where a link without a version is
+   * to take the place of the first, see `ReplicaLink.saidVersion`: the copy is stored by then.
    */
-  async run(link: ReplicaLink, facts: SourceFacts, reply: PsyncReply, point: ResumePoint | null): Promise<void> {
+  async run({ link, reply, copyLink }: CopyLinks, facts: SourceFacts, point: ResumePoint | null): Promise<void> {
     this.#link = link;
+    this.#copyLink = copyLink;
     this.#endsPose = link.saidVersion && facts.isCluster && this.#options.mayRelink;
     if (reply.kind === "full") await this.#startCopy(facts, reply.replid, reply.offset);
     else if (point === null)
       throw new Retryable("SRC-001", `source ${this.#options.shard}`, "the source continues what nobody asked for");
     else await this.#continue(facts, reply.replid ?? point.replid, point);
-    this.#heardAtMs = this.#options.clock.monotonicMs();
     const ticking = this.#tick();
-    const beating = setInterval(() => this.#beat(), QUIET_MS);
+    if (this.#reader !== null) this.#beats = new Heartbeats(this.#lanes, this.#reader, this.#options.clock);
     const letGo = (): void => this.#backlog.open();
     this.#options.signal.addEventListener("abort", letGo, { once: true });
+    const copying = this.#copy === null || copyLink === null ? null : this.#readCopy(this.#copy, copyLink);
     try {
       await this.#read(link);
     } catch (cause) {
       if (this.#isPoseOver && this.#failure === null) return;
       const { shard, signal } = this.#options;
-      throw this.#failure ?? streamFault(shard, cause, signal.aborted ? null : this.#copy);
+      const awaited = signal.aborted || !this.#isCopying || copyLink !== null ? null : this.#copy;
+      throw this.#failure ?? streamFault(shard, cause, awaited);
     } finally {
-      clearInterval(beating);
+      this.#beats?.end();
       this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
+      copyLink?.close();
       this.#over.abort();
-      await Promise.all([ticking, this.#removing, this.#joining, this.#throttle?.end()]);
+      await Promise.all([ticking, copying, this.#removing, this.#joining, this.#copy?.end()]);
     }
   }
 
+  /** The copy that an epoch begins with is not received yet. */
+  get #isCopying(): boolean {
+    return this.#copy !== null && !this.#copy.isReceived;
+  }
+
   async #startCopy(facts: SourceFacts, replid: string, offset: number): Promise<void> {
-    const { report, tails, clock, copy } = this.#options;
+    const { report, clock, copy } = this.#options;
     const epoch = await this.#beginEpoch();
     const copied = { keys: 0, expectedKeys: facts.keys, bytes: 0, expectedBytes: 0 };
     const joined = await this.#joined(epoch);
@@ -184,16 +191,13 @@ export class LinkSession {
     // It may take the bus a while, and the source does not wait.
     this.#removing = this.#removeFormer(epoch);
     this.#openLanes(epoch, replid, facts, offset, 0);
-    const head = this.#head(epoch, replid);
-    this.#snapshots = tails.map(({ snapSequence }, index) =>
-      snapshotFeed(this.#options.lanes[index] as number, head, offset, snapSequence, {
-        ...this.#feedOptions,
-        onStored: () => this.#pokeLane(index),
-      }),
-    );
-    this.#copy = new FullCopy(batchersByLane(this.#snapshots, this.#options), this.#options.slots, this.#options);
-    this.#throttle = new CopyThrottle({ ...this.#options, limits: this.#options.copyLimits ?? {} });
-    this.#log.info({ epoch, offset, replid }, "full copy begins");
+    const feed = this.#feedOptions;
+    for (const { batcher } of this.#lanes) batcher.besideCopy = true;
+    const onLaneStored = (index: number): void => void ((this.#lanes[index] as Feed<ChangeBatcher>).batcher.besideCopy = false);
+    const at = { offset, expectedKeys: facts.keys, head: this.#head(epoch, replid) };
+    this.#copy = new EpochCopy({ ...this.#options, ...at, feed, onLaneStored });
+    if (this.#copyLink !== null) this.#room = new CopyRoom(this.#copy, this.#options.stream, clock, this.#log);
+    this.#log.info({ epoch, offset, replid, links: this.#copyLink === null ? 1 : 2 }, "full copy begins");
   }
 
   /** Copies of former epochs, which the new one would have to share the stream with. */
@@ -216,10 +220,6 @@ export class LinkSession {
   #letJoin(epoch: number, replid: string): void {
     const head = this.#head(epoch, replid);
     this.#joining = new GroupCopies({ ...this.#options, head, tries: this.#options.groupTries }).run(this.#whileOpen);
-  }
-
-  get #whileOpen(): AbortSignal {
-    return AbortSignal.any([this.#options.signal, this.#over.signal]);
   }
 
   /** While the source keeps its stream for us: as patient with each fence as with the backlog. */
@@ -262,34 +262,53 @@ export class LinkSession {
   }
 
   async #read(link: ReplicaLink): Promise<void> {
+    const ahead = this.#copyLink === null ? this.#copy : null;
     for await (const chunk of link.chunks()) {
       this.#bytes += chunk.length;
-      this.#heardAtMs = this.#options.clock.monotonicMs();
-      const at = this.#copy === null ? 0 : this.#pushCopy(this.#copy, chunk);
+      this.#beats?.heard();
+      const at = ahead === null || ahead.isReceived ? 0 : this.#pushCopy(ahead, chunk);
       if (at < chunk.length && this.#reader?.push(at === 0 ? chunk : chunk.subarray(at)) === false)
         await this.#unknown?.learnFor(this.#reader, () => this.#pokeLanes());
       this.#pokeLanes();
-      if (this.#backlog.isFull) await this.#room();
-      if (this.#copy !== null && this.#copy.transfer.passedBytes > 0) await this.#throttle?.pass(at);
+      if (this.#backlog.isFull) await this.#roomInBacklog();
+      if (at > 0) await ahead?.pace(at);
+      if (this.#room?.isScarce === true) await this.#room.find(this.#whileOpen);
       if (this.#failure !== null) throw this.#failure as Error;
-      if (this.#copy === null) this.#options.progress();
+      if (!this.#isCopying) this.#options.progress();
+    }
+  }
+
+  /** The copy on a link of its own. Never rejects. */
+  async #readCopy(copy: EpochCopy, link: ReplicaLink): Promise<void> {
+    try {
+      for await (const chunk of link.chunks()) {
+        this.#bytes += chunk.length;
+        const taken = this.#pushCopy(copy, chunk);
+        if (copy.isReceived || this.#failure !== null) return;
+        if (this.#backlog.isFull) await this.#roomInBacklog();
+        await copy.pace(taken);
+      }
+    } catch (cause) {
+      this.#fail(streamFault(this.#options.shard, cause, copy));
+    } finally {
+      link.close();
     }
   }
 
   /** Waits for the bus, for as long as it stores anything. Throws what it waited for in vain. */
-  async #room(): Promise<void> {
+  async #roomInBacklog(): Promise<void> {
     const { clock, signal } = this.#options;
     const hasRoom = await this.#backlog.roomWithin(BUS_PATIENCE_MS, clock, signal);
     if (!hasRoom && !signal.aborted) throw this.#busWait.impatience(BUS_PATIENCE_MS);
   }
 
-  #pushCopy(copy: FullCopy, chunk: Buffer): number {
-    const taken = copy.transfer.push(chunk);
-    if (copy.transfer.done) {
-      copy.finish();
-      this.#log.info({ keys: copy.keys, bytes: copy.transfer.passedBytes }, "full copy received and verified");
-      this.#copy = null;
-      void this.#throttle?.end();
+  #pushCopy(copy: EpochCopy, chunk: Buffer): number {
+    const taken = copy.push(chunk);
+    if (copy.isReceived) {
+      const { keys, bytes } = copy.progress;
+      this.#log.info({ keys, bytes }, "full copy received and verified");
+      // A replica passes on its primary's stream, and selects no database where ours begins.
+      if (this.#copyLink === null && copy.streamDb !== null) this.#reader?.beginIn(copy.streamDb);
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
       const { epoch, replid } = this.#options.report.record;
@@ -297,9 +316,8 @@ export class LinkSession {
       else this.#letJoin(epoch, replid);
       // A diskless source sends its stream only after the first acknowledgement.
       this.#link?.keepAlive();
-      void this.#report({ phase: "streaming", copied: copy.progress(this.#expectedKeys) });
+      void this.#report({ phase: "streaming", copied: copy.progress });
     }
-    for (const { publisher } of this.#snapshots) publisher.poke();
     return taken;
   }
 
@@ -307,8 +325,10 @@ export class LinkSession {
   async #tick(): Promise<void> {
     const { clock, signal } = this.#options;
     while (!signal.aborted && this.#failure === null && this.#link !== null) {
-      if (this.#copy === null) this.#link.keepAlive();
-      const copied = this.#copy === null ? {} : { copied: this.#copy.progress(this.#expectedKeys) };
+      // Before the RDB is received the source takes nothing on the link that brings it.
+      if (!this.#isCopying || this.#copyLink !== null) this.#link.keepAlive();
+      await this.#room?.look();
+      const copied = this.#copy !== null && this.#isCopying ? { copied: this.#copy.progress } : {};
       await this.#report({
         ...copied,
         storedOffset: this.#stored,
@@ -321,27 +341,8 @@ export class LinkSession {
     }
   }
 
-  #beat(): void {
-    const reader = this.#reader;
-    if (reader === null || this.#copy !== null || reader.isInTransaction) return;
-    const nowMs = this.#options.clock.monotonicMs();
-    if (nowMs - this.#heardAtMs < QUIET_MS && nowMs - this.#toldAtMs < HEARTBEAT_MS) return;
-    this.#toldAtMs = nowMs;
-    for (const [index, { batcher }] of this.#lanes.entries()) {
-      if (!batcher.isEmpty || batcher.last >= reader.boundary) continue;
-      batcher.heartbeat(reader.boundary, reader.db);
-      this.#pokeLane(index);
-    }
-  }
-
-  /** A lane's changes wait until the end of its copy is stored: whoever finds them, and no end, knows that the bus has lost it (H7). */
-  #pokeLane(index: number): void {
-    if (this.#snapshots[index]?.batcher.isEmpty === false) return;
-    this.#lanes[index]?.publisher.poke();
-  }
-
   #pokeLanes(): void {
-    for (const index of this.#lanes.keys()) this.#pokeLane(index);
+    for (const { publisher } of this.#lanes) publisher.poke();
   }
 
   get #stored(): number {
@@ -358,10 +359,6 @@ export class LinkSession {
     else if (!signal.aborted) this.#letJoin(epoch, replid);
   }
 
-  get #expectedKeys(): number {
-    return this.#options.report.record.copied.expectedKeys;
-  }
-
   async #report(changes: Parameters<ShardReport["update"]>[0]): Promise<void> {
     const { report, clock } = this.#options;
     try {
@@ -375,7 +372,7 @@ export class LinkSession {
   #retry({ record }: ShardReport): Pick<ShardReport["record"], "retry"> | null {
     const { retry } = this.#busWait;
     if (retry !== null) return { retry };
-    return this.#copy === null && record.retry !== null ? { retry: null } : null;
+    return !this.#isCopying && record.retry !== null ? { retry: null } : null;
   }
 
   #waitForBus(fault: Retryable | null): void {
@@ -393,8 +390,10 @@ export class LinkSession {
 
   #fail(fault: unknown): void {
     this.#failure ??= fault;
+    this.#over.abort();
     this.#backlog.open();
-    void this.#throttle?.end();
+    void this.#copy?.end();
     this.#link?.close();
+    this.#copyLink?.close();
   }
 }

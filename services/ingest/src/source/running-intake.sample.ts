@@ -37,6 +37,8 @@ export interface RunningIntakeOptions {
   /** Default: a copy begins whenever there must be one. */
   readonly rules?: CopyRules;
   readonly copyLimits?: CopyLimits;
+  /** Default primary. */
+  readonly read?: IntakeOptions["read"];
   readonly log?: Logger;
 }
 
@@ -54,7 +56,16 @@ export function intakeOf(
   instance: string,
   options: RunningIntakeOptions = {},
 ): SourceIntake {
-  const { shard = "s0", cut = 1, floor = 0, clock = systemClock, rules, copyLimits = {}, log = silent } = options;
+  const {
+    shard = "s0",
+    cut = 1,
+    floor = 0,
+    clock = systemClock,
+    rules,
+    copyLimits = {},
+    log = silent,
+    read = "primary",
+  } = options;
   return new SourceIntake({
     pipeline: "p",
     shard,
@@ -62,7 +73,7 @@ export function intakeOf(
     slots: SlotSet.all(),
     floor,
     endpoint: { host: "127.0.0.1", port },
-    read: "primary",
+    read,
     ...(rules === undefined ? {} : { gate: new CopyGate(rules, clock) }),
     concurrentFullSyncs: 1,
     copyLimits,
@@ -100,15 +111,28 @@ export async function shardOf(bus: Bus, shard = "s0"): Promise<ShardRecord | und
   return (await bus.records.get(recordKey.shard("p", shard), shardRecord))?.value;
 }
 
-/** Waits until it streams and everything up to this offset is stored; a real server's own pings may follow it. @throws Error after 20 s */
+/** Waits until it streams and everything up to this offset is stored, the copy included; a real server's own pings may follow it. @throws Error after 20 s */
 export async function storedUpTo(bus: Bus, offset: number): Promise<ShardRecord> {
   const deadlineMs = systemClock.monotonicMs() + 20_000;
   for (;;) {
     const record = await shardOf(bus);
-    if (record?.phase === "streaming" && record.storedOffset >= offset) return record;
+    if (record?.phase === "streaming" && record.storedOffset >= offset && (await isCopyStored(bus, record))) return record;
     if (systemClock.monotonicMs() > deadlineMs) throw new Error(`not stored up to ${offset}: ${JSON.stringify(record)}`);
     await systemClock.sleep(10);
   }
+}
+
+/** Every lane that was written to has the end of its copy. */
+async function isCopyStored(bus: Bus, { epoch }: ShardRecord): Promise<boolean> {
+  const stream = bus.stream("p");
+  const cut = (await bus.records.get(recordKey.topology("p"), topologyRecord))?.value.lanes ?? 1;
+  for (const lane of lanesOf(SlotSet.all(), cut)) {
+    if ((await stream.tail(liveSubject("p", "s0", lane))) === null) continue;
+    const snap = await stream.tail(snapSubject("p", 1, "s0", lane));
+    const end = snap === null ? null : decodeBatch(snap.payload);
+    if (end?.kind !== BatchKind.snapshotEnd || end.epoch !== epoch) return false;
+  }
+  return true;
 }
 
 export interface StoredBatches {
@@ -161,7 +185,7 @@ export class Gate implements AsyncDisposable {
   #room: number;
   #passedBytes = 0;
 
-  private constructor(target: number, room: number) {
+  private constructor(target: number, room: number, unknown: string | null) {
     this.#room = room;
     this.#server = createServer((client) => {
       const upstream = connect({ host: "127.0.0.1", port: target });
@@ -170,7 +194,7 @@ export class Gate implements AsyncDisposable {
         socket.on("error", () => undefined);
         socket.on("close", () => [client, upstream].map((either) => either.destroy()));
       }
-      client.on("data", (chunk) => upstream.write(chunk));
+      client.on("data", (chunk: Buffer) => upstream.write(unknown === null ? chunk : without(chunk, unknown)));
       upstream.on("data", (chunk: Buffer) => {
         const passed = chunk.subarray(0, this.#room);
         client.write(passed);
@@ -180,8 +204,9 @@ export class Gate implements AsyncDisposable {
     });
   }
 
-  static async open(target: number, room: number): Promise<Gate> {
-    const gate = new Gate(target, room);
+  /** `unknown`: a word that the primary is made not to know. */
+  static async open(target: number, room: number, unknown: string | null = null): Promise<Gate> {
+    const gate = new Gate(target, room, unknown);
     await new Promise<void>((resolve) => gate.#server.listen(0, "127.0.0.1", resolve));
     return gate;
   }
@@ -210,4 +235,8 @@ export class Gate implements AsyncDisposable {
     this.unbound();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+}
+
+function without(chunk: Buffer, word: string): Buffer {
+  return Buffer.from(chunk.toString("latin1").replaceAll(word, "?".repeat(word.length)), "latin1");
 }

@@ -109,6 +109,7 @@ test("case 24b: one lane ahead of the promoted replica and one behind: it must b
     rows,
     body: lost,
     part: null,
+    besideCopy: false,
   };
   const subject = liveSubject("p", "s0", lane);
   const stream = third.bus.stream("p");

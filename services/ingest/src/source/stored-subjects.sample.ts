@@ -43,7 +43,10 @@ export class StoredSubjects {
   putCopy(copy: number, lane: number, epoch: number, isWhole: boolean): void {
     for (const kind of [BatchKind.snapshot, isWhole ? BatchKind.snapshotEnd : BatchKind.snapshot]) {
       const head = { kind, shard: "s0", epoch, term: 1, previous: 0, last: 0, db: 0, replid: "r" };
-      this.put(snapSubject("p", copy, "s0", lane), encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null }));
+      this.put(
+        snapSubject("p", copy, "s0", lane),
+        encodeBatch({ ...head, rows: null, body: Buffer.alloc(0), part: null, besideCopy: false }),
+      );
     }
   }
 

@@ -47,7 +47,17 @@ function groupBehind(position: Position, commands: readonly (readonly string[])[
   for (const [index, body] of bodies.entries()) rows.add(body.length, commands[index]?.length ?? 0, index + 1, 0, 0, flags, 4);
   const previous = position.offset;
   const target = { ...position, offset: previous + commands.length, sequence: position.sequence + 1 };
-  const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0, replid: "r", part: null, previous };
+  const head = {
+    kind: BatchKind.changes,
+    shard: "s0",
+    epoch: 1,
+    term: 1,
+    db: 0,
+    replid: "r",
+    part: null,
+    besideCopy: false,
+    previous,
+  };
   const body = Buffer.concat(bodies);
   const batch: Batch = { ...head, last: target.offset, rows, body };
   return { slices: [{ slice: { rows, body, from: 0 }, batch, sequence: target.sequence }], target };

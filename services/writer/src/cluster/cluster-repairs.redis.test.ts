@@ -78,7 +78,7 @@ function wave(at: Position, round: number): ChangeGroup {
   const bodies = TAGS.map((tag) => encodeCommand(["RPUSH", `{${tag}}l`, String(round)]));
   for (const [index, body] of bodies.entries()) rows.add(body.length, 3, index + 1, [...SLOTS][index] ?? 0, 0, flags, 4);
   const target = { ...at, offset: at.offset + TAGS.length, sequence: at.sequence + 1 };
-  const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0, replid: "r", part: null };
+  const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0, replid: "r", part: null, besideCopy: false };
   const body = Buffer.concat(bodies);
   const batch: Batch = { ...head, previous: at.offset, last: target.offset, rows, body };
   return { slices: [{ slice: { rows, body, from: 0 }, batch, sequence: target.sequence }], target };

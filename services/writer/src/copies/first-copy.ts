@@ -5,8 +5,8 @@ import type { LoggedBatch } from "../progress/lane-log.ts";
 import type { CopyOrigin, Landing } from "./copy-origin.ts";
 
 /**
- * The copy that an epoch begins with. The fence of the epoch stands where it does, S. Ingest publishes changes only behind the stored end of
- * the lane's copy: changes without that end mean that the bus has lost what it had acknowledged (H7).
+ * The copy that an epoch begins with. The fence of the epoch stands where it does, S. Changes may be stored while it is still on its way, and
+ * say so; any other mean that its end was stored: where it is not there, the bus has lost what it had acknowledged (H7).
  */
 export class FirstCopy implements CopyOrigin {
   readonly copy = FIRST_COPY;
@@ -33,7 +33,7 @@ export class FirstCopy implements CopyOrigin {
   async isEndDue(): Promise<boolean> {
     const tail = await this.#tail();
     // A fence is set before the source is asked for anything, by an ingest that begins anew, too.
-    return tail?.epoch === this.epoch && tail.kind !== BatchKind.fence;
+    return tail?.epoch === this.epoch && tail.kind !== BatchKind.fence && !tail.besideCopy;
   }
 
   async landing(end: Batch): Promise<Landing> {

@@ -21,6 +21,7 @@ function batch(previous: number, last: number, fields: Partial<Batch> = {}): Bat
     rows: null,
     body: Buffer.alloc(0),
     part: null,
+    besideCopy: false,
     ...fields,
   };
 }

@@ -16,6 +16,7 @@ function batch(fields: Partial<Batch>): Batch {
     rows: null,
     body: Buffer.alloc(0),
     part: null,
+    besideCopy: false,
     ...fields,
   };
 }

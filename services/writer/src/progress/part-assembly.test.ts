@@ -18,6 +18,7 @@ function part(id: number, index: number, final: boolean, length = 3): Batch {
     rows,
     body: Buffer.from([index]),
     part: { id, index, final },
+    besideCopy: false,
   };
 }
 

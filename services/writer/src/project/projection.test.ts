@@ -220,7 +220,7 @@ test("unit-never-split: what is left of a unit is one, ends where it ended, and 
 test("a unit behind which nothing is left of its batch ends where it ended: a repair passes over it by that", () => {
   const slice = project(A, sliceOf([{ db: 0, line: "SET a:1 x" }], [{ db: 0, line: "SET b:1 x" }]));
   const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0, replid: "r" };
-  const batch = { ...head, previous: 100, last: 120, rows: slice.rows, body: slice.body, part: null };
+  const batch = { ...head, previous: 100, last: 120, rows: slice.rows, body: slice.body, part: null, besideCopy: false };
   const run = runOf({ slice, batch, sequence: 7 });
   expect(keyedUnits([run]).map(({ end, places }) => [end, places])).toEqual([[110, ["0:a:1"]]]);
   expect([...singleUnits([run])].map(({ end }) => end)).toEqual([110]);

@@ -94,7 +94,16 @@ export class SourceLane<S extends SourceServer> implements AsyncDisposable {
     this.#offset = taken.at(-1)?.end ?? previous;
     this.#sequence++;
     const body = Buffer.concat(bodies);
-    const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0, replid: this.replid, part: null };
+    const head = {
+      kind: BatchKind.changes,
+      shard: "s0",
+      epoch: 1,
+      term: 1,
+      db: 0,
+      replid: this.replid,
+      part: null,
+      besideCopy: false,
+    };
     const batch: Batch = { ...head, previous, last: this.#offset, rows, body };
     return { slices: [{ slice: { rows, body, from: 0 }, batch, sequence: this.#sequence }], target: this.position };
   }

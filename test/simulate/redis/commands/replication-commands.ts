@@ -60,8 +60,8 @@ function fullCopy(server: SimServer, session: SimSession): Encoded {
   const bytes = Buffer.concat([Buffer.from(header), rdb, Buffer.from(isDiskless ? marker : "")]);
   const isRdbOnly = Number(session.announced.get("rdb-only") ?? 0) !== 0;
   session.feed = new ReplicaFeed(session, bytes, options.snapshotChunkBytes ?? Infinity, { isDiskless, isRdbOnly });
-  // Whoever begins at a full copy has no database selected (`replicationSetupSlaveForFullResync`).
-  if (!server.isReplica && !isRdbOnly) log.selectedDb = -1;
+  // Whoever begins at a full copy has no database selected, those that take the RDB alone included (`replicationSetupSlaveForFullResync`).
+  if (!server.isReplica) log.selectedDb = -1;
   return `+FULLRESYNC ${log.replid} ${log.offset}\r\n`;
 }
 

@@ -29,6 +29,11 @@ export class ServerState {
     return this.text("valkey_version") !== "" || this.text("server_name") === "valkey";
   }
 
+  /** As `version`, of Valkey itself; 0 for Redis. */
+  get valkeyVersion(): number {
+    return versionOf(this.text("valkey_version"));
+  }
+
   /** `Redis 7.0.15`, `Valkey 8.1.1` */
   get product(): string {
     return this.isValkey

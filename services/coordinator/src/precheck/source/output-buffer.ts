@@ -1,3 +1,4 @@
+import { copiesOverTwoLinks } from "@sluice/redis";
 import { SLOWEST_COPY_BYTES_PER_SECOND } from "@sluice/wire";
 import { pass, warn, type Look } from "../precheck.ts";
 import type { WriteRate } from "../probe/source-probe.ts";
@@ -72,8 +73,9 @@ export const sourceOutputBuffer = eachSourceServer(
   {
     id: "source-output-buffer",
     title: "The source can hold back what is written during a copy",
-    why: "What clients write while the RDB is sent waits in an output buffer of the source. When that is full the source closes the link, and the copy begins anew.",
-    expected: "a limit above what is written while the data is copied, or none",
+    why: "From a source before 6.2, and from a replica, a copy and what clients write meanwhile come over one link: that waits in an output buffer of the source. When it is full the source closes the link, and the copy begins anew.",
+    expected:
+      "a primary from 6.2 on, which sends both over links of their own; or a limit above what is written while the data is copied, or none",
     fix: FIX,
     warns:
       "at the rate of now, more is written during the copy, as slow as `limits` make it, than `client-output-buffer-limit replica` holds",
@@ -86,6 +88,8 @@ export const sourceOutputBuffer = eachSourceServer(
     const limit = parseOutputBufferLimit(setting ?? "");
     if (limit === null) return warn(`${server.name} has no client-output-buffer-limit for replicas`);
     const state = await server.state();
+    if (copiesOverTwoLinks(state))
+      return pass(`${setting ?? ""}; what clients write during the copy comes over a link of its own`);
     return judgeOutputBuffer(limit, state.dataBytes, await source.writeRate(server), subject.copyLimits);
   },
 );
