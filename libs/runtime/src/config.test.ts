@@ -1,16 +1,12 @@
-import { hostname } from "node:os";
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readServiceConfig } from "./config.ts";
 import { Halt } from "./fault.ts";
-
-vi.mock("node:os", () => ({ hostname: vi.fn<() => string>() }));
-beforeEach(() => void vi.mocked(hostname).mockReturnValue("host.example"));
 
 const key = "0123456789abcdefABCDEF0123456789".repeat(2);
 
 describe("the configuration of a service", () => {
   test("has defaults", () => {
-    const config = readServiceConfig({});
+    const config = readServiceConfig({}, "host.example");
     expect(config).toMatchObject({ natsUrl: "nats://127.0.0.1:4222", logLevel: "info", secretKey: null, streamReplicas: 1 });
     expect(config.instance).toMatch(/^host-example-[0-9a-f]{6}$/);
     expect(readServiceConfig({}).instance).not.toBe(config.instance);
@@ -34,8 +30,7 @@ describe("the configuration of a service", () => {
   });
 
   test("makes a name that it takes itself, however long the host's is", () => {
-    vi.mocked(hostname).mockReturnValue("h".repeat(64));
-    const { instance } = readServiceConfig({});
+    const { instance } = readServiceConfig({}, "h".repeat(64));
     expect(readServiceConfig({ SLUICE_INSTANCE: instance }).instance).toBe(instance);
   });
 

@@ -22,8 +22,8 @@ export interface ServiceConfig {
 const INSTANCE = /^[a-zA-Z0-9_-]{1,64}$/;
 const LEVELS = ["trace", "debug", "info", "warn", "error", "silent"];
 
-/** Reads the configuration that all services share. Throws `Halt` SLU-002 that names the setting. */
-export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig {
+/** Reads the configuration that all services share. `host`: after which an instance without a name is called. Throws `Halt` SLU-002 that names the setting. */
+export function readServiceConfig(environment: NodeJS.ProcessEnv, host = hostname()): ServiceConfig {
   const natsUrl = environment["SLUICE_NATS_URL"] ?? "nats://127.0.0.1:4222";
   if (natsUrl.split(",").some((server) => server.trim() === "")) {
     throw new Halt(
@@ -31,7 +31,7 @@ export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig
       "SLUICE_NATS_URL names no server, or an empty one; expected nats://host:port, several separated by commas",
     );
   }
-  const instance = environment["SLUICE_INSTANCE"] ?? randomInstance();
+  const instance = environment["SLUICE_INSTANCE"] ?? randomInstance(host);
   if (!INSTANCE.test(instance)) {
     throw new Halt("SLU-002", `SLUICE_INSTANCE is ${JSON.stringify(instance)}; expected 1 to 64 letters, digits, - or _`);
   }
@@ -53,9 +53,7 @@ export function readServiceConfig(environment: NodeJS.ProcessEnv): ServiceConfig
 }
 
 /** Names of hosts may be as long as names of instances. */
-function randomInstance(): string {
-  const host = hostname()
-    .replace(/[^a-zA-Z0-9_-]/g, "-")
-    .slice(0, 50);
-  return `${host}-${randomBytes(3).toString("hex")}`;
+function randomInstance(host: string): string {
+  const name = host.replace(/[^a-zA-Z0-9_-]/g, "-").slice(0, 50);
+  return `${name}-${randomBytes(3).toString("hex")}`;
 }
