@@ -8,6 +8,8 @@ export class PlayedLink {
   readonly capabilities = new Set<string>();
   /** What it said by `REPLCONF version`; empty: nothing. */
   saidVersion = "";
+  /** It said `REPLCONF rdb-only 1`. */
+  isRdbOnly = false;
   readonly #chunkSizes: readonly number[];
   #chunks = 0;
   #tail: Promise<void> = Promise.resolve();
@@ -28,6 +30,11 @@ export class PlayedLink {
 
   play(bytes: Buffer): void {
     this.#tail = this.#tail.then(() => this.#write(bytes));
+  }
+
+  /** Closes the connection behind what is to be played. */
+  end(): void {
+    void this.#tail.then(() => this.socket.end());
   }
 
   async #write(bytes: Buffer): Promise<void> {

@@ -27,6 +27,8 @@ export interface RecordedPrimaryOptions {
   readonly inPlaceOf?: (args: readonly string[]) => string | null;
   /** INFO says that it is a node of a cluster. */
   readonly isCluster?: boolean;
+  /** It takes `REPLCONF rdb-only 1`, as servers from 6.2 on do. */
+  readonly sendsRdbAlone?: boolean;
 }
 
 export interface ReceivedAck {
@@ -57,6 +59,7 @@ interface Script {
  *     PSYNC ? -1               ──▶ everything up to the stream
  *     REPLCONF ACK             ──▶ the stream (in disk form it follows at once, without waiting for this)
  *     PSYNC <replid> <offset>  ──▶ +CONTINUE and the stream from that offset, if it has it
+ *     REPLCONF rdb-only 1      ──▶ +OK where it is told to take it; then the full copy is all that this replica gets
  *
  * As on the real server, +CONTINUE names the replication id from 4.0 on and for replicas with `capa psync2`. Any other id or
  * offset gets the full resync again, from the recorded offset on (a real server would start at its current one). INFO, ROLE,
@@ -239,7 +242,9 @@ export class RecordedPrimary implements AsyncDisposable {
       const option = options[index]?.toLowerCase() ?? "";
       if (option === "version") link.saidVersion = options[index + 1] ?? "";
       if (option === "capa") link.capabilities.add(options[index + 1]?.toLowerCase() ?? "");
-      const reply = this.#script.replies.get(option);
+      const isRdbOnly = option === "rdb-only" && this.#options.sendsRdbAlone === true;
+      if (isRdbOnly) link.isRdbOnly = options[index + 1] === "1";
+      const reply = isRdbOnly ? "+OK" : this.#script.replies.get(option);
       if (reply === "+OK") continue;
       link.reply(`${reply ?? `-ERR Unrecognized REPLCONF option: ${options[index]}`}\r\n`);
       return;
@@ -269,6 +274,7 @@ export class RecordedPrimary implements AsyncDisposable {
     if (refuses === "all" || (refuses === "versionless" && link.saidVersion === ""))
       return void link.socket.end(prologue.subarray(0, prologue.indexOf("\r\n", prologue.indexOf("+")) + 2));
     link.play(prologue);
+    if (link.isRdbOnly) return link.end();
     if (isDiskless) link.onFirstAck = () => goOnline(0);
     else goOnline(0);
   }
