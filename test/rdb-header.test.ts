@@ -32,7 +32,7 @@ const sink: RdbSink = {
 
 /** What a transfer makes of its input: where the stream begins behind it, that more is to come, or what error it is. */
 function outcomeOf(chunks: Iterable<Buffer>): string {
-  const transfer = new RdbTransfer(new RdbReader(sink));
+  const transfer = new RdbTransfer(new RdbReader(sink), "source s0");
   let taken = 0;
   try {
     for (const chunk of chunks) {
@@ -95,7 +95,7 @@ test("every way to cut a full copy in two gives the same result", () => {
 });
 
 test("a header without an end is refused before it grows", () => {
-  const transfer = new RdbTransfer(new RdbReader(sink));
+  const transfer = new RdbTransfer(new RdbReader(sink), "source s0");
   let pushed = 0;
   expect(() => {
     for (; pushed < 10_000; pushed += 100) transfer.push(Buffer.alloc(100, "$"));

@@ -5,8 +5,8 @@ import type { ServerState } from "./probe/server-state.ts";
 export const FIRST_SOURCE = 20_800;
 /** The first with the commands that writers need (RESTORE REPLACE since 3.0). */
 export const FIRST_DESTINATION = 30_000;
-/** From here on the RDB version may be above 12. */
-export const RDB_ABOVE_12 = 80_200;
+/** From here on the RDB version may be above the latest that is read here, 13. */
+export const LATER_RDB_SINCE = 80_200;
 
 const FUNCTIONS_SINCE = 70_000;
 

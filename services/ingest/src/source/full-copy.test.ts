@@ -17,7 +17,7 @@ function copied(unknown: Pipeline["source"]["unknown"], rdb = RDB): { keys: stri
   const warnings: string[] = [];
   const log = Object.assign(silentLog(), { warn: (_: unknown, text: string) => warnings.push(text) });
   const batcher = new SnapshotBatcher(HEAD, 0, 100_000, new BacklogBound());
-  const copy = new FullCopy([batcher], SlotSet.parse("0-16383"), { unknown, log });
+  const copy = new FullCopy([batcher], SlotSet.parse("0-16383"), { shard: "s0", unknown, log });
   copy.transfer.push(Buffer.concat([Buffer.from(`$${rdb.length}\r\n`), rdb]));
   copy.finish();
   const keys: string[] = [];

@@ -20,6 +20,7 @@ import { SkippedEntries } from "./skipped-entries.ts";
 const KEY_SHARE_BYTES = 64 * 1024;
 
 export interface FullCopyOptions {
+  readonly shard: string;
   /** Is told the scripts that the RDB holds. */
   readonly scripts?: Pick<ScriptBodies, "add">;
   /** What becomes of entries whose type is not known; halt where absent. */
@@ -52,7 +53,7 @@ export class FullCopy {
   #streamDb: number | null = null;
 
   /** `lanes`: by lane, with nothing where a lane is another shard's. */
-  constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet, options: FullCopyOptions = {}) {
+  constructor(lanes: readonly (SnapshotBatcher | undefined)[], slots: SlotSet, options: FullCopyOptions) {
     const { scripts, unknown = "halt", log } = options;
     this.#scripts = scripts;
     this.#skipped = log === undefined ? null : new SkippedEntries(log);
@@ -63,7 +64,7 @@ export class FullCopy {
     this.#first = own[0];
     const longest = Math.min(...own.map((lane) => lane.longestEntryBytes));
     const partBytes = Math.max(1024, longest - KEY_SHARE_BYTES);
-    this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes, unknown }));
+    this.transfer = new RdbTransfer(new RdbReader(this.#sink(), { partBytes, unknown }), `source ${options.shard}`);
   }
 
   /** The database that the stream behind the copy is in, from 4.0 on (rdb.c, `rdbSaveInfoAuxFields`); null where the RDB does not say it. */

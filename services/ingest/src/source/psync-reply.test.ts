@@ -6,16 +6,19 @@ import { parsePsyncReply, replicationFault, sourceFault } from "./psync-reply.ts
 const REPLID = "0123456789abcdef0123456789abcdef01234567";
 
 test("reads what a source says to PSYNC, in the forms of all versions", () => {
-  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 0`)).toEqual({ kind: "full", replid: REPLID, offset: 0 });
-  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 9007199254740991 more`)).toEqual({
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 0`, "source s0")).toEqual({ kind: "full", replid: REPLID, offset: 0 });
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 9007199254740991 more`, "source s0")).toEqual({
     kind: "full",
     replid: REPLID,
     offset: 2 ** 53 - 1,
   });
   // Tair
-  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 17 4711 applied_info{} 0`)).toMatchObject({ kind: "full", offset: 17 });
-  expect(parsePsyncReply("CONTINUE")).toEqual({ kind: "continue", replid: null });
-  expect(parsePsyncReply(`CONTINUE ${REPLID}`)).toEqual({ kind: "continue", replid: REPLID });
+  expect(parsePsyncReply(`FULLRESYNC ${REPLID} 17 4711 applied_info{} 0`, "source s0")).toMatchObject({
+    kind: "full",
+    offset: 17,
+  });
+  expect(parsePsyncReply("CONTINUE", "source s0")).toEqual({ kind: "continue", replid: null });
+  expect(parsePsyncReply(`CONTINUE ${REPLID}`, "source s0")).toEqual({ kind: "continue", replid: REPLID });
 });
 
 test.each([
@@ -28,8 +31,8 @@ test.each([
   `CONTINUE ${REPLID}0`,
   "CONTINUE \u001b[2J",
 ])("refuses %j and shows it without control characters", (line) => {
-  const read = (): unknown => parsePsyncReply(line);
-  expect(read).toThrow(Retryable);
+  const read = (): unknown => parsePsyncReply(line, "source s0");
+  expect(read).toThrow(expect.objectContaining({ endpoint: "source s0", code: "SRC-001" }));
   // oxlint-disable-next-line no-control-regex -- control characters are what must not be there
   expect(read).toThrow(/^[^\u0000-\u001f]*expected \+FULLRESYNC/);
 });

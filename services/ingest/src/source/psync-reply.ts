@@ -8,8 +8,8 @@ export type PsyncReply =
 
 const REPLID = /^[0-9a-f]{40}$/;
 
-/** Reads the status line behind PSYNC. Fields that follow the known ones are passed over (Tair adds some). */
-export function parsePsyncReply(line: string): PsyncReply {
+/** Reads the status line behind PSYNC of `endpoint`. Fields that follow the known ones are passed over (Tair adds some). */
+export function parsePsyncReply(line: string, endpoint: string): PsyncReply {
   const [word, replid, offset] = line.split(" ");
   if (word === "CONTINUE" && (replid === undefined || REPLID.test(replid))) return { kind: "continue", replid: replid ?? null };
   if (
@@ -24,7 +24,7 @@ export function parsePsyncReply(line: string): PsyncReply {
   const shown = printable(line.slice(0, 80));
   throw new Retryable(
     "SRC-001",
-    "source",
+    endpoint,
     `answer to PSYNC is "${shown}"; expected +FULLRESYNC <id> <offset> or +CONTINUE [<id>]`,
   );
 }

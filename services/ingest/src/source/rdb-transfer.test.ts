@@ -20,7 +20,7 @@ function counting(): { transfer: RdbTransfer; keys: () => number } {
     entryPart: none,
     entryEnd: () => keys++,
   };
-  return { transfer: new RdbTransfer(new RdbReader(sink)), keys: () => keys };
+  return { transfer: new RdbTransfer(new RdbReader(sink), "source s0"), keys: () => keys };
 }
 
 /** Pushes `bytes` in pieces of the given sizes, repeated, and returns how many the transfer took. */
@@ -105,5 +105,6 @@ test.each<readonly [string, Buffer, string]>([
       fault = cause;
     }
     expect([code(fault), transfer.done]).toEqual([expected, false]);
+    if (expected === "SRC-004") expect(fault).toMatchObject({ endpoint: "source s0" });
   }
 });

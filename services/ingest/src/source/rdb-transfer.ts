@@ -16,6 +16,7 @@ const LF = 10;
  */
 export class RdbTransfer {
   readonly #reader: RdbReader;
+  readonly #endpoint: string;
   #state: "header" | "rdb" | "marker" | "done" = "header";
   #header = Buffer.alloc(0);
   #marker: Buffer | null = null;
@@ -23,8 +24,10 @@ export class RdbTransfer {
   #passed = 0;
   #seen = Buffer.alloc(0);
 
-  constructor(reader: RdbReader) {
+  /** `endpoint`: as faults name who sends it. */
+  constructor(reader: RdbReader, endpoint: string) {
     this.#reader = reader;
+    this.#endpoint = endpoint;
   }
 
   get done(): boolean {
@@ -68,16 +71,16 @@ export class RdbTransfer {
     const end = chunk.indexOf(LF, at);
     const until = end < 0 ? chunk.length : end + 1;
     this.#header = Buffer.concat([this.#header, chunk.subarray(at, until)]);
-    if (this.#header.length > LONGEST_HEADER_BYTES) throw refused(this.#header.toString("latin1", 0, 80));
+    if (this.#header.length > LONGEST_HEADER_BYTES) throw this.#refused(this.#header.toString("latin1", 0, 80));
     if (end >= 0) this.#readHeader(this.#header.toString("latin1").replace(/\r?\n$/, ""));
     return until;
   }
 
   #readHeader(line: string): void {
     // replication.c, `replicationSetupSlaveForFullResync` and behind it: "-ERR BGSAVE failed, replication can't continue".
-    if (line.startsWith("-")) throw noCopyFault("source", line);
+    if (line.startsWith("-")) throw noCopyFault(this.#endpoint, line);
     const fields = /^\$(?:EOF:(.{40})|(\d{1,15}))$/s.exec(line);
-    if (fields === null) throw refused(line);
+    if (fields === null) throw this.#refused(line);
     if (fields[1] === undefined) this.#announced = Number(fields[2]);
     else this.#marker = Buffer.from(fields[1], "latin1");
     this.#state = "rdb";
@@ -90,7 +93,7 @@ export class RdbTransfer {
     const isShort = this.#announced >= 0 && this.#passed === this.#announced && !this.#reader.done;
     const isLong = this.#announced >= 0 && this.#passed < this.#announced && this.#reader.done;
     if (isShort) this.#reader.finish();
-    if (isLong) throw refused(`an RDB of ${this.#passed} bytes where ${this.#announced} were announced`);
+    if (isLong) throw this.#refused(`an RDB of ${this.#passed} bytes where ${this.#announced} were announced`);
     if (this.#reader.done) this.#state = this.#marker === null ? "done" : "marker";
     return from + taken;
   }
@@ -100,17 +103,17 @@ export class RdbTransfer {
     this.#seen = Buffer.concat([this.#seen, chunk.subarray(from, until)]);
     if (this.#seen.length === MARKER_BYTES) {
       if (this.#marker === null || !this.#seen.equals(this.#marker))
-        throw refused("another end marker than the one that was announced");
+        throw this.#refused("another end marker than the one that was announced");
       this.#state = "done";
     }
     return until;
   }
-}
 
-function refused(read: string): Retryable {
-  return new Retryable(
-    "SRC-004",
-    "source",
-    `full copy: read ${printable(read.slice(0, 80))}; expected $<length> or $EOF:<marker> and an RDB of that form`,
-  );
+  #refused(read: string): Retryable {
+    return new Retryable(
+      "SRC-004",
+      this.#endpoint,
+      `full copy: read ${printable(read.slice(0, 80))}; expected $<length> or $EOF:<marker> and an RDB of that form`,
+    );
+  }
 }

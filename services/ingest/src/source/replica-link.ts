@@ -141,7 +141,7 @@ export class ReplicaLink {
     socket.on("error", () => undefined);
     this.#socket = socket;
     this.#leftover = leftover;
-    return parsePsyncReply(String(reply));
+    return parsePsyncReply(String(reply), `source ${this.#shard}`);
   }
 
   /** What the source sends after its answer to PSYNC. Reading stops while the consumer works on a chunk. Throws `Retryable` SRC-001. */

@@ -1,7 +1,7 @@
 import { fail, pass, warn, type Look } from "../precheck.ts";
 import type { ServerState } from "../probe/server-state.ts";
 import { eachSourceServer } from "../server-check.ts";
-import { FIRST_SOURCE, RDB_ABOVE_12 } from "../versions.ts";
+import { FIRST_SOURCE, LATER_RDB_SINCE } from "../versions.ts";
 
 /** A major release that did not exist when this was written. */
 const UNKNOWN_REDIS = 90_000;
@@ -14,8 +14,8 @@ export function judgeSourceVersion(state: Pick<ServerState, "version" | "isValke
   if (version < FIRST_SOURCE) return fail(product);
   if (isValkey) return judgeValkey({ product, text: (name) => state.text(name) });
   if (version >= UNKNOWN_REDIS) return warn(`${product} is newer than this release of Sluice`);
-  if (version < RDB_ABOVE_12) return pass(product);
-  return warn(`${product}: it may write RDB files of a version above 12, which this release refuses to read`);
+  if (version < LATER_RDB_SINCE) return pass(product);
+  return warn(`${product}: it may write RDB files of a version above 13, which this release refuses to read`);
 }
 
 function judgeValkey({ product, text }: Pick<ServerState, "product" | "text">): Look {
