@@ -43,7 +43,7 @@ export default defineConfig({
           globalSetup: "./test/e2e/compiled-programs.ts",
           testTimeout: 600_000,
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },

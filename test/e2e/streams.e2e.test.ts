@@ -85,6 +85,12 @@ async function differencesOf(played: Played, destination: RedisServer, graceMs: 
   );
 }
 
+/** What a service's log says of a pipeline, and of leases and the bus. */
+function saidOf(name: string, output: string): string[] {
+  const isOf = new RegExp(String.raw`\b${name}\b|lease lost|BUS-0`);
+  return output.split("\n").filter((line) => isOf.test(line));
+}
+
 /** Brings up a link of its own for each recording, through one deployment, and tells where a destination ends otherwise. */
 async function play(recordings: readonly Played[]): Promise<Record<string, unknown[]>> {
   await using nats = await NatsServer.start();
@@ -105,7 +111,7 @@ async function play(recordings: readonly Played[]): Promise<Record<string, unkno
     const { state, reason, expiryGraceMs } = await services.status.until(name, "drained or failed", isOver);
     const differences = ENDED.has(state) ? [reason] : await differencesOf(played, destination, expiryGraceMs);
     if (primary.fullSyncs !== 1 || primary.partialSyncs !== (played.sendsRdbAlone === true ? 1 : 0))
-      differences.push("linked more than once");
+      differences.push(`asked to replicate ${primary.psyncs.join(", ")}`, saidOf(name, services.outputOf("ingest-1")));
     if (differences.length > 0) found[`${played.version} ${played.recording}`] = differences;
   };
   const waiting = [...recordings.entries()];

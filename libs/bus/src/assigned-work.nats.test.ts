@@ -1,6 +1,14 @@
 import { ManualClock, readServiceConfig, silentLog, systemClock, type Actor } from "@sluice/runtime";
 import { NatsServer, waitUntil } from "@sluice/testkit";
-import { assignmentRecord, memberRecord, recordKey, specRecord, topologyRecord, writtenSpec } from "@sluice/wire";
+import {
+  assignmentRecord,
+  memberRecord,
+  recordKey,
+  specRecord,
+  topologyRecord,
+  writtenSpec,
+  type TopologyRecord,
+} from "@sluice/wire";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { runAssignedWork } from "./assigned-work.ts";
@@ -8,10 +16,15 @@ import { Bus } from "./bus.ts";
 import { beMember } from "./member.ts";
 
 const key = recordKey.assignment("p");
+const shards = [{ id: "s0", host: "h", port: 1, slots: "0-16383", floor: 0 }];
+const topology: TopologyRecord = { mode: "standalone", lanes: 1, shards, events: [] };
 
 async function open(server: NatsServer) {
   const bus = await Bus.connect({ url: server.url, name: "test", log: silentLog() });
-  for (const name of ["p", "q"]) await wish(bus, "running", name);
+  for (const name of ["p", "q"]) {
+    await wish(bus, "running", name);
+    await bus.records.put(recordKey.topology(name), topologyRecord, topology);
+  }
   return { bus, [Symbol.asyncDispose]: async () => bus.close() };
 }
 
@@ -98,6 +111,27 @@ test("asks again for an actor that could not be made", async () => {
   expect(asked).toBe(3);
   work.stop.abort();
   await work.ended;
+});
+
+// Mutation: assigned-work.ts, made although no topology was seen: made at once and again when that is, so that ingest's first link breaks off.
+test("nothing is made before the topology was seen that it is made from", async () => {
+  await using server = await NatsServer.start();
+  await using held = await open(server);
+  const { records } = held.bus;
+  await records.remove(recordKey.topology("p"));
+  const made: string[] = [];
+  const work = start(held.bus, async (name) => {
+    made.push(name);
+    return Promise.resolve(work.actor(name));
+  });
+  await work.assign({ "main.s0.0": "me" });
+  await records.put(recordKey.assignment("q"), assignmentRecord, { shards: {}, lanes: { "main.s0.0": "me" } });
+  await waitUntil("the other pipeline's work runs", () => names(work.running).includes("q/main.s0.0"));
+  await records.put(recordKey.topology("p"), topologyRecord, topology);
+  await waitUntil("its work runs", () => work.running.size === 2);
+  work.stop.abort();
+  await work.ended;
+  expect(made).toEqual(["q/main.s0.0", "p/main.s0.0"]);
 });
 
 // Mutation: assigned-work.ts, a resume as any other start: ingest breaks off the copy that it is in.
@@ -261,8 +295,6 @@ test("where groups alone come or go, what runs for the others goes on; the work 
       return Promise.resolve(actor(`p/${work}`));
     },
   });
-  const shards = [{ id: "s0", host: "h", port: 1, slots: "0-16383", floor: 0 }];
-  await bus.records.put(recordKey.topology("p"), topologyRecord, { mode: "standalone", lanes: 1, shards, events: [] });
   await bus.records.put(key, assignmentRecord, { shards: {}, lanes: { "main.s0.0": "me" } });
   await waitUntil("it runs", () => made.length === 1);
   const first = await bus.records.get(recordKey.spec("p"), writtenSpec);

@@ -166,10 +166,10 @@ async function keepCrew(crew: Crew, book: WorkBook, { context, create, madeFrom 
     const topology = book.topologies.get(pipeline);
     const spec = book.specs.get(pipeline);
     const start = book.starts.get(pipeline);
-    // What is made before its pipeline was seen would be made anew at once.
-    if (start === undefined) continue;
+    // What is made before its pipeline and its topology were seen would be made anew at once: assignments are told by a watch of their own.
+    if (start === undefined || topology === undefined || spec === undefined) continue;
     const revival = book.revivals.get(pipeline) ?? 0;
-    const from = `${start} ${topology === undefined || spec === undefined ? "" : madeFrom(topology, work, spec)}`;
+    const from = `${start} ${madeFrom(topology, work, spec)}`;
     if (crew.names.includes(name)) {
       // It ends first; what is made from the new topology starts when it has.
       if (book.madeFrom.get(name) !== from) continue;

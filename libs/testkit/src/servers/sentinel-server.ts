@@ -116,6 +116,11 @@ export class SentinelServer implements AsyncDisposable {
     await this.#client.call("SENTINEL", "MONITOR", this.#name, "127.0.0.1", port, 1);
   }
 
+  /** From now on so much silence in ms makes a server count as down, instead of `downAfterMs`. */
+  async countAsDownAfter(silenceMs: number): Promise<void> {
+    await this.#client.call("SENTINEL", "SET", this.#name, "down-after-milliseconds", silenceMs);
+  }
+
   /** Waits until it names another primary than the one on `port`, and returns that one's port. */
   async waitForSuccessor(port: number, timeoutMs = 60_000): Promise<number> {
     return waitUntil(
