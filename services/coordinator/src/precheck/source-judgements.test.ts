@@ -6,7 +6,7 @@ import { ownerOf } from "./probe/own-marks.ts";
 import { judgeAttachment, sourceAttachment, type AttachmentFacts } from "./source/attachment.ts";
 import { judgeForkMemory, sourceForkMemory } from "./source/fork-memory.ts";
 import { isDescribed, judgeModules, sourceModules } from "./source/modules.ts";
-import { judgeOutputBuffer, parseOutputBufferLimit, sourceOutputBuffer } from "./source/output-buffer.ts";
+import { hasRoom, judgeOutputBuffer, parseOutputBufferLimit, sourceOutputBuffer } from "./source/output-buffer.ts";
 import { judgeScripts, sourceScripts } from "./source/scripts.ts";
 import { judgeSourceVersion, sourceVersion } from "./source/version.ts";
 import type { ServerState } from "./probe/server-state.ts";
@@ -102,6 +102,20 @@ test("a copy that the pipeline holds back takes longer, and more waits in the so
   expect(braked).toMatchObject({ level: "warn", code: "SRC-014" });
   expect(braked.found).toMatch(/at 50 MiB\/s\).*but where `limits\.sourceLatency` slows it down, .*about 18 min at 977 KiB\/s/);
   expect(braked.fix).toMatch(/replica 0 0 0.*leave `limits\.sourceLatency` out\.$/s);
+});
+
+// Mutation seen to fail it: source/output-buffer.ts, `hasRoom` true where there is a limit.
+test("what is written beside a copy needs room in a stream with a limit", () => {
+  const room = (streamBytes: number | null, bytesPerSecond: number, pace: number | null = null): boolean =>
+    hasRoom(
+      GIB,
+      { bytesPerSecond, isUpperBound: false },
+      { streamBytes, copyLimits: { bytesPerSecond: pace, isBraked: false } },
+    );
+  expect([room(null, 1e9), room(GIB, 0), room(GIB, 1_000)]).toEqual([true, true, false]);
+  // 1 GiB at 50 MiB/s, and half as much written meanwhile.
+  expect([room(2 * GIB, 25 * 2 ** 20), room(2 * GIB - 1, 25 * 2 ** 20)]).toEqual([true, false]);
+  expect(room(2 * GIB, 25 * 2 ** 20, 2 ** 20)).toBe(false);
 });
 
 // Mutations: source/attachment.ts: a backlog that is off is no fault; only the first of several doubts is told of.

@@ -52,6 +52,7 @@ export class ChangeBatcher implements BatchQueue {
   #unitBody = 0;
   #partIndex = 0;
   #besideCopy = false;
+  #besideBytes = 0;
 
   /** `maxBytes`: of a whole message. `last`, `db`: where the lane's tail stands. */
   constructor(head: LaneHead, last: number, db: number, maxBytes: number, backlog: BacklogBound) {
@@ -83,6 +84,11 @@ export class ChangeBatcher implements BatchQueue {
   /** Whether the lane's copy is on its way: what is closed from now on says so. */
   set besideCopy(isSo: boolean) {
     this.#besideCopy = isSo;
+  }
+
+  /** Bytes of the messages that say so. */
+  get besideBytes(): number {
+    return this.#besideBytes;
   }
 
   /** A unit begins behind offset `from`. */
@@ -235,6 +241,7 @@ export class ChangeBatcher implements BatchQueue {
       this.#bodyBytes = 0;
     }
     this.#backlog.add(message.length);
+    if (this.#besideCopy) this.#besideBytes += message.length;
     this.#closed.push({ message, from });
   }
 }

@@ -1,6 +1,6 @@
 import type { LaneStream } from "@sluice/bus";
 import { describeFault, type Logger } from "@sluice/runtime";
-import { snapSubject } from "@sluice/wire";
+import { BatchKind, liveSubject, snapSubject } from "@sluice/wire";
 import type { StoredTails } from "./lane-tails.ts";
 
 export interface NumberedCopy {
@@ -58,5 +58,31 @@ export async function removeVoidCopies({ tails, lanes, signal, log, ...options }
     if (removed > 0) log.info({ shard, removed }, "messages of earlier copies are removed");
   } catch (cause) {
     log.info({ shard, cause: describeFault(cause) }, "messages of earlier copies are left in the stream");
+  }
+}
+
+export interface VoidChangesOptions extends Omit<VoidCopiesOptions, "tails" | "copy"> {
+  /** Of each lane, as they stood before the new epoch's first message. */
+  readonly tails: readonly Pick<StoredTails, "live" | "snap">[];
+  /** Sequence of each lane's fence of the new epoch. */
+  readonly fences: readonly number[];
+}
+
+/**
+ * Removes changes that were stored beside a copy which broke off, up to the new epoch's fence: nobody can ever apply them, and the next copy needs their
+ * room. A lane whose copy was stored to its end keeps its changes; who is live there may read them. A failure is logged and left at that.
+ */
+export async function removeVoidChanges({ tails, fences, lanes, signal, log, ...options }: VoidChangesOptions): Promise<void> {
+  const { stream, pipeline, shard } = options;
+  let removed = 0;
+  try {
+    for (const [index, { live, snap }] of tails.entries()) {
+      if (signal.aborted) return;
+      const isLive = live === null || (snap?.kind === BatchKind.snapshotEnd && snap.epoch === live.epoch);
+      if (!isLive) removed += await stream.trim(liveSubject(pipeline, shard, lanes[index] as number), fences[index] as number);
+    }
+    if (removed > 0) log.info({ shard, removed }, "changes beside a copy that broke off are removed");
+  } catch (cause) {
+    log.info({ shard, cause: describeFault(cause) }, "changes beside a copy that broke off are left in the stream");
   }
 }

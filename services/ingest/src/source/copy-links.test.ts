@@ -61,6 +61,7 @@ interface Asking {
 async function ask({ links, facts = readFacts(SERVER), maySplit = true, clock = new ManualClock(), signal }: Asking) {
   const rest = links.slice(1);
   let isUnsplit = false;
+  const forks: string[] = [];
   const open = async (): Promise<ReplicaLink> => {
     const next = rest.shift();
     if (next === undefined) throw new Error("no other link was expected");
@@ -69,8 +70,12 @@ async function ask({ links, facts = readFacts(SERVER), maySplit = true, clock = 
   const onUnsplit = (): void => {
     isUnsplit = true;
   };
-  const of = { shard: "s0", facts, open, clock, log: silentLog(), maySplit, onUnsplit };
-  const asked = await askForCopy(links[0] as unknown as ReplicaLink, { ...of, signal: signal ?? new AbortController().signal });
+  const onForked = (why: string): unknown => forks.push(why);
+  const of = { shard: "s0", facts, open, clock, log: silentLog(), maySplit, onUnsplit, onForked };
+  const options = { ...of, signal: signal ?? new AbortController().signal };
+  const asked = await askForCopy(links[0] as unknown as ReplicaLink, options).catch((cause: unknown) => {
+    throw Object.assign(cause as Error, { forks });
+  });
   return { places: placesOf(asked, links), reply: asked.reply, isUnsplit };
 }
 
@@ -110,19 +115,42 @@ test("one link brings both where the source refuses to send the copy alone, or i
   expect(known[0]?.asked).toEqual(["copy"]);
 });
 
-// Mutation seen to fail it: copy-links.ts, `link.close()` taken out where the source can't go on: it keeps its streams for links that nobody reads.
-test("where the source can't go on behind the copy any more a link of its own brings both, and the others are closed", async () => {
-  const links = [new AskedLink(FULL), new AskedLink(FULL), new AskedLink({ ...FULL, offset: 900 })];
-  expect(await ask({ links })).toEqual({ places: [2, -1], reply: { ...FULL, offset: 900 }, isUnsplit: true });
-  expect(links.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
-  expect(links[2]?.asked).toEqual(["facts", "copy"]);
-});
+const broken = async (): Promise<PsyncReply> => Promise.reject(new Retryable("SRC-001", "source s0", "refused"));
 
-// Mutation seen to fail it: copy-links.ts, the comparison of the ids taken out.
-test("a source that goes on in another history is asked again", async () => {
-  const links = [new AskedLink(FULL), new AskedLink({ kind: "continue", replid: "b".repeat(40) })];
-  await expect(ask({ links })).rejects.toMatchObject({ code: "SRC-003" });
-  expect(links[1]?.isClosed).toBe(true);
+// Mutations seen to fail it: copy-links.ts, `link.close()` taken out where the source can't go on (it keeps its streams for links that nobody reads);
+// a failure of the second link's PSYNC passed on; no end to the wait for it.
+test.each<[string, PsyncReply | (() => Promise<PsyncReply>)]>([
+  ["has written over it", FULL],
+  ["refuses a second link", broken],
+  ["begins another copy first, and answers then", async () => new Promise(() => undefined)],
+])(
+  "where the source does not go on behind the copy since it %s, a link of its own brings both, and the others are closed",
+  async (_, second) => {
+    const clock = new ManualClock();
+    const links = [new AskedLink(FULL), new AskedLink(second), new AskedLink({ ...FULL, offset: 900 })];
+    const asked = ask({ links, clock });
+    for (let turns = 0; turns < 5; turns++) await turn();
+    await clock.advance(5_000);
+    expect(await asked).toEqual({ places: [2, -1], reply: { ...FULL, offset: 900 }, isUnsplit: true });
+    expect(links.map(({ isClosed }) => isClosed)).toEqual([true, true, false]);
+    expect([links[2]?.asked, clock.sleeping]).toEqual([["facts", "copy"], 0]);
+  },
+);
+
+// Mutations seen to fail it: copy-links.ts, `countedFork` without `onForked`: the source forks again and again; the comparison of the ids taken out.
+test("a fork that came to nothing is counted, and a source that goes on in another history is asked again", async () => {
+  for (const kind of ["continue", "full"] as const) {
+    const other = [new AskedLink(FULL), new AskedLink({ kind, replid: "b".repeat(40), offset: 1 })];
+    await expect(ask({ links: other })).rejects.toMatchObject({
+      code: "SRC-003",
+      forks: [expect.stringContaining("history changed")],
+    });
+    expect(other[1]?.isClosed).toBe(true);
+  }
+  const dead = [new AskedLink(FULL), new AskedLink(FULL), new AskedLink(broken)];
+  await expect(ask({ links: dead })).rejects.toMatchObject({ code: "SRC-001", forks: [expect.stringContaining("refused")] });
+  const unasked = [new AskedLink(broken), new AskedLink(CONTINUE)];
+  await expect(ask({ links: unasked })).rejects.toMatchObject({ code: "SRC-001", forks: [] });
 });
 
 // Mutation seen to fail it: copy-links.ts, `whileKept` answers at once: what lies between takes the second link for gone.

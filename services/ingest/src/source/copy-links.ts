@@ -1,11 +1,19 @@
 import { copiesOverTwoLinks } from "@sluice/redis";
-import { Retryable, type Clock, type Logger } from "@sluice/runtime";
+import { describeFault, Retryable, type Clock, type Logger } from "@sluice/runtime";
 import type { PsyncReply } from "./psync-reply.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import type { SourceFacts } from "./source-facts.ts";
 
 /** A link that waits for another one's answer shows so often that it is there: that takes as long as the source needs to begin its fork. */
 const PING_MS = 10_000;
+
+/**
+ * A source that can go on behind the copy says so at once. One that can't says so only when it begins another copy, and until then its first child waits for
+ * somebody who reads.
+ */
+const CONTINUES_WITHIN_MS = 5_000;
+
+type FullReply = Extract<PsyncReply, { readonly kind: "full" }>;
 
 /** Links that were asked, and what for. */
 export interface CopyLinks {
@@ -27,7 +35,9 @@ export interface CopyLinksOptions {
   readonly signal: AbortSignal;
   /** Whether two links may bring them. */
   readonly maySplit: boolean;
-  /** They could not. */
+  /** The source has begun a copy for links of which nothing came. */
+  readonly onForked: (why: string) => void;
+  /** The source did not go on behind a copy that it had begun. */
   readonly onUnsplit: () => void;
 }
 
@@ -40,8 +50,8 @@ export interface CopyLinksOptions {
  * So what clients write while the RDB travels goes into the lanes at once. On one link it waits in the source's output buffer, until that is too large for
  * `client-output-buffer-limit replica` and the copy begins anew, for ever where clients write faster than it can be sent.
  *
- * The second link is open before the first is asked: what the backlog must hold until it is continued are one round trip's writes. Where they were more,
- * one link brings both.
+ * The second link is open before the first is asked: what the backlog must hold until it is continued are one round trip's writes. Where they were more, or
+ * the source refuses a second link, another link brings both.
  *
  * Throws `Retryable` SRC-001, SRC-003, `Halt` SRC-002, SRC-017, SRC-021; `link` is the caller's to close, with those that are returned.
  */
@@ -53,31 +63,53 @@ export async function askForCopy(link: ReplicaLink, options: CopyLinksOptions): 
   if (links !== null) return links;
   link.close();
   onUnsplit();
-  log.warn({ shard }, "the source's backlog was too small to bring copy and changes over two links: one brings both");
-  const only = await open();
-  return closedOnAbort(only, options.signal, async () => {
-    // It is told what it has to know of us by what it says of itself.
-    await only.facts();
-    return { link: only, reply: await only.psync(null, 0), copyLink: null };
+  log.warn({ shard }, "the source does not go on behind its copy on a second link: one link brings both for now");
+  return countedFork(options, async () => {
+    const only = await open();
+    return closedOnAbort(only, options.signal, async () => {
+      // It is told what it has to know of us by what it says of itself.
+      await only.facts();
+      return { link: only, reply: await only.psync(null, 0), copyLink: null };
+    });
   });
 }
 
-/** Null where the source could not continue what follows the copy. */
-async function askBoth(copyLink: ReplicaLink, { shard, open, clock, signal }: CopyLinksOptions): Promise<CopyLinks | null> {
+/** Null where the source does not continue what follows the copy; both links are to be closed then. */
+async function askBoth(copyLink: ReplicaLink, options: CopyLinksOptions): Promise<CopyLinks | null> {
+  const { shard, open, clock, signal } = options;
   const link = await open();
   return closedOnAbort(link, signal, async () => {
     const reply = await whileKept(link, copyLink.psync(null, 0), clock);
     if (reply.kind !== "full")
       throw new Retryable("SRC-001", `source ${shard}`, "the source answered a request for a full copy otherwise");
-    const next = await link.psync(reply.replid, reply.offset);
-    if (next.kind === "full") {
+    return countedFork(options, async () => {
+      const next = await continued(link, reply, clock);
+      if (next !== null && (next.replid ?? reply.replid) !== reply.replid)
+        throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed while it was asked for a full copy");
+      if (next?.kind === "continue") return { link, reply, copyLink };
       link.close();
       return null;
-    }
-    if (next.replid !== null && next.replid !== reply.replid)
-      throw new Retryable("SRC-003", `source ${shard}`, "the source's history changed while it was asked for a full copy");
-    return { link, reply, copyLink };
+    });
   });
+}
+
+/** `work`, for which the source has forked: it has done so in vain where that fails. */
+async function countedFork<T>({ signal, onForked }: CopyLinksOptions, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!signal.aborted) onForked(describeFault(cause));
+    throw cause;
+  }
+}
+
+/** What the source answers to the second link; null where it refuses, closes it, or does not answer soon. */
+async function continued(link: ReplicaLink, { replid, offset }: FullReply, clock: Clock): Promise<PsyncReply | null> {
+  const decided = new AbortController();
+  const late = clock.sleep(CONTINUES_WITHIN_MS, decided.signal).then(() => null);
+  const answer = await Promise.race([link.psync(replid, offset).catch(() => null), late]);
+  decided.abort();
+  return answer;
 }
 
 function isSplit(facts: SourceFacts): boolean {

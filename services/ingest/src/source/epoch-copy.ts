@@ -30,13 +30,14 @@ export class EpochCopy {
   readonly #throttle: CopyThrottle;
   readonly #expectedKeys: number;
   #isReceived = false;
+  #isClosed = false;
 
   constructor(options: EpochCopyOptions) {
     const { feed, lanes, tails, head, offset, copyLimits = {}, onLaneStored } = options;
     this.#feeds = tails.map(({ snapSequence }, index) => {
       const onStored = (): void => {
         feed.onStored();
-        if (this.#isReceived && this.#feeds[index]?.batcher.isEmpty === true) onLaneStored(index);
+        if (this.#isClosed && this.#feeds[index]?.batcher.isEmpty === true) onLaneStored(index);
       };
       return snapshotFeed(lanes[index] as number, head, offset, snapSequence, { ...feed, onStored });
     });
@@ -57,7 +58,7 @@ export class EpochCopy {
 
   /** Every lane's end is stored. */
   get isStored(): boolean {
-    return this.#isReceived && this.#feeds.every(({ batcher }) => batcher.isEmpty);
+    return this.#isClosed && this.#feeds.every(({ batcher }) => batcher.isEmpty);
   }
 
   /** See `FullCopy.streamDb`. */
@@ -73,12 +74,18 @@ export class EpochCopy {
   push(chunk: Buffer): number {
     const taken = this.transfer.push(chunk);
     if (this.transfer.done) {
-      this.#copy.finish();
       this.#isReceived = true;
       void this.#throttle.end();
     }
-    for (const { publisher } of this.#feeds) publisher.poke();
+    this.#poke();
     return taken;
+  }
+
+  /** It is received: gives every lane's copy its end. */
+  close(): void {
+    this.#copy.finish();
+    this.#isClosed = true;
+    this.#poke();
   }
 
   /** Resolves when more may be read, `bytes` after the last time. */
@@ -89,5 +96,9 @@ export class EpochCopy {
   /** Nothing more is read. Resolves when nothing of it is open any more; may be called again. */
   async end(): Promise<void> {
     await this.#throttle.end();
+  }
+
+  #poke(): void {
+    for (const { publisher } of this.#feeds) publisher.poke();
   }
 }

@@ -19,6 +19,8 @@ import { ScriptBodies } from "./script-bodies.ts";
 import { checkRole } from "./source-role.ts";
 import type { SourceFacts } from "./source-facts.ts";
 
+/** For so long copies come over one link when a source did not go on over a second one: what it wrote at that moment may have been the reason. */
+const UNSPLIT_MS = 10 * 60_000;
 const NOTHING_COPIED = { keys: 0, expectedKeys: 0, bytes: 0, expectedBytes: 0 };
 
 export interface IntakeOptions {
@@ -84,8 +86,8 @@ export class SourceIntake implements Actor {
   readonly #groupTries = new CopyTries();
   /** Of all links: what one of them brought counts for the next, which goes on where it ended. */
   readonly #scripts = new ScriptBodies();
-  /** False once the source's backlog proved too small for copies over two links. */
-  #maySplit = true;
+  /** Until then copies come over one link: the source did not go on behind one on a second link. */
+  #unsplitUntilMs = 0;
   #report: ShardReport | null = null;
   #stopping = new AbortController().signal;
 
@@ -271,12 +273,16 @@ export class SourceIntake implements Actor {
   }
 
   async #ask({ link, facts, asked }: OpenLink, signal: AbortSignal): Promise<CopyLinks> {
+    const { clock } = this.#options;
     if (asked !== null) return { link, reply: await link.psync(asked.replid, asked.offset), copyLink: null };
     const open = async (): Promise<ReplicaLink> => this.#link(signal);
+    const nowMs = clock.monotonicMs();
     const onUnsplit = (): void => {
-      this.#maySplit = false;
+      this.#unsplitUntilMs = clock.monotonicMs() + UNSPLIT_MS;
     };
-    return askForCopy(link, { ...this.#options, facts, open, signal, maySplit: this.#maySplit, onUnsplit });
+    const onForked = (why: string): void => this.#tries.ended(null, clock.monotonicMs(), why);
+    const maySplit = nowMs >= this.#unsplitUntilMs;
+    return askForCopy(link, { ...this.#options, facts, open, signal, maySplit, onUnsplit, onForked });
   }
 
   async #runLinks(session: LinkSession, links: CopyLinks, { facts, asked }: OpenLink, signal: AbortSignal): Promise<void> {

@@ -1,20 +1,16 @@
 import type { LaneStream } from "@sluice/bus";
 import { Retryable, type Logger } from "@sluice/runtime";
 import { BacklogBound } from "../lanes/backlog-bound.ts";
-import type { ChangeBatcher } from "../lanes/change-batcher.ts";
-import { Heartbeats } from "../lanes/heartbeats.ts";
 import type { LaneHead } from "../lanes/lane-batch.ts";
-import { batchersByLane, changeFeed, type Feed, type FeedOptions } from "../lanes/lane-feed.ts";
+import type { FeedOptions } from "../lanes/lane-feed.ts";
 import { LaneFences, type FencedHistory } from "../lanes/lane-fences.ts";
 import type { StoredTails } from "../lanes/lane-tails.ts";
 import type { ResumePoint } from "../lanes/resume-point.ts";
-import { removeVoidCopies } from "../lanes/void-copies.ts";
-import { storedOffset } from "../lanes/stored-offset.ts";
+import { removeVoidChanges, removeVoidCopies } from "../lanes/void-copies.ts";
 import { beginEpoch } from "../epoch.ts";
 import { TermLost, type ShardReport } from "../shard-report.ts";
 import type { Attachment } from "./attachment.ts";
 import { BusWait } from "./bus-wait.ts";
-import { ChangeReader } from "./change-reader.ts";
 import type { CopyLinks } from "./copy-links.ts";
 import { CopyRoom } from "./copy-room.ts";
 import type { CopyTries } from "./copy-tries.ts";
@@ -22,13 +18,12 @@ import { removeDeadCopies, withoutDeadCopies } from "./dead-copies.ts";
 import { EpochCopy } from "./epoch-copy.ts";
 import { GroupCopies, lastAddition } from "./group-copies.ts";
 import type { IntakeOptions } from "./intake.ts";
+import { LaneChanges } from "./lane-changes.ts";
 import { becomesContinuable } from "./pose-end.ts";
 import type { ReplicaLink } from "./replica-link.ts";
 import type { ScriptBodies } from "./script-bodies.ts";
 import type { SourceFacts } from "./source-facts.ts";
-import { SourceQuestions } from "./source-questions.ts";
 import { streamFault } from "./stream-fault.ts";
-import { UnknownWrites } from "./unknown-writes.ts";
 
 /** The source hears of us, and the shard's record is written, so often. */
 const REPORT_MS = 1_000;
@@ -63,15 +58,13 @@ export class LinkSession {
   readonly #log: Logger;
   readonly #feedOptions: FeedOptions;
   readonly #fences: LaneFences;
-  #lanes: Feed<ChangeBatcher>[] = [];
+  #changes: LaneChanges | null = null;
   /** The one that the link began with; null where it continues. */
   #copy: EpochCopy | null = null;
   #copyLink: ReplicaLink | null = null;
   /** For changes that come beside the copy. */
   #room: CopyRoom | null = null;
   #copiedAtMs: number | null = null;
-  #reader: ChangeReader | null = null;
-  #unknown: UnknownWrites | null = null;
   #endsPose = false;
   #isPoseOver = false;
   #failure: unknown = null;
@@ -82,7 +75,6 @@ export class LinkSession {
   readonly #over = new AbortController();
   readonly #whileOpen: AbortSignal;
   #bytes = 0;
-  #beats: Heartbeats | null = null;
 
   constructor(options: LinkSessionOptions) {
     this.#options = options;
@@ -151,11 +143,12 @@ export class LinkSession {
       throw new Retryable("SRC-001", `source ${this.#options.shard}`, "the source continues what nobody asked for");
     else await this.#continue(facts, reply.replid ?? point.replid, point);
     const ticking = this.#tick();
-    if (this.#reader !== null) this.#beats = new Heartbeats(this.#lanes, this.#reader, this.#options.clock);
     const letGo = (): void => this.#backlog.open();
     this.#options.signal.addEventListener("abort", letGo, { once: true });
     const copying = this.#copy === null || copyLink === null ? null : this.#readCopy(this.#copy, copyLink);
     try {
+      await this.#room?.look();
+      this.#changes?.begin();
       await this.#read(link);
     } catch (cause) {
       if (this.#isPoseOver && this.#failure === null) return;
@@ -163,7 +156,7 @@ export class LinkSession {
       const awaited = signal.aborted || !this.#isCopying || copyLink !== null ? null : this.#copy;
       throw this.#failure ?? streamFault(shard, cause, awaited);
     } finally {
-      this.#beats?.end();
+      this.#changes?.end();
       this.#options.signal.removeEventListener("abort", letGo);
       this.#backlog.open();
       link.close();
@@ -190,20 +183,33 @@ export class LinkSession {
     await this.#fenceLinked({ epoch, replid }, { offset, db: 0 });
     // It may take the bus a while, and the source does not wait.
     this.#removing = this.#removeFormer(epoch);
-    this.#openLanes(epoch, replid, facts, offset, 0);
-    const feed = this.#feedOptions;
-    for (const { batcher } of this.#lanes) batcher.besideCopy = true;
-    const onLaneStored = (index: number): void => void ((this.#lanes[index] as Feed<ChangeBatcher>).batcher.besideCopy = false);
+    const changes = this.#openLanes(epoch, replid, facts, { offset, db: 0 }, true);
+    const onLaneStored = (index: number): void => changes.copied(index);
     const at = { offset, expectedKeys: facts.keys, head: this.#head(epoch, replid) };
-    this.#copy = new EpochCopy({ ...this.#options, ...at, feed, onLaneStored });
-    if (this.#copyLink !== null) this.#room = new CopyRoom(this.#copy, this.#options.stream, clock, this.#log);
+    this.#copy = new EpochCopy({ ...this.#options, ...at, feed: this.#feedOptions, onLaneStored });
+    if (this.#copyLink !== null) this.#room = this.#roomBeside(this.#copy, changes);
     this.#log.info({ epoch, offset, replid, links: this.#copyLink === null ? 1 : 2 }, "full copy begins");
   }
 
-  /** Copies of former epochs, which the new one would have to share the stream with. */
+  /** Copies of former epochs, and changes beside those that broke off, which the new one would have to share the stream with. */
   async #removeFormer(epoch: number): Promise<void> {
+    const fences = this.#fences.ends.map(({ sequence }) => sequence);
     await removeDeadCopies({ ...this.#options, epoch }, this.#options.signal).catch((cause: unknown) => this.#fail(cause));
     await removeVoidCopies({ ...this.#options, log: this.#log });
+    await removeVoidChanges({ ...this.#options, fences, log: this.#log });
+  }
+
+  #roomBeside(copy: EpochCopy, changes: LaneChanges): CopyRoom {
+    const { stream, clock, lanes, bus } = this.#options;
+    return new CopyRoom({
+      stream,
+      copy,
+      changes,
+      lanes: lanes.length,
+      maxBatchBytes: bus.maxBatchBytes,
+      clock,
+      log: this.#log,
+    });
   }
 
   async #beginEpoch(): Promise<number> {
@@ -236,43 +242,35 @@ export class LinkSession {
       { epoch: point.epoch, replid, storedOffset: point.offset, db: point.db, phase: "streaming" },
       clock.nowMs(),
     );
-    this.#openLanes(point.epoch, replid, facts, point.offset, point.db);
+    this.#openLanes(point.epoch, replid, facts, point, false);
     this.#letJoin(point.epoch, replid);
   }
 
-  #openLanes(epoch: number, replid: string, facts: SourceFacts, offset: number, db: number): void {
-    const { shard, endpoint, slots, clock, scripts, publishes = false } = this.#options;
-    const head = this.#head(epoch, replid);
-    this.#unknown = new UnknownWrites(shard, facts.version, new SourceQuestions(shard, endpoint, this.#whileOpen));
-    this.#lanes = this.#fences.ends.map((end, index) =>
-      changeFeed(this.#options.lanes[index] as number, head, end.last, end.db, end.sequence, this.#feedOptions),
-    );
-    this.#reader = new ChangeReader({
-      shard,
-      lanes: batchersByLane(this.#lanes, this.#options),
-      slots,
-      offset,
-      db,
-      version: facts.version,
-      nowMs: () => clock.nowMs(),
-      unknown: this.#unknown,
-      scripts,
-      publishes,
-    });
+  #openLanes(
+    epoch: number,
+    replid: string,
+    { version }: SourceFacts,
+    { offset, db }: Pick<ResumePoint, "offset" | "db">,
+    besideCopy: boolean,
+  ): LaneChanges {
+    const at = { offset, db, version, besideCopy, head: this.#head(epoch, replid), ends: this.#fences.ends };
+    this.#changes = new LaneChanges({ ...this.#options, ...at, feed: this.#feedOptions, signal: this.#whileOpen });
+    return this.#changes;
   }
 
   async #read(link: ReplicaLink): Promise<void> {
     const ahead = this.#copyLink === null ? this.#copy : null;
+    const changes = this.#changes as LaneChanges;
     for await (const chunk of link.chunks()) {
       this.#bytes += chunk.length;
-      this.#beats?.heard();
+      changes.heard();
       const at = ahead === null || ahead.isReceived ? 0 : this.#pushCopy(ahead, chunk);
-      if (at < chunk.length && this.#reader?.push(at === 0 ? chunk : chunk.subarray(at)) === false)
-        await this.#unknown?.learnFor(this.#reader, () => this.#pokeLanes());
-      this.#pokeLanes();
+      const asked = at < chunk.length ? changes.push(at === 0 ? chunk : chunk.subarray(at)) : null;
+      if (asked !== null) await asked;
+      changes.poke();
       if (this.#backlog.isFull) await this.#roomInBacklog();
       if (at > 0) await ahead?.pace(at);
-      if (this.#room?.isScarce === true) await this.#room.find(this.#whileOpen);
+      if (this.#room?.isScarce === true) await this.#room.find(() => !link.isOpen, this.#whileOpen);
       if (this.#failure !== null) throw this.#failure as Error;
       if (!this.#isCopying) this.#options.progress();
     }
@@ -307,8 +305,7 @@ export class LinkSession {
     if (copy.isReceived) {
       const { keys, bytes } = copy.progress;
       this.#log.info({ keys, bytes }, "full copy received and verified");
-      // A replica passes on its primary's stream, and selects no database where ours begins.
-      if (this.#copyLink === null && copy.streamDb !== null) this.#reader?.beginIn(copy.streamDb);
+      this.#close(copy);
       this.#copiedAtMs = this.#options.clock.monotonicMs();
       this.#options.onCopied();
       const { epoch, replid } = this.#options.report.record;
@@ -321,6 +318,13 @@ export class LinkSession {
     return taken;
   }
 
+  /** A replica passes on its primary's stream, and selects no database where ours begins: the RDB says which one it is in. */
+  #close(copy: EpochCopy): void {
+    const db = this.#copyLink === null ? (copy.streamDb ?? 0) : 0;
+    if (db === 0) copy.close();
+    else void this.#changes?.beginIn(db).then(() => copy.close());
+  }
+
   /** Tells the source and the record once a second how things stand, for as long as the session lasts. */
   async #tick(): Promise<void> {
     const { clock, signal } = this.#options;
@@ -331,25 +335,14 @@ export class LinkSession {
       const copied = this.#copy !== null && this.#isCopying ? { copied: this.#copy.progress } : {};
       await this.#report({
         ...copied,
-        storedOffset: this.#stored,
-        db: this.#reader?.db ?? 0,
-        commands: this.#reader?.commands ?? 0,
+        storedOffset: this.#changes?.storedOffset ?? 0,
+        db: this.#changes?.db ?? 0,
+        commands: this.#changes?.commands ?? 0,
         bytes: this.#bytes,
       });
       await clock.sleep(REPORT_MS, signal);
       if (!this.#link.isOpen) return;
     }
-  }
-
-  #pokeLanes(): void {
-    for (const { publisher } of this.#lanes) publisher.poke();
-  }
-
-  get #stored(): number {
-    return storedOffset(
-      this.#lanes.map(({ batcher }) => batcher),
-      this.#reader?.boundary ?? 0,
-    );
   }
 
   async #endPose(epoch: number, replid: string): Promise<void> {

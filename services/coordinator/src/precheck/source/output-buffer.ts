@@ -69,6 +69,16 @@ function paceText(bytesPerSecond: number): string {
   return `${Math.max(1, Math.ceil(bytesPerSecond / 2 ** 20))}MiB`;
 }
 
+/** Whether a stream holds what clients write beside a copy: half of what the copy leaves free at most, see `limits.streamBytes`. */
+export function hasRoom(
+  dataBytes: number,
+  { bytesPerSecond }: WriteRate,
+  { streamBytes, copyLimits }: { readonly streamBytes: number | null; readonly copyLimits: CopyLimits },
+): boolean {
+  const paceBytes = Math.min(COPY_BYTES_PER_SECOND, copyLimits.bytesPerSecond ?? Infinity);
+  return streamBytes === null || dataBytes + 2 * bytesPerSecond * (dataBytes / paceBytes) <= streamBytes;
+}
+
 export const sourceOutputBuffer = eachSourceServer(
   {
     id: "source-output-buffer",
@@ -88,8 +98,9 @@ export const sourceOutputBuffer = eachSourceServer(
     const limit = parseOutputBufferLimit(setting ?? "");
     if (limit === null) return warn(`${server.name} has no client-output-buffer-limit for replicas`);
     const state = await server.state();
-    if (copiesOverTwoLinks(state))
+    const rate = await source.writeRate(server);
+    if (copiesOverTwoLinks(state) && hasRoom(state.dataBytes, rate, subject))
       return pass(`${setting ?? ""}; what clients write during the copy comes over a link of its own`);
-    return judgeOutputBuffer(limit, state.dataBytes, await source.writeRate(server), subject.copyLimits);
+    return judgeOutputBuffer(limit, state.dataBytes, rate, subject.copyLimits);
   },
 );
