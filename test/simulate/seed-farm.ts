@@ -5,8 +5,13 @@ import type { WorkDone, WorkOrder } from "./worker.ts";
 
 /** Seeds that a worker is given at a time. */
 const PORTION = 50;
-/** A worker ends after so many portions, and another one takes its place: signals that depend on others are never let go (Node 20). */
-const MOST_PORTIONS = 10;
+/**
+ * A worker ends after so many portions, and another one takes its place: what a world might leave behind does not pile up for ever.
+ * A new one is slow for its first hundred seeds, until Node has compiled what is often called.
+ */
+const MOST_PORTIONS = 60;
+/** Most of what a world makes is short-lived, and threads that collect it would take the cores from other workers. */
+const MEMORY = ["--max-semi-space-size=64", "--min-semi-space-size=32", "--single-threaded-gc"];
 
 export interface SeedRange {
   readonly from: number;
@@ -40,7 +45,7 @@ export async function runSeeds(program: string, range: SeedRange): Promise<SeedR
   const isOver = (): boolean => next >= from + count || (isFirstEnough && done.some(({ failures }) => failures.length > 0));
   const work = async (): Promise<void> => {
     while (!isOver()) {
-      const worker = fork(program, { execArgv: ["--max-semi-space-size=64"], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+      const worker = fork(program, { execArgv: MEMORY, stdio: ["ignore", "inherit", "inherit", "ipc"] });
       try {
         for (let portions = 0; portions < MOST_PORTIONS && !isOver(); portions++) {
           const portion = Math.min(PORTION, from + count - next);

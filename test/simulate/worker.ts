@@ -1,3 +1,4 @@
+import { replaceSignals } from "./world/abort-signals.ts";
 import { replaceTimers } from "./world/virtual-time.ts";
 import type { PlanOptions } from "./scenario/plan.ts";
 import type { SeedResult } from "./scenario/run-seed.ts";
@@ -25,6 +26,7 @@ export interface WorkDone {
 // Connections break all the time in a world, and nobody reads where.
 Error.stackTraceLimit = 4;
 replaceTimers();
+replaceSignals();
 const { runPlan } = await import("./scenario/run-seed.ts");
 const { planOf } = await import("./scenario/plan.ts");
 const { createLog } = await import("@sluice/runtime");

@@ -1,5 +1,6 @@
-import { keySlot, slotTag } from "@sluice/redis";
+import { slotTag } from "@sluice/redis";
 import { comparePositions, laneMarkKey, OWN_KEY_PREFIX, parseMark, slotMarkKey, type Position } from "@sluice/wire";
+import { slotOfKey } from "../redis/key-slot.ts";
 import type { SimServer, TouchedKey } from "../redis/sim-server.ts";
 import { heldAround } from "./value-text.ts";
 import { keyOf, nameOf, type VersionBook } from "./version-book.ts";
@@ -150,7 +151,7 @@ export function dataOf(server: SimServer): TouchedKey[] {
 }
 
 export function slotOf(key: string): number {
-  return keySlot(Buffer.from(key, "latin1"));
+  return slotOfKey(key);
 }
 
 function isOwn(key: string): boolean {

@@ -1,4 +1,4 @@
-import { keySlot } from "@sluice/redis";
+import { slotOfKey } from "../redis/key-slot.ts";
 import type { SimServer } from "../redis/sim-server.ts";
 import { ranked, type SimValue } from "../redis/sim-value.ts";
 
@@ -25,7 +25,7 @@ export function heldAround(server: SimServer, db: number, key: string): Held {
 }
 
 function otherEnd(server: SimServer, key: string): SimServer | null {
-  const slot = keySlot(Buffer.from(key, "latin1"));
+  const slot = slotOfKey(key);
   return server.cluster?.migratingTo(server, slot) ?? server.cluster?.importingFrom(server, slot) ?? null;
 }
 

@@ -238,13 +238,13 @@ export class Pair {
 
   #record<S extends z.ZodType>(key: string, schema: S): z.output<S> | null {
     const found = this.#world.broker.records.get(key);
-    return found === undefined ? null : schema.parse(JSON.parse(found.value));
+    return found === undefined ? null : parsedOnce(found, schema);
   }
 
   #records<S extends z.ZodType>(prefix: string, schema: S): Map<string, z.output<S>> {
     const found = new Map<string, z.output<S>>();
-    for (const [key, { value }] of this.#world.broker.records) {
-      if (key.startsWith(prefix)) found.set(key.slice(prefix.length), schema.parse(JSON.parse(value)));
+    for (const [key, record] of this.#world.broker.records) {
+      if (key.startsWith(prefix)) found.set(key.slice(prefix.length), parsedOnce(record, schema));
     }
     return found;
   }
@@ -259,6 +259,17 @@ function run(server: SimServer, { db, commands }: Step): void {
     for (const command of commands) server.call(command);
     server.call(["EXEC"]);
   }
+}
+
+/** A record is never changed but replaced, and one key has one schema: what it says is found once, however often it is asked for. */
+const parsedRecords = new WeakMap<object, unknown>();
+
+function parsedOnce<S extends z.ZodType>(record: { readonly value: string }, schema: S): z.output<S> {
+  const known = parsedRecords.get(record);
+  if (known !== undefined) return known as z.output<S>;
+  const value = schema.parse(JSON.parse(record.value));
+  parsedRecords.set(record, value);
+  return value;
 }
 
 const parsedSlots = new Map<string, SlotSet>();
