@@ -49,7 +49,6 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "overlaps-are-applied",
-    isRare: true,
     what: "H1, H5: a batch that ends at or before the position is applied again",
     changes: [
       {
@@ -58,7 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "return batch.last < 0 ? SKIP : APPLY;",
       },
     ],
-    worlds: { ...intoOneServer, kinds: ["kill", "bus answers get lost"] },
+    worlds: { ...intoOneServer, kinds: ["bus loses its tail"] },
   },
   {
     name: "zombies-publish",
