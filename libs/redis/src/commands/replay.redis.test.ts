@@ -110,7 +110,8 @@ class Follower {
     if (id === CommandId.MULTI) this.#isInTransaction = true;
     if (id === CommandId.EXEC) this.#isInTransaction = false;
     const raw = Buffer.from(framer.buffer.subarray(framer.start, framer.end));
-    const rewritten = withoutTrimLimit(id, framer) ?? (carriesExpiry(id, framer) ? shiftExpiry(framer, (ms) => ms) : null);
+    const shifted = carriesExpiry(id, framer) ? shiftExpiry(framer, (ms) => ms) : null;
+    const rewritten = withoutTrimLimit(id, framer) ?? (shifted === null ? null : Buffer.concat(shifted));
     const keys = kind === CommandKind.write ? this.#keysOf(id) : [];
     if (kind === CommandKind.write && keys.length === 0) this.checks.push(() => `${name} has no keys`);
     const isWatched = !this.#isInTransaction && kind === CommandKind.write && commandTable.mayRemoveKey[id] === 0;

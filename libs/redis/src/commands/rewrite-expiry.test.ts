@@ -6,7 +6,7 @@ import { encodeCommand } from "../resp/encode-command.ts";
 import type { CommandArgument } from "../resp/encode-command.ts";
 import { commandTable } from "./command-table.ts";
 import { carriesExpiry } from "./expiry-place.ts";
-import { absoluteExpiry, ExpiryError, shiftExpiry } from "./rewrite-expiry.ts";
+import { absoluteExpiry, ExpiryError, shiftExpiry as shiftInPieces } from "./rewrite-expiry.ts";
 
 const NOW_MS = 1_700_000_000_123;
 
@@ -18,6 +18,11 @@ function framed(args: readonly CommandArgument[]): CommandFramer {
   framer.next();
   expect(framer.next()).toBe(true);
   return framer;
+}
+
+function shiftExpiry(...of: Parameters<typeof shiftInPieces>): Buffer | null {
+  const pieces = shiftInPieces(...of);
+  return pieces === null ? null : Buffer.concat(pieces);
 }
 
 function textOf(bytes: Buffer | null): string | null {
@@ -111,6 +116,22 @@ describe("absoluteExpiry", () => {
 });
 
 describe("shiftExpiry", () => {
+  // Mutations seen to fail it: rewrite-expiry.ts, LARGE_BYTES infinite: the value is copied; the header not a piece of its own.
+  test.each<[string, CommandArgument[], CommandArgument[]]>([
+    ["SET", ["SET", "k", "", "PXAT", "1000", "NX"], ["SET", "k", "", "PXAT", "1007", "NX"]],
+    ["GETEX", ["GETEX", "", "EXAT", "1"], ["PEXPIREAT", "", "1007"]],
+    ["RESTORE", ["RESTORE", "k", "1000", "", "REPLACE", "ABSTTL"], ["RESTORE", "k", "1007", "", "REPLACE", "ABSTTL"]],
+  ])("a large %s is the same, in pieces of whole arguments, and its bytes are not copied", (_, args, expected) => {
+    const large = Buffer.alloc(2 ** 20, "v");
+    const whole = (of: CommandArgument[]): CommandArgument[] => of.map((argument) => (argument === "" ? large : argument));
+    const framer = framed(whole(args));
+    const [header, ...pieces] = shiftInPieces(framer, (ms) => ms + 7) ?? [];
+    expect(header?.toString("latin1")).toBe(`*${expected.length}\r\n`);
+    expect(Buffer.concat([header as Buffer, ...pieces]).equals(encodeCommand(whole(expected)))).toBe(true);
+    expect(pieces.filter((piece) => piece.length >= large.length).map(({ buffer }) => buffer)).toEqual([framer.buffer.buffer]);
+    for (const piece of pieces) expect([piece[0], piece.at(-1)]).toEqual([36, 10]);
+  });
+
   test.each([
     ["SET k v PXAT 1000", "SET k v PXAT 1007"],
     ["SET k v EXAT 1 NX", "SET k v PXAT 1007 NX"],

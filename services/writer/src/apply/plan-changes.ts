@@ -114,7 +114,8 @@ export class ChangePlanner {
       return;
     }
     const shifted = (flags & ChangeFlag.expiry) === 0 ? null : shiftExpiry(framer, this.#options.shift);
-    this.#request.addRaw(shifted ?? command, 1);
+    if (shifted === null) this.#request.addRaw(command, 1);
+    else for (const [index, piece] of shifted.entries()) this.#request.addRaw(piece, index === 0 ? 1 : 0);
     if ((flags & ChangeFlag.barrier) === 0) return;
     this.#keepMarkHome(framer);
     this.#keepStanding();

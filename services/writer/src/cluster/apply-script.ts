@@ -59,6 +59,8 @@ export interface GroupCommand {
   readonly start: number;
   readonly end: number;
   readonly argc: number;
+  /** Pieces behind it, of whole arguments each, where the command is not all in one. */
+  readonly rest?: readonly Buffer[];
   /** Where the command is in no table: its keys. */
   readonly keys?: readonly Buffer[];
 }
@@ -105,6 +107,7 @@ export class SlotGroup {
     this.commands.push(command);
     this.#args += command.argc + 1;
     this.#bytes += command.end - command.start + 16;
+    for (const piece of command.rest ?? []) this.#bytes += piece.length;
   }
 
   addKey(key: Buffer): void {
@@ -151,9 +154,10 @@ export class SlotGroup {
     for (const key of this.keys) at = writeArgument(target, at, key);
     at = writeArgument(target, at, this.expected);
     at = writeArgument(target, at, this.next);
-    for (const { buffer, start, end, argc } of this.commands) {
+    for (const { buffer, start, end, argc, rest } of this.commands) {
       at = writeArgument(target, at, argc);
       at += buffer.copy(target, at, start, end);
+      if (rest !== undefined) for (const piece of rest) at += piece.copy(target, at);
     }
     return at;
   }
@@ -165,10 +169,10 @@ export class SlotGroup {
 }
 
 /** A command of a group in RESP: its header, and the rest. */
-export function plainCommand({ buffer, start, end, argc }: GroupCommand): [Buffer, Buffer] {
+export function plainCommand({ buffer, start, end, argc, rest = [] }: GroupCommand): Buffer[] {
   const header = Buffer.allocUnsafe(headerBytes(argc));
   writeHeader(header, 0, 42, argc);
-  return [header, buffer.subarray(start, end)];
+  return [header, buffer.subarray(start, end), ...rest];
 }
 
 /** Its name as it was sent, for people. */

@@ -1,6 +1,7 @@
 import { encodeCommand, keySlot } from "@sluice/redis";
 import { ChangeFlag, ChangeRows } from "@sluice/wire";
 import { expect, test } from "vitest";
+import { commandName, SlotGroup, type GroupCommand } from "./apply-script.ts";
 import { SlotPlanner, type SlotUnit } from "./group-plan.ts";
 
 const slotOf = (key: string): number => keySlot(Buffer.from(key));
@@ -62,6 +63,21 @@ test("a unit that may write a key again which it has removed, or that runs a scr
 
 test("an expiry is shifted, what does not carry one is left as it is", () => {
   expect(shown(plan(["SET a 1 PXAT 5000"], { flags: ChangeFlag.expiry })[0] as SlotUnit)).toEqual(["SET a 1 PXAT 6000"]);
+});
+
+// Mutations seen to fail it: apply-script.ts, `write`, `plainCommand` and `add` without `rest`; group-plan.ts, the header taken for the first piece.
+test("the expiry of a large command is shifted without a copy of it, and both ways to send it have all its pieces", () => {
+  const value = "v".repeat(2 ** 20);
+  const [unit] = plan([`SET a ${value} PXAT 5000 NX`], { flags: ChangeFlag.expiry });
+  const command = unit?.commands[0] as GroupCommand;
+  const group = new SlotGroup(slotOf("a"), "mark", null, "next");
+  group.add(command);
+  const expected = encodeCommand(["SET", "a", value, "PXAT", "6000", "NX"]);
+  expect(Buffer.concat(group.plain()).equals(expected)).toBe(true);
+  const target = Buffer.alloc(group.encodedBytes);
+  const written = target.subarray(0, group.write(target, 0));
+  expect(written.subarray(-(expected.length - 4)).equals(expected.subarray(4))).toBe(true);
+  expect([commandName(command), command.rest?.length]).toEqual(["SET", 3]);
 });
 
 // Mutations seen to fail it, in group-plan.ts: `#commandOf` without `withoutKeys`; without `keys`.

@@ -142,7 +142,10 @@ export class SlotPlanner {
     if (shifted === null) {
       return { buffer: framer.buffer, start: framer.start + framer.headerLength, end: framer.end, argc: framer.argc };
     }
-    return groupCommand(shifted);
+    const [header, first, ...rest] = shifted as [Buffer, ...Buffer[]];
+    return first === undefined
+      ? groupCommand(header)
+      : { ...groupCommand(header), buffer: first, start: 0, end: first.length, rest };
   }
 
   #checkRow(rows: ChangeRows, row: number, framer: CommandFramer): void {
