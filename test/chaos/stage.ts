@@ -21,6 +21,9 @@ import { SupervisedServices, type ServiceCounts } from "./supervised-services.ts
 /** So that a link that was away for half a minute goes on without another copy. */
 const SOURCE_CONFIG = { "repl-backlog-size": "64mb" };
 
+/** States of a pipeline that has never run. */
+const UNSTARTED: ReadonlySet<string> = new Set(["created", "prechecking", "blocked", "ready"]);
+
 /** The name of a run's pipeline. */
 export const PIPELINE = "orders";
 
@@ -93,6 +96,8 @@ export class Stage implements AsyncDisposable {
     const logDir = await mkdtemp(join(tmpdir(), "sluice-chaos-"));
     const services = use(await SupervisedServices.start(nats.port, options.services, logDir));
     await services.status.create({ name: PIPELINE, source: { url: source.url }, destinations: [{ url: destination.url }] });
+    // A check that a fault meets blocks the pipeline before it ever ran, as it should.
+    await services.status.until(PIPELINE, "started", ({ state }) => !UNSTARTED.has(state));
     const parts = { source, destination, nats, services, recorders, logDir, load };
     return new Stage(parts, oracle, opened);
   }

@@ -12,7 +12,7 @@ import { ServerFailure } from "./server-failure.ts";
 import { ServerProbe } from "./server-probe.ts";
 
 /** How long a server may take to be reached and for each answer while the deployment is looked at. */
-const LOOK_TIMEOUT_MS = 2_000;
+const LOOK_TIMEOUT_MS = 5_000;
 
 /** A standalone server, a cluster, or what Sentinels lead to, with a probe for each of its servers. Facts are read once. */
 export class DeploymentProbe {

@@ -3,7 +3,7 @@ import { isAboutCredentials, ServerFailure } from "./server-failure.ts";
 import { ServerState } from "./server-state.ts";
 
 /** How long connecting may take, and each answer. */
-const ANSWER_TIMEOUT_MS = 2_000;
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /**
  * One server that is asked, by any number of checks at once, over two connections at most: one that all share, for questions that
