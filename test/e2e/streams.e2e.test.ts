@@ -93,12 +93,21 @@ function saidOf(name: string, output: string): string[] {
 
 /** Brings up a link of its own for each recording, through one deployment, and tells where a destination ends otherwise. */
 async function play(recordings: readonly Played[]): Promise<Record<string, unknown[]>> {
+  // Open until the services are gone: a pipeline goes on looking for its source, and would find another one where that gave its port back.
+  const opened: AsyncDisposable[] = [];
+  await using _opened = {
+    [Symbol.asyncDispose]: async () => void (await Promise.all(opened.map(async (one) => one[Symbol.asyncDispose]()))),
+  };
+  const kept = <T extends AsyncDisposable>(one: T): T => {
+    opened.push(one);
+    return one;
+  };
   await using nats = await NatsServer.start();
   await using services = await Services.start(nats.url, { ingests: 1, writers: 1 });
   const found: Record<string, unknown[]> = {};
   const one = async (played: Played, index: number): Promise<void> => {
-    await using primary = await RecordedPrimary.start(played);
-    await using destination = await RedisServer.start();
+    const primary = kept(await RecordedPrimary.start(played));
+    const destination = kept(await RedisServer.start());
     const name = `p${index}`;
     await services.status.create({
       name,
