@@ -149,10 +149,10 @@ test("case 8: one-writer-per-lane: once another intake has taken the term, the f
   isAsleep = true;
   const before = primary.finalOffset;
   const owner = await start(nats.url, primary.port, "owner");
-  await waitUntil(
-    "the owner streams",
-    async () => (await shard(owner.bus))?.phase === "streaming" && (await shard(owner.bus))?.instance === "owner",
-  );
+  await waitUntil("the owner streams", async () => {
+    const record = await shard(owner.bus);
+    return record?.phase === "streaming" && record.instance === "owner";
+  });
   primary.append(sets(0, 300));
   await storedUpTo(owner.bus, primary.finalOffset);
   expect(await zombie).toMatchObject({ code: "BUS-002" });
