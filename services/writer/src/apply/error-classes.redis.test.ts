@@ -1,9 +1,9 @@
 import { encodeCommand } from "@sluice/redis";
 import { RedisServer } from "@sluice/testkit";
-import { BatchKind, ChangeFlag, ChangeRows, formatMark, laneMarkKey, parseMark, type Batch, type Position } from "@sluice/wire";
+import { ChangeFlag, ChangeRows, formatMark, laneMarkKey, parseMark, type Position } from "@sluice/wire";
 import { expect, test } from "vitest";
 import type { ChangeGroup } from "../lane-destination.ts";
-import { SourceLane, runsOf } from "../repair/source-lane.sample.ts";
+import { runsOf, SourceLane, wholeBatch } from "../repair/source-lane.sample.ts";
 import { ReplyTamperer, type Passing } from "./reply-tamperer.sample.ts";
 import { sampleForms } from "../snapshot/value-forms.sample.ts";
 import { StandaloneDestination } from "./standalone-destination.ts";
@@ -47,19 +47,8 @@ function groupBehind(position: Position, commands: readonly (readonly string[])[
   for (const [index, body] of bodies.entries()) rows.add(body.length, commands[index]?.length ?? 0, index + 1, 0, 0, flags, 4);
   const previous = position.offset;
   const target = { ...position, offset: previous + commands.length, sequence: position.sequence + 1 };
-  const head = {
-    kind: BatchKind.changes,
-    shard: "s0",
-    epoch: 1,
-    term: 1,
-    db: 0,
-    replid: "r",
-    part: null,
-    besideCopy: false,
-    previous,
-  };
   const body = Buffer.concat(bodies);
-  const batch: Batch = { ...head, last: target.offset, rows, body };
+  const batch = wholeBatch({ replid: "r", previous, last: target.offset, rows, body });
   return { slices: [{ slice: { rows, body, from: 0 }, batch, sequence: target.sequence }], target };
 }
 

@@ -23,6 +23,12 @@ interface Servers<S> {
   }): Promise<S>;
 }
 
+/** Changes of shard s0 in its first epoch and term, none of which is cut in parts. */
+export function wholeBatch(changes: Pick<Batch, "replid" | "previous" | "last" | "rows" | "body">): Batch {
+  const head = { kind: BatchKind.changes, shard: "s0", epoch: 1, term: 1, db: 0 };
+  return { ...head, part: null, besideCopy: false, ...changes };
+}
+
 /** A real source whose commands become the units of a lane, at the offsets that they have in its replication stream. */
 export class SourceLane<S extends SourceServer> implements AsyncDisposable {
   readonly server: S;
@@ -94,17 +100,7 @@ export class SourceLane<S extends SourceServer> implements AsyncDisposable {
     this.#offset = taken.at(-1)?.end ?? previous;
     this.#sequence++;
     const body = Buffer.concat(bodies);
-    const head = {
-      kind: BatchKind.changes,
-      shard: "s0",
-      epoch: 1,
-      term: 1,
-      db: 0,
-      replid: this.replid,
-      part: null,
-      besideCopy: false,
-    };
-    const batch: Batch = { ...head, previous, last: this.#offset, rows, body };
+    const batch = wholeBatch({ replid: this.replid, previous, last: this.#offset, rows, body });
     return { slices: [{ slice: { rows, body, from: 0 }, batch, sequence: this.#sequence }], target: this.position };
   }
 
