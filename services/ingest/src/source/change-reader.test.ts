@@ -213,15 +213,20 @@ test("commands on slots that the shard does not own are passed over, and count i
   ]);
 });
 
-test.each([["RENAME $a $b"], ["FLUSHALL"], ["FUNCTION FLUSH"], ["ZUNIONSTORE $a 1 $b"], ["MULTI\nSET $a 1\nSET $b 1\nEXEC"]])(
-  "loud: what concerns several lanes halts: %s",
-  (lines) => {
-    const bytes = stream(...lines.replaceAll("$a", keyOfLane(0, 4)).replaceAll("$b", keyOfLane(1, 4)).split("\n"));
-    const { reader } = setUp({ lanes: 4 });
-    expect(() => reader.push(bytes)).toThrow(expect.objectContaining({ code: "PIP-004" }));
-    expect(() => setUp().reader.push(bytes)).not.toThrow();
-  },
-);
+// Mutation: change-reader.ts, `#laneOfKeys`: what names no key goes into lane 0, whatever it changes in the others.
+test.each([
+  ["RENAME $a $b"],
+  ["FLUSHALL"],
+  ["FUNCTION FLUSH"],
+  ["EVAL script 0"],
+  ["ZUNIONSTORE $a 1 $b"],
+  ["MULTI\nSET $a 1\nSET $b 1\nEXEC"],
+])("loud: what concerns several lanes halts: %s", (lines) => {
+  const bytes = stream(...lines.replaceAll("$a", keyOfLane(0, 4)).replaceAll("$b", keyOfLane(1, 4)).split("\n"));
+  const { reader } = setUp({ lanes: 4 });
+  expect(() => reader.push(bytes)).toThrow(expect.objectContaining({ code: "PIP-004" }));
+  expect(() => setUp().reader.push(bytes)).not.toThrow();
+});
 
 test.each([
   "CONFIG SET dir /",

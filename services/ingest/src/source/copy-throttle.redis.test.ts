@@ -15,7 +15,8 @@ const endpointAt = (port: number): { host: string; port: number } => ({ host: "1
 const connections = async (): Promise<number> =>
   String(await server.client().client("LIST")).split("name=sluice-latency").length - 1;
 
-test("a copy of a source that is above its limit is slowed down and let go again, each with an event; nothing stays open", async () => {
+// Mutation: latency-probe.ts, a write (SETEX) in place of PING: the source counts changes.
+test("source-first: a copy of a source that is above its limit is slowed down and let go again, each with an event; nothing stays open", async () => {
   const log = silentLog();
   const [warn, info] = [vi.spyOn(log, "warn"), vi.spyOn(log, "info")];
   const limits = { sourceLatency: 1_000 };
@@ -46,6 +47,7 @@ test("a copy of a source that is above its limit is slowed down and let go again
   await throttle.end();
   await throttle.end();
   await waitUntil("its connection is closed", async () => (await connections()) === 0);
+  expect(await client.info("persistence")).toContain("rdb_changes_since_last_save:0\r\n");
 });
 
 // Mutations seen to fail it: copy-throttle.ts, `#begin` that does not wait, or does not say so.

@@ -5,6 +5,7 @@ import { ReplicaLink } from "./replica-link.ts";
 
 const never = new AbortController().signal;
 
+// Mutations: replica-link.ts, `open` with a port, or with an address (ip-address), which is told in place of the link's own; `keepAlive` with an offset.
 test("source-first: poses as a replica that nobody can find or count on", async () => {
   await using server = await RedisServer.start();
   const link = await ReplicaLink.open("s0", { host: "127.0.0.1", port: server.port }, never);
@@ -25,7 +26,7 @@ test("source-first: poses as a replica that nobody can find or count on", async 
   // Told again as often as it is looked at: the source counts the lag in whole seconds since the last time.
   await waitUntil("it counts as alive", async () => {
     link.keepAlive();
-    return (await client.info("replication")).includes("port=0,state=online,offset=0,lag=0");
+    return (await client.info("replication")).includes("ip=127.0.0.1,port=0,state=online,offset=0,lag=0");
   });
   link.close();
   link.close();

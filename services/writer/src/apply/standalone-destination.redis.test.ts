@@ -50,6 +50,7 @@ test("mark-with-data: a group, in several databases, and the mark in database 0"
   target.close();
 });
 
+// Mutation of the second refusal: watched-transaction.ts, `apply` does not compare `expected` with the mark that it read last.
 test("one-writer-per-lane, applied-once: a writer that slept through another's transaction changes nothing: its own answers nil", async () => {
   await using server = await RedisServer.start();
   const sleeper = await open(server);
@@ -58,6 +59,8 @@ test("one-writer-per-lane, applied-once: a writer that slept through another's t
   await owner.apply(at(10), group(["INCR", "n"]), at(20));
   const woken = await outcomeOf(sleeper.apply(at(10), group(["INCR", "n"], ["SET", "zombie", "1"]), at(20)));
   expect(woken).toMatchObject({ code: "DST-008", message: expect.stringContaining(formatMark(at(20))) as string });
+  // Nor does it by asking once more, although the mark has not moved since.
+  expect(await outcomeOf(sleeper.apply(at(10), group(["INCR", "n"]), at(20)))).toMatchObject({ code: "DST-008" });
   const client = server.client();
   expect([await client.get("n"), await client.exists("zombie"), await client.get(MARK)]).toEqual(["2", 0, formatMark(at(20))]);
   await owner.apply(at(20), group(["INCR", "n"]), at(30));
@@ -242,6 +245,21 @@ test("applied-once: a connection that is cut mid-flight leaves the outcome to th
     offset = target.position?.offset ?? -1;
     expect(Number((await client.get("n").catch(async () => client.get("n"))) ?? 0)).toBe(offset);
   }
+  target.close();
+});
+
+// Mutation: watched-transaction.ts, the mark is set behind EXEC: it says that the group is still to come.
+test("mark-with-data, applied-once: a server that takes nothing more behind EXEC holds the mark with the data", async () => {
+  await using server = await RedisServer.start();
+  const target = await open(server);
+  await target.apply(null, group(), at(10));
+  // Inside the transaction it closes its own connection, as soon as EXEC is answered.
+  const id = /\bid=(\d+) [^\n]*name=sluice-writer/.exec(String(await server.client().call("CLIENT", "LIST")))?.[1] ?? "";
+  const outcome = await outcomeOf(
+    target.apply(at(10), group(["INCR", "n"], ["CLIENT", "KILL", "ID", id, "SKIPME", "no"]), at(20)),
+  );
+  expect(outcome).toMatchObject({ name: "Retryable", code: "DST-001" });
+  expect(await server.client().mget("n", MARK)).toEqual(["1", formatMark(at(20))]);
   target.close();
 });
 

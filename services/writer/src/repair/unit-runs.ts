@@ -37,16 +37,17 @@ export function keyedUnits(runs: readonly UnitRun[]): KeyedUnit[] {
   const units: KeyedUnit[] = [];
   for (const run of runs) {
     const { rows } = run.slice;
-    let open: { from: number; places: Place[] | null } | null = null;
+    let open: { from: number; places: Place[] | null; isBarrier: boolean } | null = null;
     for (const { row, command } of commandsOf(run)) {
-      open ??= { from: row, places: [] };
+      open ??= { from: row, places: [], isBarrier: false };
       if (command.places === null) open.places = null;
       else open.places?.push(...command.places);
+      // Of a transaction any command may be one.
+      open.isBarrier ||= ((rows.flags[row] as number) & ChangeFlag.barrier) !== 0;
       const isEnd = row + 1 === run.until || rows.ends[row + 1] !== rows.ends[row];
       if (!isEnd) continue;
-      const isBarrier = ((rows.flags[row] as number) & ChangeFlag.barrier) !== 0;
       const places = open.places === null ? null : [...new Set(open.places)];
-      units.push({ ...run, from: open.from, until: row + 1, end: endOffset(run, row), places, isBarrier });
+      units.push({ ...run, from: open.from, until: row + 1, end: endOffset(run, row), places, isBarrier: open.isBarrier });
       open = null;
     }
   }
