@@ -10,8 +10,12 @@ import { groupCopyOf, placeOf, reportWith, storedRecords, StoredSubjects } from 
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** A source of that history that never answers, or begins a full copy of which nothing comes. */
-function serve(replid: string, answer: "nothing" | "full"): void {
+/**
+ * A source of that history that never answers, or begins a full copy of which nothing comes, with the changes on a link of their own where that
+ * is asked for. Returns how often each link has said that it is alive.
+ */
+function serve(replid: string, answer: "nothing" | "full" | "split"): number[] {
+  const alive: number[] = [];
   const permit = { release: async () => Promise.resolve() };
   vi.spyOn(CopyPermit, "take").mockResolvedValue(permit as unknown as CopyPermit);
   vi.spyOn(ReplicaLink, "open").mockImplementation(async () => {
@@ -20,22 +24,36 @@ function serve(replid: string, answer: "nothing" | "full"): void {
       close = () => reject(new Retryable("SRC-001", "source s0", "closed"));
     });
     closed.catch(() => undefined);
+    const number = alive.push(0) - 1;
     const backlog = { first: 1, last: 100 };
-    const facts = { version: 70_015, role: "master", replicaOf: "", replid, formerReplid: "", secondReplOffset: -1, backlog };
+    const facts = {
+      version: 70_015,
+      role: "master",
+      replicaOf: "",
+      replid,
+      formerReplid: "",
+      secondReplOffset: -1,
+      backlog,
+      valkeyVersion: 0,
+    };
     const link = {
       facts: async () => Promise.resolve({ ...facts, keys: 1, databases: [0], backlogSizeBytes: 100, isCluster: false }),
-      askRdbOnly: async () => Promise.resolve(false),
-      psync: async () => (answer === "full" ? Promise.resolve({ kind: "full", replid, offset: 100 }) : closed),
+      askRdbOnly: async () => Promise.resolve(answer === "split"),
+      psync: async (asked: string | null) => {
+        if (answer === "nothing") return closed;
+        return Promise.resolve(asked === null ? { kind: "full", replid, offset: 100 } : { kind: "continue", replid });
+      },
       chunks: async function* chunks() {
         yield Buffer.from("\n");
         await closed;
       },
-      keepAlive: () => undefined,
+      keepAlive: () => alive[number]!++,
       isOpen: true,
       close,
     };
     return Promise.resolve(link as unknown as ReplicaLink);
   });
+  return alive;
 }
 
 /** The intake of s0 with one lane of epoch 5, copies beside it, and a stream that takes nothing while anything of copy 2 is there. */
@@ -87,5 +105,13 @@ test("an epoch that begins takes the room of all copies for groups in the epoch 
   const { stored, end } = await world();
   expect(stored.copies(2, 3).map(([count]) => count)).toEqual([0, 0]);
   expect(stored.count(liveSubject("p", "s0", 0))).toBe(3);
+  await end();
+});
+
+// Mutation: link-session.ts, `#tick` says nothing before the copy is received, whatever brings it: the source gives the link up after its repl-timeout.
+test("source-first: a link that brings the changes beside the copy says that it is alive, the copy's own does not", async () => {
+  const alive = serve("another", "split");
+  const { end } = await world();
+  expect(alive.slice(-2)).toEqual([0, expect.toSatisfy((times: number) => times > 0)]);
   await end();
 });

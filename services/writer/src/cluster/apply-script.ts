@@ -106,8 +106,7 @@ export class SlotGroup {
   add(command: GroupCommand): void {
     this.commands.push(command);
     this.#args += command.argc + 1;
-    this.#bytes += command.end - command.start + 16;
-    for (const piece of command.rest ?? []) this.#bytes += piece.length;
+    this.#bytes += bytesOf(command) + 16;
   }
 
   addKey(key: Buffer): void {
@@ -166,6 +165,13 @@ export class SlotGroup {
   plain(): Buffer[] {
     return this.commands.flatMap((command) => plainCommand(command));
   }
+}
+
+/** Of its arguments as RESP. */
+export function bytesOf({ start, end, rest }: GroupCommand): number {
+  let bytes = end - start;
+  if (rest !== undefined) for (const piece of rest) bytes += piece.length;
+  return bytes;
 }
 
 /** A command of a group in RESP: its header, and the rest. */

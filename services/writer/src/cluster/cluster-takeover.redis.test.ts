@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { infoFields, keySlot, slotTag } from "@sluice/redis";
-import { RedisCluster, RedisServer } from "@sluice/testkit";
-import { repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
+import { RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
+import { laneMarkKey, repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import { placeOf } from "../repair/commands-of.ts";
@@ -211,4 +211,40 @@ test("loud: where what was repaired may not be read, a lane with the policy repa
   } finally {
     for (const node of cluster.nodes) await node.client().acl("SETUSER", "default", "+hgetall");
   }
+});
+
+// Mutation: apply-script.ts, the mark is set behind the commands: the RPUSH counts as failed, the DEL has run, and the lane halts.
+test("mark-with-data: a node that is out of memory takes nothing of a group, not even what needs none", async () => {
+  const lane = await open(source.repair("halt").repair);
+  await goLive(lane, source.position);
+  await source.write(`INCR ${NUMBER}`);
+  await lane.applyChanges(source.group());
+  await source.write(`RPUSH ${LIST} a`);
+  await source.write(`DEL ${NUMBER}`);
+  const node = await nodeOf(LIST);
+  await node.config("RESETSTAT");
+  await node.config("SET", "maxmemory", "1");
+  const applied = faultOf(lane.applyChanges(source.group()));
+  await waitUntil("the node has refused it", async () => (await node.info("errorstats")).includes("errorstat_OOM"));
+  const left = await node.exists(NUMBER);
+  await node.config("SET", "maxmemory", "0");
+  expect([left, await applied, await node.exists(NUMBER)]).toEqual([1, null, 0]);
+  expect(await ours()).toEqual(await theirs());
+  lane.close();
+});
+
+// Mutation: watermarks.ts, RAISE does not compare the mark: a former writer takes the next one's watermark back.
+test("marks-only-grow, one-writer-per-lane: a watermark that another writer has set stays", async () => {
+  const lane = await open(source.repair("halt").repair);
+  await goLive(lane, source.position);
+  await source.write(`RPUSH ${LIST} a`);
+  await lane.applyChanges(source.group());
+  const [node, key] = [await nodeOf(LIST), laneMarkKey(HERE, "p", "main", "s0", 0)];
+  const [own, theirs] = [(await node.get(key)) ?? "", "1|1|1|live|s0|900000|9"];
+  await node.set(key, theirs);
+  // It moved behind the look of the former one.
+  tamperWith(({ args }) => (args[0] === "GET" && args[1] === key ? `$${own.length}\r\n${own}` : null));
+  expect(await faultOf(lane.confirm())).toMatchObject({ name: "Retryable", code: "DST-008" });
+  expect(await node.get(key)).toBe(theirs);
+  lane.close();
 });

@@ -1,5 +1,5 @@
 import { formatMark, type Position } from "@sluice/wire";
-import { MOST_SCRIPT_ARGUMENTS, SlotGroup } from "./apply-script.ts";
+import { bytesOf, MOST_SCRIPT_ARGUMENTS, SlotGroup } from "./apply-script.ts";
 import { slotMark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { SlotUnit } from "./group-plan.ts";
 
@@ -23,9 +23,9 @@ export class GroupBook {
   add({ slot, commands, keys, emptied, isDelicate }: SlotUnit, offset: number): void {
     let args = keys.length;
     let bytes = 0;
-    for (const { argc, start, end } of commands) {
-      args += argc + 1;
-      bytes += end - start;
+    for (const command of commands) {
+      args += command.argc + 1;
+      bytes += bytesOf(command);
     }
     let group = this.#open.get(slot);
     const isFull = group !== undefined && (group.args + args > MOST_SCRIPT_ARGUMENTS || group.bytes + bytes > GROUP_BYTES);
