@@ -2,7 +2,9 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["@sluice/source", "node"];
 const homes = ["libs/*/src", "services/*/src", "apps/*/src", "test/simulate"];
-const realServers = { testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 4, sequence: { groupOrder: 1 } };
+/** Files share what they import: that takes longer than many of them do. No spy outlives its test. */
+const shared = { isolate: false, restoreMocks: true };
+const realServers = { ...shared, testTimeout: 180_000, hookTimeout: 180_000, maxWorkers: 4, sequence: { groupOrder: 1 } };
 
 /**
  * A kind of test is its file name: `x.test.ts` is pure, `x.redis.test.ts` and `x.nats.test.ts` run against real servers,
@@ -17,12 +19,11 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          ...shared,
           name: "unit",
           include: [...homes.map((home) => `${home}/**/*.test.ts`), "test/*.test.ts"],
           exclude: ["**/*.redis.test.ts", "**/*.nats.test.ts", "**/node_modules/**"],
           testTimeout: 120_000,
-          // Pure, so that files may share what they import: that takes longer than they do.
-          isolate: false,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
