@@ -205,6 +205,19 @@ export const MUTANTS: readonly Mutant[] = [
     worlds: { ...intoCluster, kinds: ["destination fails over"], isBusy: true },
   },
   {
+    name: "marks-name-no-history",
+    isRare: true,
+    what: "H7: a writer that begins anew takes the message at its mark for the one that it applied, whichever history filled the log again",
+    changes: [
+      {
+        file: "services/writer/src/progress/find-place.ts",
+        find: "applied.replidAt(position.epoch, reached) ?? reachedIn",
+        replace: "applied.replidAt(position.epoch, reached)",
+      },
+    ],
+    worlds: { kinds: ["source fails over", "bus loses its tail", "kill"], isTogether: true },
+  },
+  {
     name: "copy-over-live-data",
     what: "H20: in a lane of which only some slots are copied anew, the copy is written over slots that are live as well",
     changes: [

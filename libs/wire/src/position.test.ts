@@ -16,6 +16,7 @@ import {
   parseKeptCount,
   parseKeptName,
   parseMark,
+  placed,
   repairedKey,
   temporaryKey,
   type Position,
@@ -41,7 +42,8 @@ const anyJudged = fc.record(
   { offset: fc.maxSafeNat(), sequence: fc.maxSafeNat(), failed: anyFailed },
   { requiredKeys: ["offset", "sequence"] },
 );
-const anyPosition: fc.Arbitrary<Position> = fc.record({
+const anyReplid = fc.string({ minLength: 8, maxLength: 8, unit: fc.constantFrom(..."0123456789abcdef") });
+const anyPlace: fc.Arbitrary<Position> = fc.record({
   epoch: fc.oneof(small, fc.nat(999_999_999_999_999)),
   copy: fc.oneof(small, fc.nat(999_999_999_999_999)),
   phase: fc.constantFrom("snap" as const, "live" as const),
@@ -49,11 +51,16 @@ const anyPosition: fc.Arbitrary<Position> = fc.record({
   offset: fc.oneof(small, fc.maxSafeNat()),
   sequence: fc.oneof(small, fc.maxSafeNat()),
 });
+const anyPosition = fc.oneof(
+  anyPlace,
+  fc.tuple(anyPlace, anyReplid).map(([place, replid]) => ({ ...place, replid })),
+);
 
 describe("marks", () => {
   test("the form in a destination is pinned", () => {
     expect(formatMark(position({}))).toBe("1|2|1|live|s0|100|9");
     expect(formatMark(position({ judged: { offset: 90, sequence: 8 } }))).toBe("1|2|1|live|s0|100|9|90|8");
+    expect(formatMark(position({ replid: "0a1b2c3d" }))).toBe("1|2|1|live|s0|100|9@0a1b2c3d");
     const failed = { count: 40, indexes: [0, 7], error: "WRONGTYPE a|b" };
     expect(formatMark(position({ judged: { offset: 90, sequence: 8, failed } }))).toBe(
       "1|2|1|live|s0|100|9|90|8|40|0,7|WRONGTYPE a|b",
@@ -73,11 +80,23 @@ describe("marks", () => {
     expect([":a", "x:a", "a"].map((text) => parseKeptName(Buffer.from(text)))).toEqual([null, null, null]);
   });
 
+  test("a place names the history that it is in by its first digits, and none where that is of another form", () => {
+    const there = placed(position({}), 200, 12, "0a1b2c3d".repeat(5));
+    expect(there).toEqual(position({ offset: 200, sequence: 12, replid: "0a1b2c3d" }));
+    expect(placed(there, 300, 13, "?")).toEqual(position({ offset: 300, sequence: 13 }));
+  });
+
   test("another text beside which something was written means the same", () => {
     const failed = { count: 1, indexes: [0], error: "ERR a~0a1b2c3d" };
-    for (const given of [position({}), position({ judged: { offset: 90, sequence: 8, failed } })]) {
+    const replid = "ffff0000";
+    for (const given of [
+      position({}),
+      position({ replid }),
+      position({ judged: { offset: 90, sequence: 8, failed }, replid }),
+    ]) {
       const beside = markBeside(formatMark(given), "0a1b2c3d");
-      expect([beside.startsWith("1|2|1|live|s0|100|9~0a1b2c3d"), parseMark(beside)]).toEqual([true, given]);
+      expect(beside).toContain(given.replid === undefined ? "100|9~0a1b2c3d" : "100|9@ffff0000~0a1b2c3d");
+      expect(parseMark(beside)).toEqual(given);
       expect(markBeside(beside, "ffffffff")).toBe(markBeside(formatMark(given), "ffffffff"));
     }
   });

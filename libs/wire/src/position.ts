@@ -18,6 +18,8 @@ export interface Position {
   readonly shard: string;
   readonly offset: number;
   readonly sequence: number;
+  /** First digits of the replication id under which the source wrote up to `offset`, see `placed`; absent where nobody knows. */
+  readonly replid?: string;
   /** Present where something up to `offset` ran without anybody knowing how; absent where everything is known to have run well. */
   readonly judged?: Judged;
 }
@@ -43,6 +45,18 @@ export interface FailedCommands {
   readonly error: string;
 }
 
+/** Redis's own are 40 random hex digits; of another form is what no server is known to have. */
+const REPLID = /^[0-9a-f]{40}$/;
+/** So many tell two histories of one pipeline apart. */
+const REPLID_DIGITS = 8;
+
+/** `position`, brought to `offset` by message `sequence`, in the history `replid` of the source. */
+export function placed(position: Position, offset: number, sequence: number, replid: string): Position {
+  const { replid: _, ...others } = position;
+  const known = REPLID.test(replid) ? { replid: replid.slice(0, REPLID_DIGITS) } : {};
+  return { ...others, offset, sequence, ...known };
+}
+
 const PHASE_RANK = { snap: 0, live: 1 } as const;
 
 /** One copy of an epoch, and the changes behind it. */
@@ -61,14 +75,16 @@ export function comparePositions(a: Position, b: Position): number {
 /**
  * The mark as it stands in a destination, with what is not judged behind it:
  *
- *     mark   = version|epoch|copy|phase|shard|offset|sequence [ beside ] [ judged [ failed ] ]
+ *     mark   = version|epoch|copy|phase|shard|offset|sequence [ replid ] [ beside ] [ judged [ failed ] ]
+ *     replid = @digits                         8 hex digits, see `Position.replid`
  *     beside = ~digest                         8 hex digits, see `markBeside`; says nothing to who reads a mark
  *     judged = |offset|sequence
  *     failed = |count|index,…|error            appended by the apply script, see `FailedCommands`
  */
 export function formatMark(position: Position): string {
-  const { epoch, copy, phase, shard, offset, sequence, judged } = position;
-  const mark = `${WIRE_VERSION}|${epoch}|${copy}|${phase}|${shard}|${offset}|${sequence}`;
+  const { epoch, copy, phase, shard, offset, sequence, replid, judged } = position;
+  const history = replid === undefined ? "" : `@${replid}`;
+  const mark = `${WIRE_VERSION}|${epoch}|${copy}|${phase}|${shard}|${offset}|${sequence}${history}`;
   if (judged === undefined) return mark;
   const { failed } = judged;
   const noted = failed === undefined ? "" : `|${failed.count}|${failed.indexes.join(",")}|${failed.error}`;
@@ -80,10 +96,10 @@ export function formatMark(position: Position): string {
  * to do the same. `digest`: 8 hex digits that tell what was written.
  */
 export function markBeside(text: string, digest: string): string {
-  return text.replace(/^((?:[^|]*\|){6}\d+)(?:~[0-9a-f]{8})?/, `$1~${digest}`);
+  return text.replace(/^((?:[^|]*\|){6}\d+(?:@[0-9a-f]{8})?)(?:~[0-9a-f]{8})?/, `$1~${digest}`);
 }
 
-const HEAD = String.raw`(\d+)\|(\d{1,15})\|(\d{1,15})\|(snap|live)\|(s\d{1,6})\|(\d{1,16})\|(\d{1,16})`;
+const HEAD = String.raw`(\d+)\|(\d{1,15})\|(\d{1,15})\|(snap|live)\|(s\d{1,6})\|(\d{1,16})\|(\d{1,16})(?:@([0-9a-f]{8}))?`;
 const FAILED = String.raw`\|(\d{1,9})\|(\d{1,9}(?:,\d{1,9}){0,31})\|(.{0,60})`;
 const MARK = new RegExp(String.raw`^${HEAD}(?:~[0-9a-f]{8})?(?:\|(\d{1,16})\|(\d{1,16})(?:${FAILED})?)?$`, "s");
 
@@ -91,7 +107,7 @@ const MARK = new RegExp(String.raw`^${HEAD}(?:~[0-9a-f]{8})?(?:\|(\d{1,16})\|(\d
 export function parseMark(text: string): Position {
   const fields = MARK.exec(text);
   if (fields === null) throw new MarkError(text, `expected version|epoch|copy|snap or live|shard|offset|sequence`);
-  const [, version, epoch, copy, phase, shard, offset, sequence, ...rest] = fields;
+  const [, version, epoch, copy, phase, shard, offset, sequence, replid, ...rest] = fields;
   if (Number(version) !== WIRE_VERSION) throw new MarkError(text, `this build reads version ${WIRE_VERSION}`);
   const judged = judgedOf(rest);
   const position = {
@@ -101,6 +117,7 @@ export function parseMark(text: string): Position {
     shard: shard as string,
     offset: Number(offset),
     sequence: Number(sequence),
+    ...(replid === undefined ? {} : { replid }),
     ...(judged === null ? {} : { judged }),
   };
   const numbers = [position.offset, position.sequence, judged?.offset ?? 0, judged?.sequence ?? 0];

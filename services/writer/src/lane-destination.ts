@@ -55,6 +55,8 @@ export interface LaneDestination {
   readonly position: Position | null;
   /** Highest offset that any part of a live lane is applied up to; above `position` where a part of it is ahead. 0 while not live. */
   readonly reached: number;
+  /** First digits of the replication id under which `reached` was written; null where its mark does not say. */
+  readonly reachedIn: string | null;
   /** What of the lane was there and is gone, for people; null when nothing is known to be. */
   readonly lost: string | null;
   /** Sequence that a restart would read on from; behind `position` where the destination is told of it later. */

@@ -171,6 +171,25 @@ test("case 60: where another history filled it, the lane asks for a copy", async
   expect([await redis.client().get("n"), await redis.client().exists("m")]).toEqual(["3", 0]);
 });
 
+// Mutations: find-place.ts, without `reachedIn`; live-phase.ts, `#join` leaves the replid out.
+test("case 60: a mark names the history that it is in: another one's message in its place is found out by a writer that knows nothing", async () => {
+  await redis.client().flushall();
+  await using lane = await WatchedLane.open(bus);
+  const [own, another] = ["a".repeat(40), "b".repeat(40)];
+  lane.replid = own;
+  lane.write("standalone", redis.port);
+  await lane.changes(100, unit(120, "INCR n"), unit(140, "INCR n"));
+  await waitUntil("the lane is live at 140", () => lane.isAt(140));
+  const mark = (await redis.client().get(lane.markKey)) ?? "";
+  expect(mark).toMatch(/\|140\|\d+@aaaaaaaa/);
+  await lane.stop();
+  // As where the same message of the stream was lost, and stored again when another primary had taken over before 140.
+  await redis.client().set(lane.markKey, mark.replace("@aaaaaaaa", `@${another.slice(0, 8)}`));
+  lane.write("standalone", redis.port, undefined, 1);
+  await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
+  expect(await redis.client().get("n")).toBe("2");
+});
+
 /** Resolves when a lane that waits for more of its copy has looked at its changes twice more. */
 async function lookedAgain(): Promise<void> {
   const tails = vi.spyOn(LaneStream.prototype, "tail");

@@ -376,7 +376,7 @@ export class LaneWriter implements Actor {
    * only a copy would bring back what is lost, and there is none.
    */
   async #place(destination: LaneDestination, stream: LaneStream): Promise<LogPlace> {
-    const { position, reached } = destination;
+    const { position } = destination;
     const loss = this.#options.isCopyless === true ? this.#lossOf(destination) : null;
     if (loss !== null)
       throw new Halt(
@@ -385,7 +385,7 @@ export class LaneWriter implements Actor {
       );
     if (position === null) return this.#voidEpoch < 0 ? { kind: "read", from: 1, history: null, isBehind: false } : VOID;
     if (position.epoch <= this.#voidEpoch) return VOID;
-    const place = await findPlace(position, reached, {
+    const place = await findPlace(position, destination, {
       ...this.#options,
       label: this.#label,
       records: this.#options.bus.records,

@@ -1,4 +1,4 @@
-import { BatchKind, ChangeFlag, ChangeRows, type Batch, type Position } from "@sluice/wire";
+import { BatchKind, ChangeFlag, ChangeRows, placed, type Batch, type Position } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
 import { CopyNeeded } from "./copy-request.ts";
 import type { ChangeGroup } from "./lane-destination.ts";
@@ -96,7 +96,7 @@ export class LivePhase {
   }
 
   #join(open: OpenGroup | null, slice: ChangeSlice, batch: Batch, sequence: number): OpenGroup {
-    const target: Position = { ...this.#standing, offset: batch.last, sequence };
+    const target = placed(this.#standing, batch.last, sequence, batch.replid);
     const group = open ?? { slices: [], target, bytes: 0, commands: 0, units: 0 };
     group.slices.push({ slice, batch, sequence });
     group.target = target;

@@ -7,7 +7,7 @@ import type { KeySet } from "../snapshot/key-set.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import type { LaneHistory } from "../repair/repair-book.ts";
 import type { Abilities } from "../rewrite/abilities.ts";
-import { runOf, singleUnits, type UnitRun } from "../repair/unit-runs.ts";
+import { placedAt, runOf, singleUnits, type UnitRun } from "../repair/unit-runs.ts";
 import { staleKeys } from "../snapshot/sweep.ts";
 import { isLoose } from "../snapshot/value-commands.ts";
 import type { OwnedCommand, ValueForms } from "../snapshot/value-forms.ts";
@@ -95,6 +95,10 @@ export class StandaloneLane implements LaneDestination {
 
   get reached(): number {
     return this.#position?.phase === "live" ? this.#position.offset : 0;
+  }
+
+  get reachedIn(): string | null {
+    return this.#position?.replid ?? null;
   }
 
   get safeSequence(): number {
@@ -276,7 +280,7 @@ export class StandaloneLane implements LaneDestination {
     if (last === undefined || units.length === 0) throw this.#refused(refusal, target.offset);
     let bytes = 0;
     for (const unit of units) {
-      bytes += await this.#applyRuns([unit], { ...this.#standing, offset: unit.end, sequence: unit.sequence });
+      bytes += await this.#applyRuns([unit], placedAt(this.#standing, unit));
     }
     return bytes + (await this.#applyRuns([last], target, add));
   }
@@ -319,10 +323,14 @@ function judgedPosition(mark: Position | null): Position | null {
   return { ...position, offset: judged.offset, sequence: judged.sequence };
 }
 
+function withoutJudged({ judged: _, ...position }: Position): Position {
+  return position;
+}
+
 /** The mark of a transaction that brings the lane to `next` and is sent while everything up to `judged` is. Marks only grow. */
 function nextMark(mark: Position | null, judged: Position | null, next: Position): Position {
   const isSame = mark?.epoch === next.epoch && mark.copy === next.copy && mark.phase === next.phase;
-  const highest = isSame && mark.offset > next.offset ? { ...next, offset: mark.offset, sequence: mark.sequence } : next;
+  const highest = isSame && mark.offset > next.offset ? withoutJudged(mark) : next;
   const isCounted = judged?.epoch === next.epoch && judged.copy === next.copy && judged.phase === next.phase;
   const known = isCounted ? judged : next;
   if (known.offset >= highest.offset) return highest;

@@ -9,7 +9,7 @@ import { askQuestions, LostVerdict } from "../repair/lost-verdict.ts";
 import { isPassedOver, keysBetween, taintedKeys } from "../repair/pass-over.ts";
 import { RepairBook, repairedField, repairedValue, type LaneHistory } from "../repair/repair-book.ts";
 import type { SourceImages } from "../repair/source-keys.ts";
-import { joinedRuns, keyedUnits, type KeyedUnit, type UnitRun } from "../repair/unit-runs.ts";
+import { joinedRuns, keyedUnits, placedAt, type KeyedUnit, type UnitRun } from "../repair/unit-runs.ts";
 import type { OwnedCommand, ValueForms } from "../snapshot/value-forms.ts";
 import { addValueCommand, learnsFrom } from "./copy-step.ts";
 import type { ChangePlanner } from "./plan-changes.ts";
@@ -133,10 +133,9 @@ export class StandaloneRepairs {
       if (!unit.isBarrier || this.#book.covering(unit.end).length === 0) continue;
       const previous = units[index - 1];
       if (previous !== undefined && index > from) {
-        const next = { ...target, offset: previous.end, sequence: previous.sequence };
-        bytes += await this.#applyUnits(units.slice(from, index), next);
+        bytes += await this.#applyUnits(units.slice(from, index), placedAt(target, previous));
       }
-      bytes += await this.#applyBarrier(unit, { ...target, offset: unit.end, sequence: unit.sequence });
+      bytes += await this.#applyBarrier(unit, placedAt(target, unit));
       from = index + 1;
     }
     return bytes + (await this.#applyUnits(units.slice(from), target));

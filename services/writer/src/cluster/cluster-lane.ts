@@ -154,7 +154,17 @@ export class ClusterLane implements LaneDestination {
   }
 
   get reached(): number {
-    return this.#position?.phase === "live" ? Math.max(this.#position.offset, this.#marks.reached(this.#position)) : 0;
+    return this.#highest?.offset ?? 0;
+  }
+
+  get reachedIn(): string | null {
+    return this.#highest?.replid ?? null;
+  }
+
+  get #highest(): Position | null {
+    if (this.#position?.phase !== "live") return null;
+    const furthest = this.#marks.furthest(this.#position);
+    return furthest !== null && furthest.offset > this.#position.offset ? furthest : this.#position;
   }
 
   get safeSequence(): number {
@@ -164,7 +174,7 @@ export class ClusterLane implements LaneDestination {
   get lost(): string | null {
     const { missing } = this.#marks;
     // Slots that a copy has not claimed yet never had one.
-    const wasLive = this.#position !== null && this.#marks.reached(this.#position) > 0;
+    const wasLive = this.#position !== null && (this.#marks.furthest(this.#position)?.offset ?? 0) > 0;
     return missing > 0 && wasLive ? `the marks of ${missing} of the lane's slots` : null;
   }
 

@@ -41,7 +41,7 @@ test("a lane that no mark speaks of begins anew; one with a slot in the copy is 
 
 test("a live lane that has lost the mark of a slot, or all watermarks, is in the copy again", () => {
   const lost = read([live(50), null, live(90)], { 0: live(50) });
-  expect([lost.position("s0", oneNode), lost.missing, lost.reached({ epoch: 3, copy: 1 })]).toEqual([
+  expect([lost.position("s0", oneNode), lost.missing, lost.furthest({ epoch: 3, copy: 1 })?.offset]).toEqual([
     live(0, { phase: "snap", sequence: 0 }),
     1,
     90,

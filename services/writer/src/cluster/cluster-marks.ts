@@ -117,13 +117,14 @@ export class ClusterMarks {
     }
   }
 
-  /** Highest offset of a slot that is live in `history`; 0 without one. */
-  reached(history: MarkedHistory): number {
-    let highest = 0;
+  /** Where the slot is that is furthest of those that are live in `history`; null without one. */
+  furthest(history: MarkedHistory): Position | null {
+    let furthest: Position | null = null;
     for (const { position } of this.#marks.values()) {
-      if (compareHistories(position, history) === 0 && position.phase === "live") highest = Math.max(highest, position.offset);
+      const isOne = compareHistories(position, history) === 0 && position.phase === "live";
+      if (isOne && (furthest === null || position.offset > furthest.offset)) furthest = position;
     }
-    return highest;
+    return furthest;
   }
 
   /** Slots of the lane that have no mark. With others that have one: the destination lost what it held of them. */

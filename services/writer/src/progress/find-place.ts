@@ -2,6 +2,7 @@ import type { LaneStream, Records } from "@sluice/bus";
 import { Halt, type Logger } from "@sluice/runtime";
 import { BatchError, decodeBatch, epochRecord, liveSubject, recordKey, type Batch, type Position } from "@sluice/wire";
 import { CopyNeeded } from "../copy-request.ts";
+import type { LaneDestination } from "../lane-destination.ts";
 import type { AppliedHistory } from "./applied-history.ts";
 import { logPlace, type LogPlace } from "./log-place.ts";
 
@@ -18,16 +19,20 @@ export interface PlaceDeps {
 }
 
 /**
- * Where the log of a lane is to be read from that has a mark. `reached`: see `LaneDestination`. Throws `CopyNeeded` where it can't lead on,
+ * Where the log of a lane is to be read from that has a mark. `reached`, `reachedIn`: see `LaneDestination`. Throws `CopyNeeded` where it can't lead on,
  * `Halt` DST-005 at a mark that nobody here set, BUS-004.
  */
-export async function findPlace(position: Position, reached: number, deps: PlaceDeps): Promise<LogPlace> {
+export async function findPlace(
+  position: Position,
+  { reached, reachedIn }: Pick<LaneDestination, "reached" | "reachedIn">,
+  deps: PlaceDeps,
+): Promise<LogPlace> {
   const { pipeline, shard, lane, label, stream, applied, log } = deps;
   const subject = liveSubject(pipeline, shard, lane);
   const message = await stream.tail(subject);
   const tail = message === null ? null : { ...readAt(message.payload, message.sequence), sequence: message.sequence };
   await checkEpoch(position, tail?.epoch ?? 0, deps);
-  const replid = applied.replidAt(position.epoch, reached);
+  const replid = applied.replidAt(position.epoch, reached) ?? reachedIn;
   const found = position.phase === "live" && position.sequence > 0 ? await stream.at(position.sequence) : null;
   const batch = found?.subject === subject ? readAt(found.payload, found.sequence) : null;
   const isTaken = found !== null && batch === null;

@@ -138,6 +138,10 @@ test("case 60: what is applied already has to be of the history that it was appl
   // Known: it shows where the highest offset is, whatever was written before and behind it.
   expect(kinds("r", { ...before, ...other }, covering, { ...behind, ...other })).toEqual(["skip", "apply", "gap"]);
   expect(kinds("r", before, { ...covering, ...other })).toEqual(["skip", "otherHistory"]);
+  // Nor does it begin and end before there: what covers it may never come.
+  expect(kinds("r", before, { previous: 100, last: 110, ...other })).toEqual(["skip", "otherHistory"]);
+  const digits = "0a1b2c3d".repeat(5);
+  expect(kinds("0a1b2c3d", { ...covering, replid: digits })).toEqual(["apply"]);
   // Unknown: there has been one only.
   expect(kinds(null, { ...before, ...other }, { ...covering, ...other })).toEqual(["skip", "apply"]);
   expect(kinds(null, before, { ...covering, ...other })).toEqual(["skip", "otherHistory"]);

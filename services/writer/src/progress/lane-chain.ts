@@ -16,7 +16,7 @@ export type Step =
   | { readonly kind: "gap"; readonly expected: number; readonly found: number };
 
 /**
- * Up to `upTo` the lane is applied. `replid`: the replication id under which that offset was written; null where nobody knows:
+ * Up to `upTo` the lane is applied. `replid`: the replication id under which that offset was written, or its first digits; null where nobody knows:
  * then there must be only one up to there.
  */
 export interface KnownHistory {
@@ -38,6 +38,8 @@ export class LaneChain {
   #term = 0;
   /** To be checked against the batches up to there; null once it was, and where there is nothing to check. */
   #history: KnownHistory | null;
+  /** A batch of the known history was there. */
+  #isMet = false;
   /** Of the first batch, where nobody knows a better one. */
   #replid: string | null = null;
 
@@ -77,9 +79,14 @@ export class LaneChain {
     if (isCovering) this.#history = null;
     // A fence that stands exactly there begins what comes behind it.
     if (batch.previous >= upTo) return true;
-    if (replid !== null) return !isCovering || batch.replid === replid;
-    this.#replid ??= batch.replid;
-    return batch.replid === this.#replid;
+    if (replid === null) {
+      this.#replid ??= batch.replid;
+      return batch.replid === this.#replid;
+    }
+    const isOwn = batch.replid.startsWith(replid);
+    this.#isMet ||= isOwn;
+    // Another one may come before it, but not between what is of it: a source that is quiet now would never write what covers the offset.
+    return isOwn || (!isCovering && !this.#isMet);
   }
 
   /** The lane is applied up to `offset`. */

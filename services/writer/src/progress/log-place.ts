@@ -10,7 +10,7 @@ export interface LogFacts {
   readonly found: Pick<Batch, "epoch" | "previous" | "last"> | "another's" | null;
   /** The lane's last batch; null where there is none. */
   readonly tail: (Pick<Batch, "epoch" | "last"> & { readonly sequence: number }) | null;
-  /** The replication id under which `reached` was written, where it is known. */
+  /** The replication id under which `reached` was written, or its first digits; null where nobody knows. */
   readonly replid: string | null;
 }
 

@@ -1,4 +1,4 @@
-import { ChangeFlag, type Batch, type ChangeRows } from "@sluice/wire";
+import { ChangeFlag, placed, type Batch, type ChangeRows, type Position } from "@sluice/wire";
 import type { ChangeSlice } from "../apply/plan-changes.ts";
 import { commandsOf, type Place, type RowSpan } from "./commands-of.ts";
 import type { PlacedUnit } from "./pass-over.ts";
@@ -30,6 +30,11 @@ export function* singleUnits(runs: readonly UnitRun[]): Generator<UnitRun & { re
       from = until;
     }
   }
+}
+
+/** `position`, brought to where the unit ends. */
+export function placedAt(position: Position, { end, sequence, batch }: UnitRun & { readonly end: number }): Position {
+  return placed(position, end, sequence, batch.replid);
 }
 
 /** The units with their keys. */
