@@ -42,7 +42,7 @@ const anyJudged = fc.record(
   { offset: fc.maxSafeNat(), sequence: fc.maxSafeNat(), failed: anyFailed },
   { requiredKeys: ["offset", "sequence"] },
 );
-const anyReplid = fc.string({ minLength: 8, maxLength: 8, unit: fc.constantFrom(..."0123456789abcdef") });
+const anyReplid = fc.string({ minLength: 8, maxLength: 8, unit: fc.constantFrom("0", "7", "a", "f") });
 const anyPlace: fc.Arbitrary<Position> = fc.record({
   epoch: fc.oneof(small, fc.nat(999_999_999_999_999)),
   copy: fc.oneof(small, fc.nat(999_999_999_999_999)),

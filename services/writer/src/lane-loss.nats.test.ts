@@ -185,7 +185,7 @@ test("case 60: a mark names the history that it is in: another one's message in 
   await lane.stop();
   // As where the same message of the stream was lost, and stored again when another primary had taken over before 140.
   await redis.client().set(lane.markKey, mark.replace("@aaaaaaaa", `@${another.slice(0, 8)}`));
-  lane.write("standalone", redis.port, undefined, 1);
+  lane.write("standalone", redis.port);
   await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1);
   expect(await redis.client().get("n")).toBe("2");
 });

@@ -280,9 +280,16 @@ export class StandaloneLane implements LaneDestination {
     if (last === undefined || units.length === 0) throw this.#refused(refusal, target.offset);
     let bytes = 0;
     for (const unit of units) {
-      bytes += await this.#applyRuns([unit], placedAt(this.#standing, unit));
+      bytes += await this.#applyOne(unit, placedAt(this.#standing, unit));
     }
-    return bytes + (await this.#applyRuns([last], target, add));
+    if (!this.#repairs.hasPending) return bytes + (await this.#applyRuns([last], target, add));
+    bytes += await this.#applyOne(last, target);
+    return add === undefined ? bytes : bytes + (await this.#applyRuns([], target, add));
+  }
+
+  /** A unit before it may have had keys repaired that are ahead of this one. */
+  async #applyOne(unit: UnitRun, next: Position): Promise<number> {
+    return this.#repairs.hasPending ? this.#repairs.applyAround([unit], next) : this.#applyRuns([unit], next);
   }
 
   #refused(refusal: GroupRefused, end: number): Halt {
@@ -323,7 +330,8 @@ function judgedPosition(mark: Position | null): Position | null {
   return { ...position, offset: judged.offset, sequence: judged.sequence };
 }
 
-function withoutJudged({ judged: _, ...position }: Position): Position {
+function withoutJudged(mark: Position): Position {
+  const { judged: _, ...position } = mark;
   return position;
 }
 

@@ -1,7 +1,6 @@
-import { commandTable } from "@sluice/redis";
 import { Halt } from "@sluice/runtime";
 import { repairedKey, type Position } from "@sluice/wire";
-import { commandsOf, keyOfPlace, placeOf, type Place } from "../repair/commands-of.ts";
+import { commandsOf, keyOfPlace, swappedPlaces, type Place } from "../repair/commands-of.ts";
 import { isFailingScript } from "../repair/failing-script.ts";
 import { absentCommand, imageValue } from "../repair/image-commands.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
@@ -16,8 +15,6 @@ import type { ChangePlanner } from "./plan-changes.ts";
 import { Request } from "./request.ts";
 import { CommandsFailed, GroupRefused, type StandaloneDestination } from "./standalone-destination.ts";
 import { quotable } from "./verdict.ts";
-
-const SWAPDB = commandTable.idOf("SWAPDB");
 
 /** Which commands of a request put a key there. */
 interface WrittenImage {
@@ -123,20 +120,20 @@ export class StandaloneRepairs {
       target,
     );
     const units = keyedUnits(runs);
-    const between = keysBetween(units, this.#book);
-    await this.#repairKeys(between, target);
-    // What is not read from the source is left to a copy.
-    if (keysBetween(units, this.#book).size > 0) this.#book.clear();
+    await this.#bringUp(units, target);
     let bytes = 0;
     let from = 0;
     for (const [index, unit] of units.entries()) {
-      if (!unit.isBarrier || this.#book.covering(unit.end).length === 0) continue;
+      // One that nothing is ahead of may take the hash elsewhere all the same.
+      if (!unit.isBarrier || this.#book.size === 0) continue;
       const previous = units[index - 1];
       if (previous !== undefined && index > from) {
         bytes += await this.#applyUnits(units.slice(from, index), placedAt(target, previous));
+        await this.#bringUp(units.slice(index), target);
       }
       bytes += await this.#applyBarrier(unit, placedAt(target, unit));
       from = index + 1;
+      await this.#bringUp(units.slice(from), target);
     }
     return bytes + (await this.#applyUnits(units.slice(from), target));
   }
@@ -176,10 +173,23 @@ export class StandaloneRepairs {
     for (const run of runs) {
       for (const { command } of commandsOf(run)) {
         const index = indexes[at] as number;
-        yield { index, id: command.id, failed: failed.has(index), places: command.places };
+        yield {
+          index,
+          id: command.id,
+          failed: failed.has(index),
+          places: command.places,
+          ...(command.swaps === undefined ? {} : { swaps: command.swaps }),
+        };
         at++;
       }
     }
+  }
+
+  /** Afterwards none of the units is in between; to be asked again behind what may have had more keys repaired. */
+  async #bringUp(units: readonly KeyedUnit[], target: Position): Promise<void> {
+    await this.#repairKeys(keysBetween(units, this.#book), target);
+    // What is not read from the source is left to a copy.
+    if (keysBetween(units, this.#book).size > 0) this.#book.clear();
   }
 
   async #applyUnits(units: readonly KeyedUnit[], next: Position): Promise<number> {
@@ -196,20 +206,20 @@ export class StandaloneRepairs {
   /** What speaks of whole databases wipes or moves repaired keys, too, and the hash: they are put back in the same transaction. */
   async #applyBarrier(unit: KeyedUnit, next: Position): Promise<number> {
     const places = new Set(this.#book.covering(unit.end));
-    const swapped = swappedBy(unit);
-    for (const place of swapped === null ? [] : [...places]) {
-      const { db, key } = keyOfPlace(place);
-      if (db === swapped?.[0]) places.add(placeOf(swapped[1], key));
-      else if (db === swapped?.[1]) places.add(placeOf(swapped[0], key));
+    /** Where the hash stands behind the unit. */
+    let hashDb = 0;
+    for (const [one, two] of swappedBy(unit)) {
+      for (const place of swappedPlaces([...places], [one, two])) places.add(place);
+      if (hashDb === one) hashDb = two;
+      else if (hashDb === two) hashDb = one;
     }
     const read: SourceImages[] = [];
     for await (const images of this.#repair.read(places, next.epoch, next.offset)) read.push(images);
     this.#book.clear();
     const written: WrittenImage[] = [];
-    const other = swapped?.find((db) => db !== 0);
     const applied = this.#lane.applyRuns([unit], next, (request) => {
-      if (swapped?.includes(0) === true && other !== undefined) {
-        request.select(other);
+      if (hashDb !== 0) {
+        request.select(hashDb);
         request.addCommand(["DEL", this.#hash]);
         request.select(0);
       }
@@ -310,10 +320,11 @@ export function refusedRepair(name: string, error: string): Halt {
   return new Halt("DST-014", `${name} refuses a key from the source: ${quotable(error)}`);
 }
 
-/** The two databases that a SWAPDB swaps; null for anything else. */
-function swappedBy({ slice, from, until }: KeyedUnit): readonly [number, number] | null {
+/** The databases that each SWAPDB of the unit swaps, in order. */
+function swappedBy({ slice, from, until }: KeyedUnit): (readonly [number, number])[] {
+  const swapped: (readonly [number, number])[] = [];
   for (const { command } of commandsOf({ slice, from, until })) {
-    if (command.id === SWAPDB && command.argc === 3) return [Number(command.argument(1)), Number(command.argument(2))];
+    if (command.swaps !== undefined) swapped.push(command.swaps);
   }
-  return null;
+  return swapped;
 }

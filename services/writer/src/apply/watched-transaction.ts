@@ -32,8 +32,6 @@ const SELECT_0 = encodeCommand(["SELECT", 0]);
 const QUEUED = Buffer.from("+QUEUED\r\n");
 /** Commands of our own between the group's replies and EXEC's: SELECT 0, SET mark. */
 const OWN_COMMANDS = 2;
-/** A group has no more commands, unless it is one larger unit. */
-const MOST_ERRORS = 16_384;
 
 /**
  * `apply` for a destination that has all slots on one server: atomically, if the mark is `expected`, runs the commands and
@@ -157,6 +155,8 @@ class TransactionReplies {
   #aborted: string | null = null;
   #isNil = false;
   readonly #errors: CommandError[] = [];
+  /** Of thousands of errors most say the same. */
+  readonly #texts = new Map<string, string>();
   mark: string | null = null;
   unarmed: string | null = null;
 
@@ -200,7 +200,9 @@ class TransactionReplies {
   }
 
   #keep(index: number, error: string): void {
-    if (this.#errors.length < MOST_ERRORS) this.#errors.push({ index, error });
+    const text = this.#texts.get(error) ?? error;
+    if (text === error) this.#texts.set(error, text);
+    this.#errors.push({ index, error: text });
   }
 
   /** A command that was refused while the transaction ran all the same is one that failed: not even a server's mistake is passed over. */

@@ -161,9 +161,9 @@ export class SlotGroup {
     return at;
   }
 
-  /** The group's commands as a pipeline, for a watched transaction. */
-  plain(): Buffer[] {
-    return this.commands.flatMap((command) => plainCommand(command));
+  /** The group's commands as a pipeline, for a watched transaction; of each the buffers that it is made of. */
+  plain(): Buffer[][] {
+    return this.commands.map((command) => plainCommand(command));
   }
 }
 

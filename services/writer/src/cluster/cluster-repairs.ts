@@ -95,7 +95,7 @@ export class ClusterRepairs {
         const judged = marks.judgedOf(unit.slot)?.offset ?? Infinity;
         if (commands === undefined || end <= judged || end > this.#standing(unit.slot).offset) return;
         if (unit.keys.some((key) => this.#book.covers(placeOf(0, key), end))) around.add(unit.slot);
-        commands.push(...unit.commands);
+        for (const command of unit.commands) commands.push(command);
       });
     }
     if (runs === null) this.#judgeUnread(open.keys());
@@ -217,10 +217,12 @@ export class ClusterRepairs {
     const last = indexes.at(-1) ?? -1;
     const isCut = count > indexes.length;
     const tainted = taintedKeys(
-      commands.map((command, index) => ({
-        failed: known.has(index) || (isCut && index > last),
-        places: placed(command).places,
-      })),
+      commands.map((command, index) => {
+        const { places } = placed(command);
+        // A message has no key to be repaired, whether it failed or not.
+        const mayHaveFailed = isCut && index > last && places?.length !== 0;
+        return { failed: known.has(index) || mayHaveFailed, places };
+      }),
     );
     if (tainted === null) throw this.#lane.repair.unknownKeys(what);
     return tainted;

@@ -73,7 +73,7 @@ test("the expiry of a large command is shifted without a copy of it, and both wa
   const group = new SlotGroup(slotOf("a"), "mark", null, "next");
   group.add(command);
   const expected = encodeCommand(["SET", "a", value, "PXAT", "6000", "NX"]);
-  expect(Buffer.concat(group.plain()).equals(expected)).toBe(true);
+  expect(Buffer.concat(group.plain().flat()).equals(expected)).toBe(true);
   const target = Buffer.alloc(group.encodedBytes);
   const written = target.subarray(0, group.write(target, 0));
   expect(written.subarray(-(expected.length - 4)).equals(expected.subarray(4))).toBe(true);
@@ -107,4 +107,12 @@ test("functions and scripts are for every node, wherever they stand in a unit", 
   expect([units.flatMap(shown), loose]).toEqual([["SET a 1"], ["FUNCTION FLUSH", "SCRIPT LOAD x"]]);
   expect(plan(["FUNCTION DELETE l"], { flags: ChangeFlag.barrier, db: 3, loose })).toEqual([]);
   expect(loose.at(-1)).toBe("FUNCTION DELETE l");
+});
+
+// Mutation: group-plan.ts, the keys of a command are spread into one call's arguments.
+test("a command on 130 000 keys of one slot is planned, and a transaction of as many deletions", () => {
+  const keys = Array.from({ length: 130_000 }, (_, n) => `{a}${n}`);
+  expect(plan([`DEL ${keys.join(" ")}`])).toHaveLength(1);
+  const [unit, ...others] = plan(keys.map((key) => `DEL ${key}`));
+  expect([unit?.commands.length, unit?.emptied.length, others]).toEqual([130_000, 130_000, []]);
 });

@@ -19,6 +19,8 @@ export interface SlotUnit {
   readonly isDelicate: boolean;
 }
 
+const NONE: readonly string[] = [];
+
 /** Commands after which their keys always exist. All others may remove a key. */
 const KEEPERS: ReadonlySet<number> = new Set(
   (
@@ -66,7 +68,7 @@ export class SlotPlanner {
     const framer = new CommandFramer({}, body);
     let commands: GroupCommand[] = [];
     let keys: Buffer[] = [];
-    let emptied: string[] = [];
+    let emptied: Set<string> | null = null;
     let isDelicate = false;
     let slot = -1;
     let messageSlot = -1;
@@ -92,17 +94,24 @@ export class SlotPlanner {
         if (rowSlot < 0 || (slot >= 0 && slot !== rowSlot)) throw this.#severalSlots(framer);
         slot = rowSlot;
         commands.push(this.#commandOf(framer, flags, found));
-        keys.push(...found);
+        for (const key of found) keys.push(key);
         isDelicate ||= commandTable.noScript[id] === 1 || id === XREADGROUP;
-        isDelicate ||= emptied.length > 0 && found.some((key) => emptied.includes(key.toString("latin1")));
-        if (!KEEPERS.has(id)) emptied.push(...found.map((key) => key.toString("latin1")));
+        isDelicate ||= emptied !== null && isAnyIn(emptied, found);
+        if (!KEEPERS.has(id)) emptied = withKeys(emptied, found);
       }
       const isUnitEnd = (flags & ChangeFlag.last) !== 0 || row === rows.count - 1;
       if (!isUnitEnd || commands.length === 0) continue;
-      take({ slot: slot < 0 ? messageSlot : slot, end: rows.ends[row] as number, commands, keys, emptied, isDelicate });
+      take({
+        slot: slot < 0 ? messageSlot : slot,
+        end: rows.ends[row] as number,
+        commands,
+        keys,
+        emptied: emptied === null ? NONE : [...emptied],
+        isDelicate,
+      });
       commands = [];
       keys = [];
-      emptied = [];
+      emptied = null;
       isDelicate = false;
       slot = -1;
       messageSlot = -1;
@@ -160,6 +169,16 @@ export class SlotPlanner {
       `lane ${this.#label} holds ${nameOf(framer)}, whose unit concerns several slots of the destination`,
     );
   }
+}
+
+function withKeys(names: Set<string> | null, keys: readonly Buffer[]): Set<string> {
+  const all = names ?? new Set<string>();
+  for (const key of keys) all.add(key.toString("latin1"));
+  return all;
+}
+
+function isAnyIn(names: ReadonlySet<string>, keys: readonly Buffer[]): boolean {
+  return keys.some((key) => names.has(key.toString("latin1")));
 }
 
 /** Views. */

@@ -255,7 +255,8 @@ export class GroupSender {
       const { questions, judge } = group.guard ?? {};
       const transaction = await WatchedTransaction.reopen(connection, group.markKey, questions, judge);
       const request = new Request();
-      for (const [index, raw] of group.plain().entries()) request.addRaw(raw, index % 2);
+      for (const command of group.plain())
+        for (const [index, raw] of command.entries()) request.addRaw(raw, index === 0 ? 1 : 0);
       const result = await transaction.apply(group.expected === "" ? null : group.expected, request, group.next);
       if (result.outcome === "stale") return { kind: "stale", found: result.found ?? "" };
       if (result.outcome === "refused") return { kind: "error", error: result.error };

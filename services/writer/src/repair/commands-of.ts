@@ -1,5 +1,6 @@
 import { CommandFramer, commandTable, type FramedCommand } from "@sluice/redis";
 import type { ChangeRows } from "@sluice/wire";
+import { COPY as COPY_SCRIPT } from "../rewrite/scripts.ts";
 
 /** A key in its database, as `database:key` with the key's bytes as latin1 text: the field it has in the hash of repaired keys. */
 export type Place = string;
@@ -11,6 +12,8 @@ export interface PlacedCommand {
   readonly db: number;
   /** Null where it can't be told which keys it names. */
   readonly places: readonly Place[] | null;
+  /** The two databases that it swaps: SWAPDB. */
+  readonly swaps?: readonly [number, number];
   /** Its arguments, the name first. Views; they hold until the next command is asked for. */
   readonly argument: (index: number) => Buffer;
   readonly argc: number;
@@ -24,8 +27,12 @@ export interface RowSpan {
 }
 
 const MOVE = commandTable.idOf("MOVE");
+const SWAPDB = commandTable.idOf("SWAPDB");
 const COPY = commandTable.idOf("COPY");
-const MOST_KEYS_OF_ONE = 65_536;
+/** What stands for COPY where there is none: EVAL script 2 from to database replace. */
+const EVAL = commandTable.idOf("EVAL");
+const SCRIPTED_COPY_ARGS = 7;
+const COPY_SCRIPT_BYTES = Buffer.from(COPY_SCRIPT);
 
 export function placeOf(db: number, key: Buffer): Place {
   return `${db}:${key.toString("latin1")}`;
@@ -52,8 +59,7 @@ export function* commandsOf({ slice, from, until }: RowSpan): Generator<{ row: n
 
 /** One whole command in RESP. */
 export function commandOf(raw: Buffer, db: number): PlacedCommand {
-  const framer = new CommandFramer();
-  framer.push(raw);
+  const framer = new CommandFramer({}, raw);
   if (!framer.next()) throw new Error("expected a whole command");
   return placed(framer, db);
 }
@@ -64,14 +70,26 @@ function placed(framer: FramedCommand, db: number): PlacedCommand {
     const start = framer.argStarts[index] as number;
     return framer.buffer.subarray(start, start + (framer.argLengths[index] as number));
   };
-  return { id, db, places: placesOf(id, framer, db, argument), argument, argc: framer.argc };
+  const command = { id, db, places: placesOf(id, framer, db, argument), argument, argc: framer.argc };
+  return id === SWAPDB && framer.argc === 3 ? { ...command, swaps: [Number(argument(1)), Number(argument(2))] } : command;
+}
+
+/** Where what stands at the places goes by a SWAPDB: those of the two databases, each in the other one. */
+export function swappedPlaces(places: Iterable<Place>, [one, two]: readonly [number, number]): Place[] {
+  const swapped: Place[] = [];
+  for (const place of places) {
+    const { db, key } = keyOfPlace(place);
+    if (db === one) swapped.push(placeOf(two, key));
+    else if (db === two) swapped.push(placeOf(one, key));
+  }
+  return swapped;
 }
 
 function placesOf(id: number, framer: FramedCommand, db: number, argument: (index: number) => Buffer): Place[] | null {
   if (id < 0) return null;
-  const args = new Int32Array(Math.min(framer.argc, MOST_KEYS_OF_ONE));
+  const args = new Int32Array(framer.argc);
   const count = commandTable.keyArgs(id, framer, args);
-  if (count < 0 || count > args.length) return null;
+  if (count < 0) return null;
   const places = Array.from(args.subarray(0, count), (index) => placeOf(db, argument(index)));
   const [first, second] = places;
   // The only commands with keys in two databases.
@@ -83,5 +101,8 @@ function placesOf(id: number, framer: FramedCommand, db: number, argument: (inde
       }
     }
   }
+  const isScripted = id === EVAL && framer.argc === SCRIPTED_COPY_ARGS && second !== undefined;
+  if (isScripted && argument(5).length > 0 && argument(1).equals(COPY_SCRIPT_BYTES))
+    places[1] = placeOf(Number(argument(5)), argument(4));
   return places;
 }

@@ -1,5 +1,5 @@
 import { commandTable, ReplyError, type CommandArgument, type Connection, type Reply } from "@sluice/redis";
-import { keyOfPlace, type Place, type PlacedCommand } from "./commands-of.ts";
+import { keyOfPlace, swappedPlaces, type Place, type PlacedCommand } from "./commands-of.ts";
 
 const idsOf = (names: string): ReadonlySet<number> => new Set(names.split(" ").map((name) => commandTable.idOf(name)));
 
@@ -74,6 +74,10 @@ export class LostVerdict {
     const { id, places } = command;
     this.#commands++;
     for (const place of places ?? []) this.places.add(place);
+    if (command.swaps !== undefined) {
+      for (const place of swappedPlaces([...this.places], command.swaps)) this.places.add(place);
+      for (const place of swappedPlaces([...this.#expected.keys()], command.swaps)) this.#of(place);
+    }
     if (HARMLESS.has(id)) return;
     if (places === null || places.length === 0) {
       // A whole database may have gone, or come.

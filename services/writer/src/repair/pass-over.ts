@@ -1,4 +1,4 @@
-import type { Place } from "./commands-of.ts";
+import { swappedPlaces, type Place, type PlacedCommand } from "./commands-of.ts";
 import type { RepairBook } from "./repair-book.ts";
 
 /** What has to be known of a unit to tell whether its effect is in the destination already. */
@@ -44,10 +44,11 @@ export function isPassedOver({ end, places }: PlacedUnit, book: RepairBook): boo
  * a command that failed does not tell its keys.
  */
 export function taintedKeys(
-  commands: Iterable<{ readonly failed: boolean; readonly places: readonly Place[] | null }>,
+  commands: Iterable<Pick<PlacedCommand, "places" | "swaps"> & { readonly failed: boolean }>,
 ): Set<Place> | null {
   const tainted = new Set<Place>();
-  for (const { failed, places } of commands) {
+  for (const { failed, places, swaps } of commands) {
+    if (swaps !== undefined) for (const place of swappedPlaces([...tainted], swaps)) tainted.add(place);
     if (failed && (places === null || places.length === 0)) return null;
     if (places === null || !(failed || places.some((place) => tainted.has(place)))) continue;
     for (const place of places) tainted.add(place);

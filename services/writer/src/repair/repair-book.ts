@@ -40,7 +40,11 @@ export class RepairBook {
 
   /** `replid`: whose offset it is; empty where nobody knows. */
   set(places: Iterable<Place>, offset: number, replid = ""): void {
-    for (const place of places) this.#entries.set(place, { offset, replid });
+    for (const place of places) {
+      const known = this.#entries.get(place);
+      // What was read later, in the same history, stands there.
+      if (known === undefined || known.replid !== replid || known.offset < offset) this.#entries.set(place, { offset, replid });
+    }
   }
 
   /**

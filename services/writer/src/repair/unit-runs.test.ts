@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { Abilities } from "../rewrite/abilities.ts";
+import { ORIGIN, rewritingFor } from "../rewrite/rewritten-stream.sample.ts";
 import { sliceOf } from "../project/unit-slice.sample.ts";
 import { wholeBatch } from "./source-lane.sample.ts";
 import { keyedUnits, runOf } from "./unit-runs.ts";
@@ -22,4 +24,16 @@ test("barrier-in-order: a transaction is a barrier wherever in it the command st
     [140, false],
     [150, true],
   ]);
+});
+
+// Mutation: commands-of.ts, `placesOf` without the script that stands for COPY: it writes into another database than it runs in.
+test("COPY into another database names the key there, also where a script stands for it", () => {
+  const slice = sliceOf([{ db: 0, line: "COPY a b DB 3 REPLACE" }]);
+  const batch = wholeBatch({ replid: "r", previous: 100, last: 110, rows: slice.rows, body: slice.body });
+  const placesOf = (of: typeof slice) => keyedUnits([runOf({ slice: of, batch, sequence: 1 })]).map(({ places }) => places);
+  expect(placesOf(slice)).toEqual([["0:a", "3:b"]]);
+  const old = new Abilities({ version: 50_000, isValkey: false });
+  const rewritten = rewritingFor(old, { count: 0, lines: [] }).rewrite(slice, ORIGIN);
+  expect(rewritten).not.toBe(slice);
+  expect(placesOf(rewritten)).toEqual([["0:a", "3:b"]]);
 });

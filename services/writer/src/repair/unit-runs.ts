@@ -46,7 +46,7 @@ export function keyedUnits(runs: readonly UnitRun[]): KeyedUnit[] {
     for (const { row, command } of commandsOf(run)) {
       open ??= { from: row, places: [], isBarrier: false };
       if (command.places === null) open.places = null;
-      else open.places?.push(...command.places);
+      else for (const place of command.places) open.places?.push(place);
       // Of a transaction any command may be one.
       open.isBarrier ||= ((rows.flags[row] as number) & ChangeFlag.barrier) !== 0;
       const isEnd = row + 1 === run.until || rows.ends[row + 1] !== rows.ends[row];
