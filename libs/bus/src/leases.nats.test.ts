@@ -40,6 +40,14 @@ async function moveUntil(clock: ManualClock, what: string, condition: () => Prom
   return clock.monotonicMs() - startedMs;
 }
 
+/** Moves the clock by `ms` as time passes where the bus answers: what is asked for in one step is answered before many more. */
+async function moveAlong(clock: ManualClock, held: Held, ms: number): Promise<void> {
+  for (let moved = 0; moved < ms; moved += 100) {
+    await clock.advance(100);
+    await stored(held);
+  }
+}
+
 test("one of two holds it, and hands it over at once when it gives it back", async () => {
   await using server = await NatsServer.start();
   const clock = new ManualClock();
@@ -50,10 +58,7 @@ test("one of two holds it, and hands it over at once when it gives it back", asy
   let isTaken = false;
   void second.then(() => (isTaken = true));
   // Long beyond the lease's time: the holder renews in time.
-  for (let step = 0; step < 100; step++) {
-    await clock.advance(100);
-    await stored(a);
-  }
+  await moveAlong(clock, a, 10_000);
   expect(isTaken).toBe(false);
   expect(first.lost.aborted).toBe(false);
   await first.release();
@@ -116,7 +121,6 @@ describe("when the bus is away", () => {
     const clock = new ManualClock();
     await using a = await open(server, "a", clock);
     const lease = await a.acquire();
-    const before = (await stored(a))?.revision ?? 0;
     await server.kill();
     await waitUntil("the loss is seen", async () =>
       stored(a).then(
@@ -124,14 +128,13 @@ describe("when the bus is away", () => {
         () => true,
       ),
     );
-    await clock.advance(2_500);
+    await clock.advance(1_500);
     expect(lease.lost.aborted).toBe(false);
     await server.restart();
     await waitUntil("the bus is back", async () => stored(a));
-    await clock.advance(300);
-    await waitUntil("it is renewed", async () => ((await stored(a))?.revision ?? 0) > before);
-    await clock.advance(2_500);
+    await moveAlong(clock, a, 10_000);
     expect(lease.lost.aborted).toBe(false);
+    expect((await stored(a))?.holder).toBe("a");
     await lease.release();
   });
 
@@ -197,8 +200,9 @@ test("work under a lease ends when it is lost and is told to be taken again", as
   await using server = await NatsServer.start();
   const clock = new ManualClock();
   await using a = await open(server, "a", clock);
-  let hasEnded = false;
+  let [isAtWork, hasEnded] = [false, false];
   const working = a.leases.during("router", new AbortController().signal, async (signal) => {
+    isAtWork = true;
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     hasEnded = true;
   });
@@ -206,7 +210,7 @@ test("work under a lease ends when it is lost and is told to be taken again", as
     () => "ended",
     (fault: unknown) => fault,
   );
-  await waitUntil("it works", async () => (await stored(a))?.holder === "a");
+  await waitUntil("it works", () => isAtWork);
   await a.bus.records.put(key, leaseRecord, { holder: "z" });
   await clock.advance(1_000);
   expect(await outcome).toBeInstanceOf(Retryable);
