@@ -10,6 +10,7 @@ import { addedCommands, kindByName } from "./additions.ts";
 import { generatedCommands } from "./commands.generated.ts";
 import { keepingCommands } from "./kept-keys.ts";
 import { moduleCommands } from "./module-commands.ts";
+import { sortsByPattern } from "./movable-keys.ts";
 import { tairCommands } from "./tair-commands.ts";
 
 function framed(text: string): CommandFramer {
@@ -226,4 +227,14 @@ test("more commands can be added without moving the known ones", () => {
   const many = framed("mod.many a b");
   expect(wider.keyArgs(wider.idOfCommand(many), many, new Int32Array(4))).toBe(-1);
   expect([wider.mustAskKeys(wider.idOfCommand(many)), wider.mustAskKeys(wider.idOfCommand(one))]).toEqual([true, false]);
+});
+
+test.each([
+  ["SORT a BY w_* STORE d", true],
+  ["sort a get # get o:*->f limit 0 5 store d", true],
+  ["SORT a LIMIT BY * GET x STORE d", false],
+  ["SORT a BY nosort GET # STORE GET*", false],
+  ["SORT a STORE BY* STORE d BY", false],
+])("keys that patterns name: %s", (text, expected) => {
+  expect(sortsByPattern(framed(text))).toBe(expected);
 });

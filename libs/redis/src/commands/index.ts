@@ -9,6 +9,7 @@ export { carriesExpiry } from "./expiry-place.ts";
 export type { ExpiryForm, ExpiryPlace } from "./expiry-place.ts";
 export { argsOfKey, isReplicatedWithKeys, keySharing } from "./key-sharing.ts";
 export type { KeySharing } from "./key-sharing.ts";
+export { sortsByPattern } from "./movable-keys.ts";
 export { absoluteExpiry, ExpiryError, shiftExpiry } from "./rewrite-expiry.ts";
 export { withoutTrimLimit } from "./trim-limit.ts";
 export { encodeKeyed, withoutKeys } from "./keyed-command.ts";

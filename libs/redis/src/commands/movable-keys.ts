@@ -1,5 +1,5 @@
 import type { FramedCommand } from "../resp/command-framer.ts";
-import { isWord, smallNumber } from "./argument.ts";
+import { isWord, smallNumber, textOf } from "./argument.ts";
 
 /** Result of a key rule for a command that the server itself would refuse. */
 export const MALFORMED = -1;
@@ -32,6 +32,22 @@ function sortKeys(command: FramedCommand, out: Int32Array): number {
   if (destination === 0) return 1;
   out[1] = destination;
   return 2;
+}
+
+/**
+ * True for SORT whose BY or GET takes what it reads from keys that no argument names: without `*` there is nothing to be read (sort.c,
+ * lookupKeyByPattern).
+ */
+export function sortsByPattern(command: FramedCommand): boolean {
+  for (let index = 2; index < command.argc; index++) {
+    if (isWord(command, index, "LIMIT")) index += 2;
+    else if (isWord(command, index, "STORE")) index += 1;
+    else if (isWord(command, index, "GET") || isWord(command, index, "BY")) {
+      index += 1;
+      if (index < command.argc && textOf(command, index).includes("*")) return true;
+    }
+  }
+  return false;
 }
 
 /**

@@ -168,3 +168,39 @@ test("SWAPDB behind a repaired key's offset leaves no key of ours in the user's 
   expect(await server.client(3).keys("sluice:*")).toEqual([]);
   lane.close();
 });
+
+// Mutations: pass-over.ts, `keysBetween`, or commands-of.ts, `placed`, without `readsUnnamed`: it sorts by what a key will be.
+test("applied-once: SORT by a pattern that a repaired key matches stores what it stored at the source", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane } = await open(server, source, "repair");
+  await source.write("RPUSH l 1 2");
+  await source.write("MSET w_1 1 w_2 5");
+  await lane.applyChanges(source.group());
+  await server.client().del("w_1");
+  await server.client().rpush("w_1", "planted");
+  await source.write("INCR w_1");
+  await source.write("SORT l BY w_* STORE sorted");
+  await source.write("INCRBY w_1 10");
+  await lane.applyChanges(source.group(1));
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  lane.close();
+});
+
+// Mutation: pass-over.ts, `taintedKeys` without `readsUnnamed`: what was sorted by a key that differs stays so.
+test("what SORT stored by a pattern behind a command that failed is repaired, too", async () => {
+  await using source = await SourceLane.start(RedisServer);
+  await using server = await start(source);
+  const { lane } = await open(server, source, "repair");
+  await source.write("RPUSH l 1 2");
+  await source.write("MSET w_1 1 w_2 5");
+  await lane.applyChanges(source.group());
+  await server.client().del("w_1");
+  await server.client().rpush("w_1", "planted");
+  await source.write("INCRBY w_1 9");
+  await source.write("SORT l BY w_* STORE sorted");
+  await lane.applyChanges(source.group());
+  await same(source, server);
+  lane.close();
+});

@@ -179,6 +179,7 @@ export class StandaloneRepairs {
           failed: failed.has(index),
           places: command.places,
           ...(command.swaps === undefined ? {} : { swaps: command.swaps }),
+          ...(command.readsUnnamed === undefined ? {} : { readsUnnamed: command.readsUnnamed }),
         };
         at++;
       }

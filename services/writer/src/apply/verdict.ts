@@ -38,7 +38,7 @@ const BY_CODE: Readonly<Record<string, Verdict>> = {
   CROSSSLOT: "halt",
 };
 
-/** Errors with the plain code ERR that speak of a key's state, by how they begin (Redis server.c, object.c, t_*.c). */
+/** Errors with the plain code ERR that speak of a key's state, by how they begin (Redis server.c, object.c, sort.c, geo.c, t_*.c, vset.c). */
 const STATE_ERRORS = [
   "value is not an integer",
   "value is not a valid float",
@@ -48,12 +48,20 @@ const STATE_ERRORS = [
   "no such key",
   "index out of range",
   "The ID specified in XADD",
+  "The ID specified in XSETID",
+  "The entries_added specified in XSETID",
+  "The stream has exhausted the last possible ID",
   "The XGROUP subcommand requires the key to exist",
   "Target key name already exists",
   "source and destination objects are the same",
   "string exceeds maximum allowed size",
   "bit offset is not an integer",
   "invalid stream ID",
+  "resulting score is not a number",
+  "One or more scores can't be converted",
+  "could not decode requested zset member",
+  "Vector dimension mismatch",
+  "asked quantization mismatch",
 ];
 
 /** `error`: the whole error reply, without the leading minus, `CODE message`. */

@@ -4,6 +4,7 @@ import {
   commandTable,
   encodeCommand,
   keySharing,
+  sortsByPattern,
   type CommandArgument,
   type FramedCommand,
 } from "@sluice/redis";
@@ -181,10 +182,7 @@ function partOf(command: FramedCommand, inside: Int32Array, step: number, db: nu
 function sorted(scope: KeyScope, db: number, command: FramedCommand, args: Int32Array): Scoped {
   const stored = args[1];
   if (stored === undefined || !has(scope, db, command, stored)) return NOTHING;
-  for (let index = 2; index + 1 < command.argc; index++) {
-    const isPattern = /^(by|get)$/i.test(argument(command, index).toString("latin1"));
-    if (isPattern && argument(command, index + 1).includes("*")) return unclear("it reads keys that BY and GET do not name");
-  }
+  if (sortsByPattern(command)) return unclear("it reads keys that BY and GET do not name");
   return has(scope, db, command, args[0] as number) ? WHOLE : unclear("it sorts a key that is not in the scope");
 }
 
