@@ -100,7 +100,7 @@ function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string, pa
     case "getex":
       return ["PEXPIREAT", [1, 2], ms];
     case "restore":
-      return [[0, 2], ms, payload ?? [3, 4], [4, argc], ...(place.isRelative ? ["ABSTTL"] : [])];
+      return ["RESTORE", [1, 2], ms, payload ?? [3, 4], [4, argc], ...(place.isRelative ? ["ABSTTL"] : [])];
     case "option":
     default:
       return [[0, at - 1], "PXAT", ms, [at + 1, argc]];
@@ -111,7 +111,7 @@ function withAbsolute(command: FramedCommand, place: ExpiryPlace, ms: string, pa
  * The command as RESP with its relative expiry made absolute, counted from `nowMs` (milliseconds since the epoch); null when it carries no relative one.
  *
  *     SETEX, PSETEX, SET EX|PX -> SET ... PXAT        EXPIRE, PEXPIRE -> PEXPIREAT, with NX XX GT LT kept
- *     GETEX EX|PX -> PEXPIREAT                        RESTORE -> RESTORE ... ABSTTL
+ *     GETEX EX|PX -> PEXPIREAT                        RESTORE, RESTORE-ASKING -> RESTORE ... ABSTTL
  *     HEXPIRE, HPEXPIRE -> HPEXPIREAT                 HSETEX, HGETEX, MSETEX with EX|PX -> PXAT
  *
  * TairString and TairHash in the same way (EXSET and the like: PXAT, EXHEXPIRE -> EXHPEXPIREAT). SET with PXAT needs Redis 6.2 at the destination, RESTORE with ABSTTL 5.0.

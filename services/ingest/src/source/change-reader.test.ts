@@ -80,7 +80,16 @@ test("barriers carry their flag", () => {
 });
 
 test("relative expiries of sources below 7.0 become absolute at receipt, all else stays as it is; each is flagged", () => {
-  const lines = ["SETEX a 10 v", "PEXPIRE a 1500", "EXPIREAT a 1900000000", "set a v px 20", "SET a v", "RESTORE a 5000 x"];
+  const lines = [
+    "SETEX a 10 v",
+    "PEXPIRE a 1500",
+    "EXPIREAT a 1900000000",
+    "set a v px 20",
+    "SET a v",
+    "RESTORE a 5000 x",
+    "RESTORE-ASKING a 5000 x REPLACE",
+    "RESTORE-ASKING a 0 x",
+  ];
   const at = (ms: number): string => String(NOW_MS + ms);
   expect(carried(stream(...lines), { version: 60_216 }).map(({ commands, flags }) => [commands[0], flags])).toEqual([
     [`SET a v PXAT ${at(10_000)}`, ChangeFlag.expiry],
@@ -89,10 +98,15 @@ test("relative expiries of sources below 7.0 become absolute at receipt, all els
     [`set a v PXAT ${at(20)}`, ChangeFlag.expiry],
     ["SET a v", 0],
     [`RESTORE a ${at(5000)} x ABSTTL`, ChangeFlag.expiry],
+    [`RESTORE a ${at(5000)} x REPLACE ABSTTL`, ChangeFlag.expiry],
+    ["RESTORE a 0 x", ChangeFlag.expiry],
   ]);
-  expect(carried(stream("PEXPIREAT a 1900000000000", "SET a v"), { version: 70_000 }).map(({ flags }) => flags)).toEqual([
-    ChangeFlag.expiry,
-    0,
+  const migrated = "RESTORE-ASKING a 1900000000000 x ABSTTL";
+  const later = stream("PEXPIREAT a 1900000000000", "SET a v", migrated);
+  expect(carried(later, { version: 70_000 }).map(({ commands, flags }) => [commands[0], flags])).toEqual([
+    ["PEXPIREAT a 1900000000000", ChangeFlag.expiry],
+    ["SET a v", 0],
+    ["RESTORE a 1900000000000 x ABSTTL", ChangeFlag.expiry],
   ]);
 });
 

@@ -294,10 +294,10 @@ export class ChangeReader {
         framer.buffer.subarray(framer.argStart(2), framer.argEnd(2)),
       ]);
     }
-    // What a slot migration brings is a value like any other to a slot that this shard owns (and keeps, if the migration is given up).
-    if (id === RESTORE_ASKING) return encodeCommand(["RESTORE", ...this.#argumentsFrom(1)]);
     if (id === XADD || id === XTRIM) return withoutTrimLimit(id, framer);
-    return this.#rewritesExpiry ? absoluteExpiry(framer, this.#options.nowMs()) : null;
+    const absolute = this.#rewritesExpiry ? absoluteExpiry(framer, this.#options.nowMs()) : null;
+    // What a slot migration brings is a value like any other to a slot that this shard owns (and keeps, if the migration is given up).
+    return id === RESTORE_ASKING ? (absolute ?? encodeCommand(["RESTORE", ...this.#argumentsFrom(1)])) : absolute;
   }
 
   /** Views. */

@@ -185,6 +185,7 @@ test("applied-once: SORT by a pattern that a repaired key matches stores what it
   await lane.applyChanges(source.group(1));
   await lane.applyChanges(source.group());
   await same(source, server);
+  expect(lane.unjudged).toBeNull();
   lane.close();
 });
 
@@ -202,5 +203,6 @@ test("what SORT stored by a pattern behind a command that failed is repaired, to
   await source.write("SORT l BY w_* STORE sorted");
   await lane.applyChanges(source.group());
   await same(source, server);
+  expect(lane.unjudged).toBeNull();
   lane.close();
 });
