@@ -19,5 +19,5 @@ COPY --from=build /sluice/libs libs
 COPY --from=build /sluice/services services
 COPY --from=build /sluice/apps apps
 USER node
-ENTRYPOINT ["node", "apps/cli/dist/main.js"]
+ENTRYPOINT ["node", "apps/cli/dist/bundle.js"]
 CMD ["--help"]

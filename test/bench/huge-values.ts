@@ -157,7 +157,7 @@ async function prepare(): Promise<string[]> {
 }
 
 function start(service: string): void {
-  const main = new URL(`../../services/${service}/dist/main.js`, import.meta.url).pathname;
+  const main = new URL(`../../services/${service}/dist/bundle.js`, import.meta.url).pathname;
   const env = { ...process.env, SLUICE_NATS_URL: nats.url, SLUICE_INSTANCE: `${service}-0`, SLUICE_LOG_LEVEL: "warn" };
   children.set(service, spawn(process.execPath, [main], { env, stdio: ["ignore", "inherit", "inherit"] }));
 }
