@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Bus } from "@sluice/bus";
 import { silentLog } from "@sluice/runtime";
 import { NatsServer, RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
@@ -24,6 +25,8 @@ import {
  * last offset, which lanes do once a second: the figure is low by up to a second's share.
  *
  *     node -C @sluice/source --import tsx test/bench/drain.ts standalone|cluster standalone|cluster [commands] [writers]
+ *
+ * Without `-C @sluice/source` it is what `npm run build` wrote that is measured.
  */
 const [from = "standalone", to = "standalone"] = process.argv.slice(2, 4);
 const COMMANDS = Number(process.argv[4] ?? 1_000_000);
@@ -113,7 +116,7 @@ function startAll(): void {
 }
 
 function start(service: string, index: number): void {
-  const main = new URL(`../../services/${service}/src/main.ts`, import.meta.url).pathname;
+  const main = fileURLToPath(import.meta.resolve(`@sluice/${service}/main`));
   const env = { ...process.env, SLUICE_NATS_URL: nats.url, SLUICE_INSTANCE: `${service}-${index}`, SLUICE_LOG_LEVEL: "warn" };
   children.push(spawn(process.execPath, [...process.execArgv, main], { env, stdio: ["ignore", "inherit", "inherit"] }));
 }
