@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort, releasePort } from "@sluice/testkit";
 
 /** A redis-server of our own on 127.0.0.1, ended and removed when it is disposed of. */
 export interface SpawnedRedis extends AsyncDisposable {
@@ -11,16 +10,6 @@ export interface SpawnedRedis extends AsyncDisposable {
   readonly port: number;
   /** For a test that plays a server that hangs or dies. */
   readonly pid: number;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no TCP port");
-  return address.port;
 }
 
 /**
@@ -63,6 +52,7 @@ export async function spawnRedis(options: readonly string[] = [], portOption = "
   const dispose = async (): Promise<void> => {
     server.kill("SIGKILL");
     await exited;
+    releasePort(port);
     await rm(directory, { recursive: true, force: true });
   };
   if (!(await ready)) {

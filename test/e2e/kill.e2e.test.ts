@@ -30,7 +30,7 @@ test.each(mixes)(
     await using pair = await Pair.start(source, destination);
     await pair.preload(15_000, 21);
     // The source takes so long for each key of an RDB, in µs, that every kill finds a copy under way.
-    await pair.setOnSource("rdb-key-save-delay", pair.sourceNodes.length > 1 ? "600" : "200");
+    await pair.setOnSource("rdb-key-save-delay", pair.sourceNodes.length > 1 ? "1500" : "500");
     const load = await pair.load(22, RATE);
     await using run = await Run.start(pair.pipeline("orders"));
     for (const victim of VICTIMS) {

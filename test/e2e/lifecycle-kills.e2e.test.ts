@@ -134,16 +134,17 @@ async function expectIdentical(name: string): Promise<void> {
 // under way are never made again.
 test("killed before anything runs: created stays, prechecking and ready go on by themselves, blocked waits for what blocks it", async () => {
   await keep("kept");
-  const asked = await pipelineOf("asked");
-  destinationOf("asked").proxy.pause();
-  await status.create(asked);
   const blocked = await pipelineOf("blocked");
   await destinationOf("blocked").server.client().set("somebody's", "key");
   await status.create(blocked);
   await create("ready");
   await untilAll(["ready"], "ready");
   await untilAll(["blocked"], "blocked");
-  expect(await status.get("asked")).toMatchObject({ state: "prechecking" });
+  // Last: its prechecks are over when its destination has not answered for some seconds.
+  const asked = await pipelineOf("asked");
+  destinationOf("asked").proxy.pause();
+  await status.create(asked);
+  await untilAll(["asked"], "prechecking");
 
   await killBoth(1);
   await destinationOf("asked").proxy.clear();
@@ -196,11 +197,11 @@ test("killed while they run, or end: a standby takes over, and each goes where i
   ]);
   await create("copying", { limits: { copyBytesPerSecond: SLOW_COPY } });
   await status.until("copying", "it copies", ({ shards }) => shards[0]?.phase === "copying");
-  // The answer never comes.
+  // The answer never comes. A deletion takes seconds, and is to be under way when both are killed: what else is asked for is asked meanwhile.
   const deletion = fetch(`http://${services.api}/api/v1/pipelines/deleting?force=true`, { method: "DELETE" }).catch(() => null);
-  await status.until("deleting", "its deletion is under way", ({ desired }) => desired === "failed");
   // What was stored during its pause is applied before it stops.
   await Promise.all([
+    status.until("deleting", "its deletion is under way", ({ desired }) => desired === "failed"),
     accepted("kept", "pause"),
     accepted("asked", "stop"),
     accepted("blocked", "resume"),

@@ -213,7 +213,8 @@ test("case 28: the source restarts from its RDB, keys having expired meanwhile: 
 
 // Mutation: ingest's resume-point.ts, the test of `snapshotEnd` taken out: a copy that was cut off is continued, and never ends.
 test("case 9: ingest is killed again and again inside the copy: nothing is swept early, and no stale key is left in the end", async () => {
-  await using source = await RedisServer.start({ config: { "rdb-key-save-delay": "1000" } });
+  // In µs for each key: so slow that a copy which is seen half-way goes on for longer than it takes to look at the destination.
+  await using source = await RedisServer.start({ config: { "rdb-key-save-delay": "5000" } });
   await using destination = await RedisServer.start();
   await preload(source.client(), { keys: 4_000, databases: [0], seed: 9 });
   const there = destination.client();

@@ -93,6 +93,8 @@ describe("RouterService", () => {
   }
 
   const laneOf = (value: AssignmentRecord): string | undefined => value.lanes["main.s0.0"];
+  /** Each is given away when an instance of its service was heard: not the same moment. */
+  const isAssigned = (value: AssignmentRecord): boolean => laneOf(value) !== undefined && value.shards["s0"] !== undefined;
   const create = (bus: Bus, desired: "running" | "stopped", revision: number): Promise<number | null> =>
     bus.records.compareAndSet(recordKey.spec("p"), specRecord, { pipeline, desired, createdAt: 1 }, revision);
 
@@ -107,7 +109,7 @@ describe("RouterService", () => {
     startRouter(bus, "r0");
     const spec = await create(bus, "running", 0);
 
-    const first = await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
+    const first = await assignmentWhere(bus, "the shard has an ingest, the lane a writer", isAssigned);
     expect(first.shards).toEqual({ s0: "i0" });
     expect((await bus.records.get(recordKey.topology("p"), topologyRecord))?.value.shards).toEqual([
       { id: "s0", host: "a", port: 1, slots: "0-16383", floor: 0 },
@@ -139,7 +141,7 @@ describe("RouterService", () => {
     await leftover.die();
     await create(bus, "running", 0);
     const stopFirst = startRouter(bus, "r0");
-    const first = await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
+    const first = await assignmentWhere(bus, "the shard has an ingest, the lane a writer", isAssigned);
     expect(laneOf(first)).toBe("w1");
     const before = await bus.records.get(recordKey.assignment("p"), assignmentRecord);
 
@@ -161,7 +163,7 @@ describe("RouterService", () => {
     await startMember(server, "writer", "w0");
     startRouter(bus, "r0");
     const spec = await create(bus, "running", 0);
-    await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
+    await assignmentWhere(bus, "the shard has an ingest, the lane a writer", isAssigned);
     const edited = { ...pipeline, source: { url: "redis://a2:2" }, destinations: [{ url: "redis://b2:2" }] };
     const value = { pipeline: edited, desired: "running" as const, createdAt: 1 };
     const again = await bus.records.compareAndSet(recordKey.spec("p"), specRecord, value, spec!);
@@ -187,7 +189,7 @@ describe("RouterService", () => {
     await startMember(server, "writer", "w1");
     startRouter(bus, "r0");
     await create(bus, "running", 0);
-    await assignmentWhere(bus, "the lane has a writer", (value) => laneOf(value) !== undefined);
+    await assignmentWhere(bus, "the shard has an ingest, the lane a writer", isAssigned);
     const before = await bus.records.get(recordKey.assignment("p"), assignmentRecord);
 
     await server.restart("SIGKILL");

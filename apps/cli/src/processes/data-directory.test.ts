@@ -45,9 +45,13 @@ test("what is left of a run that was killed is ended, and nothing else", async (
   await writeFile(join(folder, "nats.pid"), `${bus.pid}`);
   const processes = { "writer-1": writer.pid, "writer-2": stranger.pid };
   await writeRunRecord(folder, { pid: owner.pid, api: "127.0.0.1:7380", nats: "nats://127.0.0.1:1", processes });
+  const exits = Promise.all([writer, bus].map(async (child) => once(child, "exit")));
   await take();
   expect(ended.toSorted()).toEqual(["nats-server", "writer-1"]);
-  expect([writer.signalCode, bus.signalCode]).toEqual(["SIGTERM", "SIGTERM"]);
+  expect(await exits).toEqual([
+    [null, "SIGTERM"],
+    [null, "SIGTERM"],
+  ]);
   expect([stranger.signalCode, owner.signalCode]).toEqual([null, null]);
   expect(await readRunRecord(folder)).toBeNull();
 });

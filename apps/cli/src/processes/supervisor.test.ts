@@ -6,6 +6,9 @@ import type { ProcessPlan } from "./process-plan.ts";
 import { restartDelayMs } from "./supervised-process.ts";
 import { Supervisor } from "./supervisor.ts";
 
+/** What takes longer hangs, on a machine that is busy with other things, too. */
+const PATIENCE_MS = 60_000;
+
 let folder: string;
 let notices: string[];
 let supervisor: Supervisor;
@@ -21,7 +24,7 @@ afterEach(async () => {
 });
 
 /** A shell that says `up <name>`, then waits without a child of its own; `script` runs before it waits. */
-function shell(name: string, script = "", stopLimitMs = 5_000): ProcessPlan {
+function shell(name: string, script = "", stopLimitMs = PATIENCE_MS): ProcessPlan {
   const pipe = join(folder, `${name}.pipe`);
   const body = `${script}\n[ -p ${pipe} ] || mkfifo ${pipe}; exec 3<>${pipe}; echo "up ${name}"; while :; do read -r _ <&3; done`;
   const logFile = join(folder, "log", `${name}.log`);
@@ -35,7 +38,7 @@ async function up(plan: ProcessPlan, times = 1): Promise<void> {
   await vi.waitFor(
     async () => expect((await readFile(plan.logFile, "utf8")).split(`up ${plan.name}\n`).length - 1).toBe(times),
     {
-      timeout: 5_000,
+      timeout: PATIENCE_MS,
       interval: 5,
     },
   );
@@ -71,9 +74,9 @@ test("starts a killed process again, and says so", async () => {
 
 test("waits longer each time that a process ends at once", async () => {
   await supervisor.start([{ ...shell("one"), args: ["-c", "exit 3"] }]);
-  await vi.waitFor(() => expect(notices.length).toBe(3), { timeout: 5_000 });
+  await vi.waitFor(() => expect(notices.length).toBeGreaterThanOrEqual(3), { timeout: PATIENCE_MS });
   const log = join(folder, "log", "one.log");
-  expect(notices).toEqual([
+  expect(notices.slice(0, 3)).toEqual([
     "one ended with exit code 3; started again",
     `one ended with exit code 3; starts again in 0.2 s; its log: ${log}`,
     `one ended with exit code 3; starts again in 0.4 s; its log: ${log}`,
@@ -116,7 +119,7 @@ test("ends everything at once", async () => {
   await up(plan);
   const pid = supervisor.pids["one"] as number;
   supervisor.kill();
-  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { interval: 5 });
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: PATIENCE_MS, interval: 5 });
   await expect(readFile(file)).rejects.toThrow("ENOENT");
 });
 

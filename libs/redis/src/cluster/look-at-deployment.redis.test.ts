@@ -11,7 +11,7 @@ describe("lookAtDeployment", () => {
     await using primary = await RedisServer.start();
     await using replica = await RedisServer.start({ replicaOf: primary });
     await replica.waitForSync();
-    const connections = new ClusterConnections({}, 2_000);
+    const connections = new ClusterConnections({}, 30_000);
     const seen = await waitUntil("the primary counts its replica", async () => {
       const now = await lookAtDeployment(connections, [{ host: "127.0.0.1", port: 1 }, at(primary)]);
       return now.primaries[0]?.replicas.length === 1 ? now : null;
@@ -30,7 +30,7 @@ describe("lookAtDeployment", () => {
   test("sees a cluster from any node, what is on its way, and a failover", async () => {
     const layout = ["0-5460", "5461-10922", "10923-16383"];
     await using cluster = await RedisCluster.start({ replicas: 1, layout });
-    const connections = new ClusterConnections({}, 2_000);
+    const connections = new ClusterConnections({}, 30_000);
     const [first, second] = await cluster.primaries();
     const seen = await lookAtDeployment(connections, [at(cluster.nodes[5]!)]);
     expect(seen.primaries.map(({ slots, replicas }) => [slots, replicas.length])).toEqual(layout.map((slots) => [slots, 1]));

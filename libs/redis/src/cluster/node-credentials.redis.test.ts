@@ -7,7 +7,7 @@ import { credentialsFor, endpointName, type Endpoint } from "../connection/endpo
 import { ClusterConnections } from "./cluster-connections.ts";
 import { lookAtDeployment } from "./look-at-deployment.ts";
 
-const TIMEOUT_MS = 3_000;
+const TIMEOUT_MS = 30_000;
 const SEEING = ["on", "+info", "+cluster|nodes", "+cluster|slots"];
 
 test("nodes of a cluster that know the user by passwords of their own", async () => {

@@ -13,8 +13,8 @@ describe("Sentinels", () => {
     await replica.waitForSync();
     await using sentinel = await SentinelServer.start({ primary });
     const sentinels = { primary: "mymaster", servers: [{ host: "127.0.0.1", port: 1 }, at(sentinel)] };
-    const asked = sentinelConnections({}, sentinels, 2_000);
-    const connections = new ClusterConnections({}, 2_000);
+    const asked = sentinelConnections({}, sentinels, 30_000);
+    const connections = new ClusterConnections({}, 30_000);
     const look = async () => lookThroughSentinels(asked, sentinels, connections, lookAtDeployment);
     expect(await primaryBySentinels(asked, sentinels)).toEqual(at(primary));
     expect(await look()).toMatchObject({ mode: "standalone", trouble: null, primaries: [at(primary)] });
@@ -47,7 +47,7 @@ describe("Sentinels", () => {
     await follower.failover();
     await follower.waitForSuccessor(primary.port);
     const sentinels = { primary: "mymaster", servers: [at(cutOff), at(follower)] };
-    const asked = sentinelConnections({}, sentinels, 2_000);
+    const asked = sentinelConnections({}, sentinels, 30_000);
     expect(await primaryBySentinels(asked, sentinels)).toEqual(at(replica));
     asked.close();
   });
@@ -56,7 +56,7 @@ describe("Sentinels", () => {
     await using primary = await RedisServer.start();
     await using sentinel = await SentinelServer.start({ primary, password: "secret" });
     const servers = [at(sentinel), { host: "127.0.0.1", port: 1 }];
-    const open = sentinelConnections({}, { primary: "other", servers, password: "secret" }, 2_000);
+    const open = sentinelConnections({}, { primary: "other", servers, password: "secret" }, 30_000);
     await expect(primaryBySentinels(open, { primary: "other", servers })).rejects.toThrow(
       new RegExp(
         `no Sentinel tells where "other" is: 127.0.0.1:${sentinel.port} knows no primary "other"; 127.0.0.1:1: .*refused`,
@@ -64,7 +64,7 @@ describe("Sentinels", () => {
       ),
     );
     expect(await primaryBySentinels(open, { primary: "mymaster", servers })).toEqual(at(primary));
-    const shut = sentinelConnections({}, { primary: "mymaster", servers }, 2_000);
+    const shut = sentinelConnections({}, { primary: "mymaster", servers }, 30_000);
     await expect(primaryBySentinels(shut, { primary: "mymaster", servers })).rejects.toThrow("NOAUTH");
     for (const each of [open, shut]) each.close();
   });

@@ -1,12 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fixturesDir } from "@sluice/testkit";
+import { fixturesDir, freePort, releasePort } from "@sluice/testkit";
 import { Redis } from "ioredis";
 import { expect, test } from "vitest";
 import { RdbReader } from "./rdb-reader.ts";
@@ -20,15 +18,6 @@ interface Server extends AsyncDisposable {
   readonly redis: Redis;
   /** What SAVE writes. */
   save(): Promise<Buffer>;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }
 
 /** A redis-server on a free port, with the content of an RDB file if one is given. */
@@ -51,6 +40,7 @@ async function startServer(rdb?: URL): Promise<Server> {
       redis.disconnect();
       server.kill("SIGKILL");
       await exited;
+      releasePort(port);
       await rm(dir, { recursive: true });
     },
   };

@@ -220,15 +220,20 @@ describe("TcpProxy", () => {
     client.socket.write("a");
     await client.says("a");
     proxy.delay(60);
+    const cameMs: number[] = [];
+    client.socket.on("data", (bytes: Buffer) => cameMs.push(...Array.from(bytes, () => performance.now())));
     const startMs = performance.now();
-    for (const letter of "bcdef") {
+    for (const [index, letter] of Array.from("bcdef").entries()) {
       client.socket.write(letter);
-      await turns(5);
+      // Each comes by itself, so that none leaves as a part of the one before it.
+      await waitUntil("the proxy has it", () => proxy.requestBytes + proxy.heldRequestBytes === index + 2);
     }
     await client.says("abcdef");
-    const tookMs = performance.now() - startMs;
-    expect(tookMs).toBeGreaterThanOrEqual(119);
-    expect(tookMs, "five letters were on their way together").toBeLessThan(500);
+    expect((cameMs[0] ?? 0) - startMs).toBeGreaterThanOrEqual(119);
+    // One after the other, each would come a delay behind the one before it, however slow the machine is.
+    const gapsMs = cameMs.slice(1).map((ms, index) => ms - (cameMs[index] ?? 0));
+    expect(gapsMs).toHaveLength(4);
+    expect(Math.min(...gapsMs), "letters were on their way together").toBeLessThan(59);
   });
 
   test("bandwidth limits a direction", async () => {

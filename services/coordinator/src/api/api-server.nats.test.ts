@@ -193,8 +193,8 @@ function followStops(): void {
 
 describe("the life of a pipeline through the API", () => {
   test("is created, copies, synchronizes, stops and is resumed", async () => {
-    const [source, destination] = [await redis(), await redis()];
-    // A replication backlog, so that offsets move.
+    // A replication backlog, so that offsets move, and no pings, so that nothing else moves them.
+    const [source, destination] = [await redis({ "repl-ping-replica-period": "3600" }), await redis()];
     await (await startReplica(source)).waitForSync();
     const body = bodyOf({ url: source.url }, { url: destination.url });
     const created = await post(body);

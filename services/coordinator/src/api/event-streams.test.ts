@@ -2,7 +2,7 @@ import { EventEmitter, once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { request } from "node:https";
 import { ManualClock, silentLog, systemClock, type Clock } from "@sluice/runtime";
-import { Authority } from "@sluice/testkit";
+import { Authority, waitUntil } from "@sluice/testkit";
 import { apiEvent, stateEvent } from "@sluice/wire";
 import { afterEach, expect, test } from "vitest";
 import { ApiDesk, FILE } from "./api-desk.sample.ts";
@@ -101,10 +101,7 @@ test("there is an end to how many clients are served, and a place is free again 
   await expect(SseReader.open(`${url}/events`)).rejects.toThrow(/^429 .*API-004/);
   expect((await fetch(`${url}/events`)).status).toBe(200);
   readers[0]!.close();
-  let freed: SseReader | null = null;
-  for (let tries = 0; freed === null && tries < 1_000; tries++) freed = await SseReader.open(`${url}/events`).catch(() => null);
-  ends.push(() => freed?.close());
-  expect(freed).not.toBeNull();
+  await waitUntil("its place is free", async () => follow(`${url}/events`));
 });
 
 test("whoever names no token follows nothing, over a real connection too", async () => {

@@ -11,6 +11,8 @@ let cluster: RedisCluster;
 let server: RedisServer;
 beforeAll(async () => {
   [cluster, server] = await Promise.all([RedisCluster.start({ replicas: 1 }), RedisServer.start()]);
+  // Nobody takes the place of one that is paused before it was asked.
+  for (const node of cluster.nodes) await node.client().config("SET", "cluster-node-timeout", "600000");
 });
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();

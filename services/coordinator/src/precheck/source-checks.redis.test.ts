@@ -12,19 +12,32 @@ afterAll(async () => pair[Symbol.asyncDispose]());
 
 const nothing = async (): Promise<void> => undefined;
 
-/** Until the server itself has noticed: it samples its traffic ten times a second. */
-async function writeMuch(): Promise<void> {
+let isWriting = false;
+let written = Promise.resolve();
+
+/** Until `stopWriting`: the rate of a second ago is nothing that a server remembers. */
+function keepWriting(): void {
   const client = pair.source.client();
-  await waitUntil("the server counts what clients send", async () => {
-    await client.set("much", "x".repeat(1_000_000));
-    return Number(/instantaneous_input_kbps:([\d.]+)/.exec(await client.info("stats"))?.[1]) > 100;
-  });
+  const write = async (): Promise<void> => {
+    while (isWriting) await client.set("much", "x".repeat(10_000));
+  };
+  isWriting = true;
+  written = write();
 }
 
-let isWriting = false;
-async function keepWriting(): Promise<void> {
+async function stopWriting(): Promise<void> {
+  isWriting = false;
+  await written;
+}
+
+/** As `keepWriting`; behind it the server itself has noticed: it samples its traffic ten times a second. */
+async function writeMuch(): Promise<void> {
   const client = pair.source.client();
-  while (isWriting) await client.set("much", "x".repeat(10_000));
+  keepWriting();
+  await waitUntil(
+    "the server counts what clients send",
+    async () => Number(/instantaneous_input_kbps:([\d.]+)/.exec(await client.info("stats"))?.[1]) > 100,
+  );
 }
 
 const attached = () => ({ subject: { mode: "changes" as const } });
@@ -46,7 +59,10 @@ const cases: readonly PairCase[] = [
       await config(pair.source, "repl-backlog-size", "16384");
       await writeMuch();
     },
-    undo: () => config(pair.source, "repl-backlog-size", "1mb"),
+    undo: async () => {
+      await stopWriting();
+      await config(pair.source, "repl-backlog-size", "1mb");
+    },
     level: "warn",
     found: /repl-backlog-size 16 KiB; at most .*\/s written: it lasts/,
     fix: /CONFIG SET repl-backlog-size \d+mb.* \d+mb would cover the whole retry window of 12 h/,
@@ -54,14 +70,15 @@ const cases: readonly PairCase[] = [
   {
     id: "source-output-buffer",
     make: async () => {
-      await config(pair.source, "client-output-buffer-limit", "replica 1 0 0");
+      await config(pair.source, "client-output-buffer-limit", "replica 1 0 0", "replica-read-only", "no");
       await writeMuch();
       // A replica that never finds its primary: copy and changes come over one link.
       await pair.source.client().replicaof("127.0.0.1", 1);
     },
     undo: async () => {
+      await stopWriting();
       await pair.source.client().replicaof("NO", "ONE");
-      await config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60");
+      await config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60", "replica-read-only", "yes");
     },
     level: "warn",
     code: "SRC-014",
@@ -134,11 +151,10 @@ const cases: readonly PairCase[] = [
     make: async () => {
       // It has had a replica, so that it counts what it would send: two samples of that are taken.
       await config(pair.source, "repl-backlog-size", "16384");
-      isWriting = true;
-      void keepWriting();
+      keepWriting();
     },
     undo: async () => {
-      isWriting = false;
+      await stopWriting();
       await config(pair.source, "repl-backlog-size", "1mb");
     },
     level: "warn",
@@ -149,11 +165,10 @@ const cases: readonly PairCase[] = [
     id: "source-attachment",
     make: async () => {
       await config(pair.source, "repl-backlog-size", "16384");
-      isWriting = true;
-      void keepWriting();
+      keepWriting();
     },
     undo: async () => {
-      isWriting = false;
+      await stopWriting();
       await config(pair.source, "repl-backlog-size", "1mb");
     },
     change: attached,
@@ -259,6 +274,7 @@ test("a primary from 6.2 on holds nothing back that is written during a copy, ho
   await config(pair.source, "client-output-buffer-limit", "replica 1 0 0");
   await writeMuch();
   const { report } = await pair.check({ only: ["source-output-buffer"] });
+  await stopWriting();
   await config(pair.source, "client-output-buffer-limit", "replica 256mb 64mb 60");
   expect(report.results).toMatchObject([{ level: "pass", found: expect.stringContaining("a link of its own") as string }]);
 });

@@ -22,7 +22,8 @@ let serving: RedisServer;
 let known: KnownPipeline;
 let cutover: Cutover;
 beforeEach(async () => {
-  source = await RedisServer.start();
+  // Without pings its offset stands still.
+  source = await RedisServer.start({ config: { "repl-ping-replica-period": "3600" } });
   replica = await RedisServer.start();
   await replica.client().replicaof("127.0.0.1", source.port);
   await waitUntil("the replica follows", async () => /master_link_status:up/.test(await replica.client().info("replication")));

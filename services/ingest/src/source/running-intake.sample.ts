@@ -2,6 +2,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Bus, Leases } from "@sluice/bus";
 import { encodeCommand } from "@sluice/redis";
 import { silentLog, supervise, systemClock, type Clock, type Logger } from "@sluice/runtime";
+import { waitUntil } from "@sluice/testkit";
 import {
   BatchKind,
   decodeBatch,
@@ -111,15 +112,15 @@ export async function shardOf(bus: Bus, shard = "s0"): Promise<ShardRecord | und
   return (await bus.records.get(recordKey.shard("p", shard), shardRecord))?.value;
 }
 
-/** Waits until it streams and everything up to this offset is stored, the copy included; a real server's own pings may follow it. @throws Error after 20 s */
+/** Waits until it streams and everything up to this offset is stored, the copy included; a real server's own pings may follow it. */
 export async function storedUpTo(bus: Bus, offset: number): Promise<ShardRecord> {
-  const deadlineMs = systemClock.monotonicMs() + 20_000;
-  for (;;) {
-    const record = await shardOf(bus);
-    if (record?.phase === "streaming" && record.storedOffset >= offset && (await isCopyStored(bus, record))) return record;
-    if (systemClock.monotonicMs() > deadlineMs) throw new Error(`not stored up to ${offset}: ${JSON.stringify(record)}`);
-    await systemClock.sleep(10);
-  }
+  let record: ShardRecord | undefined;
+  const isStored = async (): Promise<ShardRecord | null> => {
+    record = await shardOf(bus);
+    const isThere = record?.phase === "streaming" && record.storedOffset >= offset && (await isCopyStored(bus, record));
+    return isThere ? (record ?? null) : null;
+  };
+  return waitUntil(`all up to ${offset} is stored`, isStored, { details: () => JSON.stringify(record) });
 }
 
 /** Every lane that was written to has the end of its copy. */

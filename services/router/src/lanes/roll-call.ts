@@ -29,17 +29,18 @@ interface Seen {
  *
  *     begin ── SETTLE_MS ──▶ isSettled: whoever lives has proven it; decisions begin
  *       └────────── MEMBER_TIME_MS ──────────▶ awaited ones are dead
+ *
+ * It begins with the first record that is heard, however late a busy bus delivers: the leftovers come with it.
  */
 export class RollCall {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #seen = new Map<string, Seen>();
-  #beganAtMs: number;
-  #heardAtMs: number;
+  /** Infinity until a record was heard. */
+  #beganAtMs = Infinity;
+  #heardAtMs = Infinity;
 
   constructor(clock: Pick<Clock, "monotonicMs">) {
     this.#clock = clock;
-    this.#beganAtMs = clock.monotonicMs();
-    this.#heardAtMs = this.#beganAtMs;
   }
 
   /** The record of an instance was seen at `revision`; the same revision again is no sign of life. */
@@ -47,7 +48,7 @@ export class RollCall {
     const nowMs = this.#clock.monotonicMs();
     const seen = this.#seen.get(`${service}.${instance}`);
     if (seen?.revision === revision) return;
-    if (nowMs - this.#heardAtMs > DEAF_MS) this.#begin(nowMs);
+    if (this.#beganAtMs === Infinity || nowMs - this.#heardAtMs > DEAF_MS) this.#begin(nowMs);
     this.#heardAtMs = nowMs;
     // Who is first seen later than the leftovers were delivered has just written its record.
     const hasProof = seen !== undefined || nowMs - this.#beganAtMs > SETTLE_MS;

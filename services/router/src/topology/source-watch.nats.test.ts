@@ -142,6 +142,8 @@ describe("SourceWatch", () => {
     await using replica = await RedisServer.start({ replicaOf: primary });
     const isOnline = async (): Promise<boolean> => (await primary.client().info("replication")).includes("state=online");
     await waitUntil("the primary counts its replica", isOnline);
+    // It is counted when all was sent, and healthy when that is loaded.
+    await replica.waitForSync();
     known.destinations.set("main", {
       revision: 1,
       value: { mode: "standalone", nodes: [{ host: "127.0.0.1", port: 1, slots: "0-16383" }], at: 1 },
