@@ -179,7 +179,6 @@ export class StandaloneRepairs {
           failed: failed.has(index),
           places: command.places,
           ...(command.swaps === undefined ? {} : { swaps: command.swaps }),
-          ...(command.readsUnnamed === undefined ? {} : { readsUnnamed: command.readsUnnamed }),
         };
         at++;
       }

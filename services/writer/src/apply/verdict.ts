@@ -38,7 +38,7 @@ const BY_CODE: Readonly<Record<string, Verdict>> = {
   CROSSSLOT: "halt",
 };
 
-/** Errors with the plain code ERR that speak of a key's state, by how they begin (Redis server.c, object.c, sort.c, geo.c, t_*.c, vset.c). */
+/** Errors with the plain code ERR that speak of a key's state, by how they begin (Redis server.c, object.c, geo.c, t_*.c, vset.c). */
 const STATE_ERRORS = [
   "value is not an integer",
   "value is not a valid float",
@@ -58,10 +58,11 @@ const STATE_ERRORS = [
   "bit offset is not an integer",
   "invalid stream ID",
   "resulting score is not a number",
-  "One or more scores can't be converted",
   "could not decode requested zset member",
   "Vector dimension mismatch",
   "asked quantization mismatch",
+  "asked M value mismatch",
+  "cannot add projection to exist",
 ];
 
 /** `error`: the whole error reply, without the leading minus, `CODE message`. */

@@ -115,16 +115,12 @@ export class ClusterRepairs {
 
   /** Adds the units to the groups; one whose effect is in its slot already only moves the slot's mark. */
   async addAround(units: readonly OpenUnit[], groups: GroupBook, target: Position): Promise<void> {
-    const around = units.map(({ unit, end }) => ({
-      end,
-      places: unit.keys.map((key) => placeOf(0, key)),
-      readsUnnamed: unit.commands.some((command) => placed(command).readsUnnamed === true),
-    }));
-    await this.#repairKeys(keysBetween(around, this.#book), target);
+    const placed = units.map(({ unit, end }) => ({ end, places: unit.keys.map((key) => placeOf(0, key)) }));
+    await this.#repairKeys(keysBetween(placed, this.#book), target);
     // What is not read from the source is left to a copy.
-    if (keysBetween(around, this.#book).size > 0) this.#book.clear();
+    if (keysBetween(placed, this.#book).size > 0) this.#book.clear();
     for (const [index, { unit, end }] of units.entries()) {
-      const isPassed = isPassedOver(around[index] ?? { end, places: null }, this.#book);
+      const isPassed = isPassedOver(placed[index] ?? { end, places: null }, this.#book);
       groups.add(isPassed ? { ...unit, commands: [], keys: [], emptied: [], isDelicate: false } : unit, end);
     }
   }
@@ -222,10 +218,10 @@ export class ClusterRepairs {
     const isCut = count > indexes.length;
     const tainted = taintedKeys(
       commands.map((command, index) => {
-        const { places, ...reader } = placed(command);
+        const { places } = placed(command);
         // A message has no key to be repaired, whether it failed or not.
         const mayHaveFailed = isCut && index > last && places?.length !== 0;
-        return { ...reader, failed: known.has(index) || mayHaveFailed, places };
+        return { failed: known.has(index) || mayHaveFailed, places };
       }),
     );
     if (tainted === null) throw this.#lane.repair.unknownKeys(what);

@@ -1,4 +1,4 @@
-import { CommandFramer, commandTable, sortsByPattern, type FramedCommand } from "@sluice/redis";
+import { CommandFramer, commandTable, type FramedCommand } from "@sluice/redis";
 import type { ChangeRows } from "@sluice/wire";
 import { COPY as COPY_SCRIPT } from "../rewrite/scripts.ts";
 
@@ -12,8 +12,6 @@ export interface PlacedCommand {
   readonly db: number;
   /** Null where it can't be told which keys it names. */
   readonly places: readonly Place[] | null;
-  /** It may read any key besides: SORT with a pattern. */
-  readonly readsUnnamed?: true;
   /** The two databases that it swaps: SWAPDB. */
   readonly swaps?: readonly [number, number];
   /** Its arguments, the name first. Views; they hold until the next command is asked for. */
@@ -30,7 +28,6 @@ export interface RowSpan {
 
 const MOVE = commandTable.idOf("MOVE");
 const SWAPDB = commandTable.idOf("SWAPDB");
-const SORT = commandTable.idOf("SORT");
 const COPY = commandTable.idOf("COPY");
 /** What stands for COPY where there is none: EVAL script 2 from to database replace. */
 const EVAL = commandTable.idOf("EVAL");
@@ -74,7 +71,6 @@ function placed(framer: FramedCommand, db: number): PlacedCommand {
     return framer.buffer.subarray(start, start + (framer.argLengths[index] as number));
   };
   const command = { id, db, places: placesOf(id, framer, db, argument), argument, argc: framer.argc };
-  if (id === SORT && sortsByPattern(framer)) return { ...command, readsUnnamed: true };
   return id === SWAPDB && framer.argc === 3 ? { ...command, swaps: [Number(argument(1)), Number(argument(2))] } : command;
 }
 

@@ -7,8 +7,6 @@ export interface PlacedUnit {
   readonly end: number;
   /** Null where it can't be told which keys it names. */
   readonly places: readonly Place[] | null;
-  /** It may read any other key besides. */
-  readonly readsUnnamed?: boolean;
 }
 
 /**
@@ -16,15 +14,14 @@ export interface PlacedUnit {
  * unit's end.
  *
  * A unit is applied as a whole or passed over as a whole. Where some of its keys hold its effect already and others don't, the
- * others must be brought up to it. So must all keys of one that may have read any repaired key, which is later than it. They are then ahead, too, which concerns every other unit that names one of them; so all keys
+ * others must be brought up to it. They are then ahead, too, which concerns every other unit that names one of them; so all keys
  * that hang together through the units are brought up at once. Afterwards none of these units is in between any more.
  */
 export function keysBetween(units: readonly PlacedUnit[], book: RepairBook): Set<Place> {
   const wanted = new Set<Place>();
-  for (const { end, places, readsUnnamed } of units) {
+  for (const { end, places } of units) {
     const covered = places?.filter((place) => book.covers(place, end)).length ?? 0;
-    const isAround = covered > 0 || (readsUnnamed === true && book.covering(end).length > 0);
-    if (places !== null && isAround && covered < places.length) for (const place of places) wanted.add(place);
+    if (places !== null && covered > 0 && covered < places.length) for (const place of places) wanted.add(place);
   }
   for (let size = -1; wanted.size > 0 && size !== wanted.size;) {
     size = wanted.size;
@@ -47,15 +44,13 @@ export function isPassedOver({ end, places }: PlacedUnit, book: RepairBook): boo
  * a command that failed does not tell its keys.
  */
 export function taintedKeys(
-  commands: Iterable<Pick<PlacedCommand, "places" | "readsUnnamed" | "swaps"> & { readonly failed: boolean }>,
+  commands: Iterable<Pick<PlacedCommand, "places" | "swaps"> & { readonly failed: boolean }>,
 ): Set<Place> | null {
   const tainted = new Set<Place>();
-  for (const { failed, places, readsUnnamed, swaps } of commands) {
+  for (const { failed, places, swaps } of commands) {
     if (swaps !== undefined) for (const place of swappedPlaces([...tainted], swaps)) tainted.add(place);
     if (failed && (places === null || places.length === 0)) return null;
-    const isTouched = (): boolean =>
-      (readsUnnamed === true && tainted.size > 0) || places?.some((place) => tainted.has(place)) === true;
-    if (places === null || !(failed || isTouched())) continue;
+    if (places === null || !(failed || places.some((place) => tainted.has(place)))) continue;
     for (const place of places) tainted.add(place);
   }
   return tainted;

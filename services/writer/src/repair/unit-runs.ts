@@ -42,19 +42,17 @@ export function keyedUnits(runs: readonly UnitRun[]): KeyedUnit[] {
   const units: KeyedUnit[] = [];
   for (const run of runs) {
     const { rows } = run.slice;
-    let open: { from: number; places: Place[] | null; isBarrier: boolean; readsUnnamed: boolean } | null = null;
+    let open: { from: number; places: Place[] | null; isBarrier: boolean } | null = null;
     for (const { row, command } of commandsOf(run)) {
-      open ??= { from: row, places: [], isBarrier: false, readsUnnamed: false };
+      open ??= { from: row, places: [], isBarrier: false };
       if (command.places === null) open.places = null;
       else for (const place of command.places) open.places?.push(place);
       // Of a transaction any command may be one.
       open.isBarrier ||= ((rows.flags[row] as number) & ChangeFlag.barrier) !== 0;
-      open.readsUnnamed ||= command.readsUnnamed === true;
       const isEnd = row + 1 === run.until || rows.ends[row + 1] !== rows.ends[row];
       if (!isEnd) continue;
       const places = open.places === null ? null : [...new Set(open.places)];
-      const { from, isBarrier, readsUnnamed } = open;
-      units.push({ ...run, from, until: row + 1, end: endOffset(run, row), places, isBarrier, readsUnnamed });
+      units.push({ ...run, from: open.from, until: row + 1, end: endOffset(run, row), places, isBarrier: open.isBarrier });
       open = null;
     }
   }
