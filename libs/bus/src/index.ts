@@ -1,6 +1,7 @@
 export { Bus, type BusOptions } from "./bus.ts";
 export type { BusFacts, JetStreamFacts } from "./bus-facts.ts";
 export { connectBus } from "./connect-bus.ts";
+export { requestCopy } from "./copy-request.ts";
 export { LaneReader } from "./lane-reader.ts";
 export { LaneStream, type AppendResult, type PlacedMessage, type StoredMessage, type StreamSize } from "./lane-stream.ts";
 export { Leases, type HeldLease } from "./leases.ts";

@@ -129,11 +129,24 @@ export const topologyRecord = z.object({
 });
 export type TopologyRecord = z.output<typeof topologyRecord>;
 
+/** Which primary of a destination cluster holds what, by node ids: what a later look is compared with. */
+export const custodyRecord = z.object({
+  /** The slots of each primary, as `SlotSet` writes them; those without any are left out. */
+  owners: z.record(z.string(), z.string()),
+  /** master_replid of each primary, those without slots included. */
+  histories: z.record(z.string(), z.string()),
+  /** Slots that are on their way, and those that were until shortly before: `endedAt`. */
+  moves: z.array(z.object({ slots: z.string(), from: z.string(), to: z.string(), endedAt: at.nullable() })),
+});
+export type CustodyRecord = z.output<typeof custodyRecord>;
+
 /** A destination of a pipeline as the router saw it last: where a writer begins; a redirect tells it more. */
 export const destinationRecord = z.object({
   mode: z.enum(["standalone", "cluster"]),
   /** One for each primary; a standalone server has all slots. */
   nodes: z.array(z.object({ host: z.string(), port: count, slots: z.string() })).min(1),
+  /** For a cluster whose primaries all tell their histories (Redis 4.0 and newer). */
+  custody: custodyRecord.optional(),
   at,
 });
 export type DestinationRecord = z.output<typeof destinationRecord>;

@@ -24,7 +24,15 @@ const pipeline = { name: "p", source: { url: "redis://a:1" }, destinations: [{ u
 /** Every server is a standalone one. */
 const look = (_: unknown, [seed]: readonly Address[]): Promise<Deployment> => {
   const primary = { id: "run", host: seed!.host, port: seed!.port, slots: "0-16383", replicas: [] };
-  return Promise.resolve({ mode: "standalone", primaries: [primary], nodeIds: ["run"], movingSlots: [], trouble: null });
+  return Promise.resolve({
+    mode: "standalone",
+    primaries: [primary],
+    idle: [],
+    nodeIds: ["run"],
+    movingSlots: [],
+    moves: [],
+    trouble: null,
+  });
 };
 const openPlain = (spec: EndpointSpec): Endpoint =>
   endpointOf(

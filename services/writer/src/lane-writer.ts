@@ -1,4 +1,4 @@
-import type { Bus, Leases, LaneStream } from "@sluice/bus";
+import { requestCopy, type Bus, type Leases, type LaneStream } from "@sluice/bus";
 import type { Endpoint } from "@sluice/redis";
 import { describeFault, Halt, Retryable, reasonOf, type Actor, type Clock, type Fault, type Logger } from "@sluice/runtime";
 import {
@@ -30,7 +30,7 @@ import type { Keeping } from "./keep/keeping.ts";
 import { keepingOf, projected } from "./keep/lane-keep.ts";
 import type { LaneDestination } from "./lane-destination.ts";
 import { openLane } from "./lane-opening.ts";
-import { CopyNeeded, requestCopy } from "./copy-request.ts";
+import { CopyNeeded } from "./copy-needed.ts";
 import { LaneReport } from "./lane-report.ts";
 import { LaneSession } from "./lane-session.ts";
 import { LivePhase } from "./live-phase.ts";

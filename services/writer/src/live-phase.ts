@@ -1,6 +1,6 @@
 import { BatchKind, ChangeFlag, ChangeRows, placed, type Batch, type Position } from "@sluice/wire";
 import type { ChangeSlice } from "./apply/plan-changes.ts";
-import { CopyNeeded } from "./copy-request.ts";
+import { CopyNeeded } from "./copy-needed.ts";
 import type { ChangeGroup } from "./lane-destination.ts";
 import type { LaneSession } from "./lane-session.ts";
 import { LaneChain, type KnownHistory } from "./progress/lane-chain.ts";

@@ -19,6 +19,8 @@ export interface MarkWatchOptions {
   readonly isOfLane: (shard: string, lane: number, slot: number) => boolean;
   /** True where the shard's slots have changed since that epoch began: it is copied anew, and until then nobody says what is there. */
   readonly isVoid: (shard: string, epoch: number) => boolean;
+  /** Only epochs above it are continued. */
+  readonly floorOf: (shard: string) => number;
 }
 
 /** Something happened that must never happen. */
@@ -27,6 +29,8 @@ export class Violation extends Error {
 }
 
 interface Place {
+  /** Of the mark itself. */
+  readonly slot: number;
   readonly covers: (slot: number) => boolean;
   readonly isWatermark: boolean;
 }
@@ -44,6 +48,8 @@ interface Moved extends Place {
 export class MarkWatch {
   readonly #options: MarkWatchOptions;
   readonly #marks = new Map<string, Position>();
+  /** Slot → the epoch counter when it became doubtful. */
+  readonly #doubtful = new Map<number, number>();
   /** Units that were compared with the source's history. */
   commits = 0;
 
@@ -59,10 +65,19 @@ export class MarkWatch {
     }
   }
 
+  /**
+   * The destination lost parts of these slots, marks and data apart, so that nobody can say what is there. It need not be right again
+   * before a copy whose epoch is above the present counter.
+   */
+  doubt(slots: Iterable<number>, counter: number): void {
+    for (const slot of slots) this.#doubtful.set(slot, counter);
+  }
+
   /** Throws `Violation`. */
   see(server: SimServer, touched: readonly TouchedKey[]): void {
-    const data = touched.filter(({ key }) => !isOwn(key));
-    const marks = touched.flatMap(({ key }) => (isOwn(key) ? this.#read(server, key) : []));
+    const all = touched.flatMap(({ key }) => (isOwn(key) ? this.#read(server, key) : []));
+    const marks = all.filter(({ slot, after }) => !this.#isDoubtful(slot, after));
+    const data = touched.filter(({ key }) => !isOwn(key) && (marks.length > 0 || !this.#doubtful.has(slotOf(key))));
     for (const { before, after, isWatermark } of marks) {
       // A watermark may: it says from where to look at the slots' own marks, and a node that lost its slots begins anew.
       if (!isWatermark && before !== null && before.shard === after.shard && comparePositions(after, before) < 0)
@@ -76,6 +91,13 @@ export class MarkWatch {
       this.commits++;
       this.#compare(server, moved, data);
     }
+  }
+
+  #isDoubtful(slot: number, { shard, epoch }: Position): boolean {
+    const counter = this.#doubtful.get(slot);
+    if (counter === undefined) return false;
+    const floor = this.#options.floorOf(shard);
+    return floor < counter || epoch <= floor;
   }
 
   /** A key of a copy that is not complete is gone: a copy that is damaged may bring times that are over, and is void. */
@@ -105,11 +127,11 @@ export class MarkWatch {
     const { pipeline, group, isOfLane, inCluster } = this.#options;
     const slot = slotOf(key);
     const tag = slotTag(slot);
-    if (key === slotMarkKey(tag, pipeline, group)) return { covers: (other) => other === slot, isWatermark: false };
+    if (key === slotMarkKey(tag, pipeline, group)) return { slot, covers: (other) => other === slot, isWatermark: false };
     const [, shard, number] = /:(s\d+)\.(\d+)$/.exec(key) ?? [];
     const lane = Number(number);
     if (shard === undefined || key !== laneMarkKey(tag, pipeline, group, shard, lane)) return null;
-    return { covers: (other) => isOfLane(shard, lane, other), isWatermark: inCluster };
+    return { slot, covers: (other) => isOfLane(shard, lane, other), isWatermark: inCluster };
   }
 
   /** One of the source's histories must hold everywhere what the destination holds. */

@@ -17,6 +17,7 @@ import { dataOf, slotOf, type MarkWatch, type MarkWatchOptions } from "../oracle
 import { heldBy } from "../oracle/value-text.ts";
 import { keyOf, nameOf, VersionBook } from "../oracle/version-book.ts";
 import type { SimServer } from "../redis/sim-server.ts";
+import type { SlotMove } from "../redis/slot-move.ts";
 import type { Dice } from "../world/dice.ts";
 import { EPOCH_MS } from "../world/scheduler.ts";
 import type { World } from "../world/world.ts";
@@ -37,6 +38,8 @@ export class Pair {
   readonly #graceMs: number;
   readonly #bookOf = new Map<SimServer, VersionBook>();
   readonly #books: VersionBook[] = [];
+  /** Slots of the destination that went, or are on their way, from one server to another. */
+  readonly #moves: SlotMove[] = [];
   #watch: MarkWatch | null = null;
   #watched: (look: () => void) => void = () => undefined;
 
@@ -64,6 +67,7 @@ export class Pair {
       shift: (expireAtMs) => expiryWithGrace(expireAtMs, this.#graceMs),
       isOfLane: (shard, lane, slot) => this.#isOfLane(shard, lane, slot),
       isVoid: (shard, epoch) => epoch <= (this.#shard(shard)?.floor ?? 0),
+      floorOf: (shard) => this.#shard(shard)?.floor ?? 0,
     };
   }
 
@@ -149,6 +153,12 @@ export class Pair {
   failDestinationOver(dice: Dice): string {
     const former = dice.pick(this.destination.primaries);
     former.onUnit = null;
+    // Its replica may lack what had arrived, and hold what had left.
+    const torn = this.#moves.filter(({ from, to }) => from === former || to === former);
+    this.#watch?.doubt(
+      torn.map(({ slot }) => slot),
+      this.epoch,
+    );
     const { server, lost, heal } = this.destination.failOver(former, dice, false);
     this.#world.scheduler.after(dice.between(1, 2_000), null, heal);
     this.#lookAt(server);
@@ -178,6 +188,7 @@ export class Pair {
     const { scheduler } = this.#world;
     for (const slot of own) {
       const move = cluster.moveSlot(slot, to);
+      if (side === this.destination) this.#moves.push(move);
       const step = (): void => {
         const isDone = this.#unwatched(side, () => move.migrate(dice.between(1, 2)) === 0 && move.isPossible);
         if (isDone && scheduler.nowMs >= endMs) this.#unwatched(side, () => move.finish());

@@ -19,6 +19,8 @@ export interface ClusterNode {
   readonly movingSlots: readonly number[];
   /** Of these the ones that leave it, with the id of the node that they go to. */
   readonly leaving: ReadonlyMap<number, string>;
+  /** The others, with the id of the node that they come from. */
+  readonly arriving: ReadonlyMap<number, string>;
 }
 
 const LINE = /^(\S+) (\S*?):(\d{1,5})(?:@\d{1,5})?(?:,\S*)? (\S+) (\S+) \d+ \d+ \d+ (\S+)((?: \S+)*) *$/;
@@ -49,12 +51,13 @@ function parseLine(line: string): ClusterNode {
   const owned: string[] = [];
   const movingSlots: number[] = [];
   const leaving = new Map<number, string>();
+  const arriving = new Map<number, string>();
   for (const word of rest.split(" ").filter((word) => word !== "")) {
     const moving = MOVING.exec(word);
     if (moving !== null) {
       const [, slot, direction, other = ""] = moving;
       movingSlots.push(Number(slot));
-      if (direction === ">") leaving.set(Number(slot), other);
+      (direction === ">" ? leaving : arriving).set(Number(slot), other);
     } else if (isRange(word)) owned.push(word);
     else throw new Error(`expected slots in a line of CLUSTER NODES, found ${printable(word)}`);
   }
@@ -68,6 +71,7 @@ function parseLine(line: string): ClusterNode {
     slots: owned.join(","),
     movingSlots,
     leaving,
+    arriving,
   };
 }
 

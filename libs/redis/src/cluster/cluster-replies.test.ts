@@ -24,6 +24,7 @@ describe("parseClusterNodes", () => {
       movingSlots: [5501, 93],
     });
     expect([...(first?.leaving ?? [])]).toEqual([[5501, b]]);
+    expect([...(first?.arriving ?? [])]).toEqual([[93, b]]);
     expect(first?.flags).toEqual(new Set(["myself", "master"]));
     expect(second).toMatchObject({ host: "10.0.0.2", port: 7001, slots: "5461-5499,5501-16383", isLinked: true });
     expect(third).toMatchObject({ host: "::1", port: 7002, primaryId: b, slots: "" });

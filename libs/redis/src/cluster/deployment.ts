@@ -19,15 +19,26 @@ export interface PrimaryNode extends Address {
   readonly replicas: readonly ReplicaNode[];
 }
 
+/** A slot on its way between two nodes, by their ids. An id may be of a node that has failed since. */
+export interface SlotOnItsWay {
+  readonly slot: number;
+  readonly from: string;
+  readonly to: string;
+}
+
 /** What a Redis deployment looks like from outside. */
 export interface Deployment {
   readonly mode: "standalone" | "cluster";
   /** In the order of their lowest slot; a standalone server owns all slots. */
   readonly primaries: readonly PrimaryNode[];
+  /** Primaries that live and own no slot: nodes that have just joined, or gave all away. */
+  readonly idle: readonly PrimaryNode[];
   /** Every node that was named, those without slots and those that failed included; node ids, or the run id. */
   readonly nodeIds: readonly string[];
   /** Slots that are on their way from one node to another by the word of any primary, in ascending order. */
   readonly movingSlots: readonly number[];
+  /** The same with their ends; twice where both ends tell of it, and differently where one of them does not know who the other is now. */
+  readonly moves: readonly SlotOnItsWay[];
   /** Why this picture can't be relied on: a primary that does not answer or sees other owners. Null when all agree. */
   readonly trouble: string | null;
 }
@@ -49,6 +60,24 @@ export function ownersOf(view: ClusterView): string {
  * stands wherever the cluster leaves an address empty.
  */
 export function primariesOf(view: ClusterView, announced: readonly AnnouncedSlots[], asked: Address): PrimaryNode[] {
+  const owners = view.filter(({ slots, flags }) => slots !== "" && flags.has("master"));
+  return described(owners, view, announced, asked).toSorted(
+    (a, b) => Number.parseInt(a.slots, 10) - Number.parseInt(b.slots, 10),
+  );
+}
+
+/** As `primariesOf`, those that live and own no slot. */
+export function idlePrimariesOf(view: ClusterView, announced: readonly AnnouncedSlots[], asked: Address): PrimaryNode[] {
+  const idle = view.filter((node) => node.slots === "" && node.flags.has("master") && isAlive(node));
+  return described(idle, view, announced, asked);
+}
+
+function described(
+  primaries: readonly ClusterNode[],
+  view: ClusterView,
+  announced: readonly AnnouncedSlots[],
+  asked: Address,
+): PrimaryNode[] {
   const preferred = new Map<string, Address>();
   for (const { primary, replicas } of announced) {
     for (const { id, host, port } of [primary, ...replicas]) {
@@ -57,18 +86,15 @@ export function primariesOf(view: ClusterView, announced: readonly AnnouncedSlot
   }
   const addressOf = ({ id, host, port }: ClusterNode): Address =>
     preferred.get(id) ?? { host: host === "" ? asked.host : host, port };
-  return view
-    .filter(({ slots, flags }) => slots !== "" && flags.has("master"))
-    .map((primary) => ({
-      id: primary.id,
-      ...addressOf(primary),
-      slots: primary.slots,
-      replicas: view
-        .filter((node) => node.primaryId === primary.id && node.flags.has("slave") && isAlive(node))
-        .map((node) => ({ id: node.id, ...addressOf(node) }))
-        .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
-    }))
-    .toSorted((a, b) => Number.parseInt(a.slots, 10) - Number.parseInt(b.slots, 10));
+  return primaries.map((primary) => ({
+    id: primary.id,
+    ...addressOf(primary),
+    slots: primary.slots,
+    replicas: view
+      .filter((node) => node.primaryId === primary.id && node.flags.has("slave") && isAlive(node))
+      .map((node) => ({ id: node.id, ...addressOf(node) }))
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+  }));
 }
 
 function isAlive({ flags, isLinked, port }: ClusterNode): boolean {

@@ -1,9 +1,19 @@
 import { endpointName } from "../connection/endpoint.ts";
 import { infoFields } from "../info-fields.ts";
 import type { ClusterConnections } from "./cluster-connections.ts";
-import { parseClusterNodes } from "./cluster-nodes.ts";
+import { parseClusterNodes, type ClusterNode } from "./cluster-nodes.ts";
 import { parseClusterSlots } from "./cluster-slots.ts";
-import { ownersOf, primariesOf, type Address, type ClusterView, type Deployment, type ReplicaNode } from "./deployment.ts";
+import {
+  idlePrimariesOf,
+  ownersOf,
+  primariesOf,
+  type Address,
+  type ClusterView,
+  type Deployment,
+  type PrimaryNode,
+  type ReplicaNode,
+  type SlotOnItsWay,
+} from "./deployment.ts";
 
 const ALL_SLOTS = "0-16383";
 
@@ -35,32 +45,42 @@ async function lookFrom(connections: ClusterConnections, seed: Address): Promise
   const announced = parseClusterSlots(await connections.call(seed, ["CLUSTER", "SLOTS"]));
   const primaries = primariesOf(view, announced, seed);
   const owners = ownersOf(view);
-  const moving = new Set<number>();
-  const troubles = await Promise.all(
-    primaries.map(async (primary) => {
-      const name = endpointName(primary);
-      try {
-        const own: ClusterView = parseClusterNodes(await connections.text(primary, ["CLUSTER", "NODES"]));
-        for (const { movingSlots } of own) for (const slot of movingSlots) moving.add(slot);
-        return ownersOf(own) === owners ? null : `${name} sees other owners of slots than ${endpointName(seed)}`;
-      } catch (cause) {
-        return `${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
-      }
-    }),
-  );
+  const idle = idlePrimariesOf(view, announced, seed);
+  const moves: SlotOnItsWay[] = [];
+  const ask = async (primary: PrimaryNode): Promise<string | null> => {
+    const name = endpointName(primary);
+    try {
+      const own: ClusterView = parseClusterNodes(await connections.text(primary, ["CLUSTER", "NODES"]));
+      moves.push(...own.flatMap(movesOf));
+      return ownersOf(own) === owners ? null : `${name} sees other owners of slots than ${endpointName(seed)}`;
+    } catch (cause) {
+      return `${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    }
+  };
+  // Who owns nothing may know of slots that it gets, but its picture of the others, or its silence, harms nobody.
+  const [troubles] = await Promise.all([Promise.all(primaries.map(ask)), Promise.all(idle.map(ask))]);
   return {
     mode: "cluster",
     primaries,
+    idle,
     nodeIds: view.map(({ id }) => id).toSorted(),
-    movingSlots: [...moving].toSorted((a, b) => a - b),
+    movingSlots: [...new Set(moves.map(({ slot }) => slot))].toSorted((a, b) => a - b),
+    moves: moves.toSorted((a, b) => a.slot - b.slot || (a.to < b.to ? -1 : 1)),
     trouble: troubles.find((trouble) => trouble !== null) ?? (primaries.length === 0 ? "no node owns slots" : null),
   };
+}
+
+function movesOf({ id, leaving, arriving }: ClusterNode): SlotOnItsWay[] {
+  return [
+    ...Array.from(leaving, ([slot, to]) => ({ slot, from: id, to })),
+    ...Array.from(arriving, ([slot, from]) => ({ slot, from, to: id })),
+  ];
 }
 
 async function standaloneAt(connections: ClusterConnections, seed: Address, id: string): Promise<Deployment> {
   const replication = infoFields(await connections.text(seed, ["INFO", "replication"]));
   const primary = { id, host: seed.host, port: seed.port, slots: ALL_SLOTS, replicas: replicasOf(replication) };
-  return { mode: "standalone", primaries: [primary], nodeIds: [id], movingSlots: [], trouble: null };
+  return { mode: "standalone", primaries: [primary], idle: [], nodeIds: [id], movingSlots: [], moves: [], trouble: null };
 }
 
 /** `slave0:ip=10.0.0.7,port=6379,state=online,offset=…`; who only poses as a replica announces port 0. */

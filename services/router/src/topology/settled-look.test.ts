@@ -8,7 +8,9 @@ const whole: Deployment = {
   mode: "cluster",
   primaries: [node(1, "0-8191"), node(2, "8192-16383")],
   nodeIds: ["n1", "n2"],
+  idle: [],
   movingSlots: [],
+  moves: [],
   trouble: null,
 };
 

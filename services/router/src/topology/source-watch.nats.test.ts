@@ -1,83 +1,34 @@
-import { Bus } from "@sluice/bus";
 import { lookAtDeployment, type Address, type ClusterConnections, type Deployment } from "@sluice/redis";
-import { Retryable, silentLog, supervise, systemClock, type Actor } from "@sluice/runtime";
-import { NatsServer, RedisCluster, RedisServer, SentinelServer, waitUntil } from "@sluice/testkit";
+import { Retryable } from "@sluice/runtime";
+import { RedisCluster, RedisServer, SentinelServer, waitUntil } from "@sluice/testkit";
 import {
   destinationRecord,
-  endpointOf,
-  epochRecord,
-  pipelineSchema,
   recordKey,
   routerRecord,
   topologyRecord,
-  type EndpointSpec,
   type RouterRecord,
   type TopologyRecord,
 } from "@sluice/wire";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { takeRecord, routedFilters, type RoutedPipeline } from "../routed-pipeline.ts";
 import { DestinationWatch } from "./destination-watch.ts";
 import { SourceWatch, type WatchDeps } from "./source-watch.ts";
-
-const log = silentLog();
-const clock = systemClock;
-const open = (spec: EndpointSpec) =>
-  endpointOf(
-    spec,
-    (password) => password,
-    () => "",
-  );
+import { startWatchedBus, type WatchedBus } from "./watched-bus.sample.ts";
 
 const stops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const stop of stops.splice(0).toReversed()) await stop();
 });
 
-let bus: Bus;
-let known: RoutedPipeline;
-let deps: WatchDeps;
-let run: (actor: Actor) => void;
+let bus: WatchedBus["bus"];
+let known: WatchedBus["known"];
+let deps: WatchedBus["deps"];
+let run: WatchedBus["run"];
+let specify: WatchedBus["specify"];
+let topologyWhere: WatchedBus["topologyWhere"];
+let setEpoch: WatchedBus["setEpoch"];
 beforeEach(async () => {
-  const server = await NatsServer.start();
-  stops.push(async () => server[Symbol.asyncDispose]());
-  bus = await Bus.connect({ url: server.url, name: "test", log });
-  stops.push(() => bus.close());
-  deps = { records: bus.records, clock, log, open, look: lookAtDeployment };
-  const pipelines = new Map<string, RoutedPipeline>();
-  known = { spec: null, state: null, topology: null, assignment: null, destinations: new Map() };
-  pipelines.set("p", known);
-  for (const filter of routedFilters) bus.records.watch(filter, (change) => takeRecord(pipelines, change));
-  run = (actor) => {
-    const stopping = new AbortController();
-    const ended = supervise(actor, stopping.signal, clock, log);
-    stops.push(async () => {
-      stopping.abort();
-      await ended;
-    });
-  };
+  ({ bus, known, deps, run, specify, topologyWhere, setEpoch } = await startWatchedBus(stops));
 });
-
-function specify(source: object, destination: string): void {
-  const pipeline = pipelineSchema.parse({ name: "p", source, destinations: [{ url: destination }], lanes: 4 });
-  known.spec = { value: { pipeline, desired: "running", createdAt: 1 }, revision: 1 };
-}
-
-const topologyWhere = (what: string, holds: (topology: TopologyRecord) => boolean): Promise<TopologyRecord> => {
-  let last: unknown = null;
-  return waitUntil(
-    what,
-    async () => {
-      const found = await bus.records.get(recordKey.topology("p"), topologyRecord);
-      last = found?.value;
-      return found !== null && holds(found.value) ? found.value : null;
-    },
-    { details: () => JSON.stringify(last) },
-  );
-};
-const setEpoch = async (epoch: number): Promise<void> => {
-  const current = await bus.records.get(recordKey.epoch("p"), epochRecord);
-  await bus.records.compareAndSet(recordKey.epoch("p"), epochRecord, { epoch }, current?.revision ?? 0);
-};
 const portsOf = ({ shards }: TopologyRecord): number[] => shards.map(({ port }) => port);
 
 describe("SourceWatch", () => {
@@ -228,7 +179,7 @@ describe("what a watch tells the operator", () => {
   const isClear = ({ retry, halt }: RouterRecord): boolean => retry === null && halt === null;
   const deployment = (mode: Deployment["mode"], movingSlots: number[] = []): Deployment => {
     const primary = { id: "a", host: "127.0.0.1", port: 1, slots: "0-16383", replicas: [] };
-    return { mode, primaries: [primary], nodeIds: ["a"], movingSlots, trouble: null };
+    return { mode, primaries: [primary], idle: [], nodeIds: ["a"], movingSlots, moves: [], trouble: null };
   };
 
   test("a server that can't be looked at is told of, by the start that it keeps, until it can", async () => {

@@ -37,7 +37,8 @@ export function ownersBySlot(owners: readonly Owner[]): (Owner | undefined)[] {
   return bySlot;
 }
 
-function rangesOf(set: SlotSet): string {
+/** For people. */
+export function rangesOf(set: SlotSet): string {
   const ranges = set.toString().split(",");
   const shown = ranges.slice(0, RANGES_SHOWN).join(",");
   return ranges.length > RANGES_SHOWN ? `${shown},… (${set.size} slots)` : shown;

@@ -1,5 +1,5 @@
 import { BatchKind, decodeBatch, FIRST_COPY, liveSubject, type Batch } from "@sluice/wire";
-import { CopyNeeded } from "../copy-request.ts";
+import { CopyNeeded } from "../copy-needed.ts";
 import type { LaneSession } from "../lane-session.ts";
 import type { LoggedBatch } from "../progress/lane-log.ts";
 import type { CopyOrigin, Landing } from "./copy-origin.ts";

@@ -1,5 +1,5 @@
 import { copyOffsetOf, decodeBatch, liveSubject, type Batch, type ServedCopy } from "@sluice/wire";
-import { CopyNeeded } from "../copy-request.ts";
+import { CopyNeeded } from "../copy-needed.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";
 import type { CopyOrigin, Landing } from "./copy-origin.ts";

@@ -11,7 +11,7 @@ import {
   type Addition,
   type ServedCopy,
 } from "@sluice/wire";
-import type { CopyNeeded } from "../copy-request.ts";
+import type { CopyNeeded } from "../copy-needed.ts";
 import type { LaneReport } from "../lane-report.ts";
 import { isUnderWay } from "./joining.ts";
 

@@ -1,7 +1,7 @@
 import type { LaneStream, Records } from "@sluice/bus";
 import { Halt, type Logger } from "@sluice/runtime";
 import { BatchError, decodeBatch, epochRecord, liveSubject, recordKey, type Batch, type Position } from "@sluice/wire";
-import { CopyNeeded } from "../copy-request.ts";
+import { CopyNeeded } from "../copy-needed.ts";
 import type { LaneDestination } from "../lane-destination.ts";
 import type { AppliedHistory } from "./applied-history.ts";
 import { logPlace, type LogPlace } from "./log-place.ts";

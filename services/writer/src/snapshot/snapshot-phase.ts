@@ -1,7 +1,7 @@
 import { BatchKind, decodeBatch, snapSubject, SnapshotRows, type Batch, type Part, type Position } from "@sluice/wire";
 import { Halt, Stopped } from "@sluice/runtime";
 import type { CopyOrigin } from "../copies/copy-origin.ts";
-import { CopyNeeded } from "../copy-request.ts";
+import { CopyNeeded } from "../copy-needed.ts";
 import type { SnapshotValue } from "../lane-destination.ts";
 import type { LaneSession } from "../lane-session.ts";
 import { LaneLog, type LoggedBatch } from "../progress/lane-log.ts";

@@ -1,29 +1,17 @@
-import type { Records } from "@sluice/bus";
 import { Retryable } from "@sluice/runtime";
 import { epochRecord, recordKey, topologyRecord } from "@sluice/wire";
+import type { Records } from "./records.ts";
 
 const ATTEMPTS = 10;
 const MOST_EVENTS = 50;
 
 /**
- * What a lane needs to go on is missing: a batch, a part of a copy, or the message that its mark names. Nothing but a new copy of
- * its shard can mend that. The lane's present epoch is void from here on.
- */
-export class CopyNeeded extends Retryable {
-  /** Epoch of what can't be built on; every earlier one is void, too. */
-  readonly epoch: number;
-  constructor(message: string, epoch: number) {
-    super("BUS-003", "bus", message);
-    this.epoch = epoch;
-  }
-}
-
-/**
  * Asks for a new copy of a shard: raises its floor to the epoch counter, so that its ingest begins a new epoch. Does nothing where
- * `epoch` is at or below the floor already: another lane, or an earlier try, has asked.
+ * `epoch`, which can't be built on any more, is at or below the floor already: somebody else, or an earlier try, has asked. `why` stands
+ * in the topology's event. Throws `Retryable` BUS-001, and what the records throw.
  */
 export async function requestCopy(
-  records: Records,
+  records: Pick<Records, "get" | "compareAndSet">,
   pipeline: string,
   shard: string,
   epoch: number,

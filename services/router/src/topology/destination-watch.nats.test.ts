@@ -1,0 +1,85 @@
+import { RedisCluster, waitUntil } from "@sluice/testkit";
+import { recordKey, SlotSet, topologyRecord, type CustodyRecord } from "@sluice/wire";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DestinationWatch } from "./destination-watch.ts";
+import { startWatchedBus, type WatchedBus } from "./watched-bus.sample.ts";
+
+const stops: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+});
+
+let on: WatchedBus;
+beforeEach(async () => {
+  on = await startWatchedBus(stops);
+});
+
+/** A source of two shards that have come to epoch 4. */
+async function begin(destination: RedisCluster): Promise<void> {
+  const shards = ["0-8191", "8192-16383"].map((slots, index) => ({
+    id: `s${index}`,
+    host: "source",
+    port: index,
+    slots,
+    floor: 0,
+  }));
+  const topology = { mode: "cluster" as const, lanes: 4, shards, events: [] };
+  await on.bus.records.compareAndSet(recordKey.topology("p"), topologyRecord, topology, 0);
+  await on.setEpoch(4);
+  on.specify({ url: "redis://source:1" }, destination.url);
+  on.run(new DestinationWatch("p", "main", on.known, on.deps));
+}
+
+const custodyWhere = (what: string, holds: (custody: CustodyRecord) => boolean): Promise<CustodyRecord> =>
+  waitUntil(
+    what,
+    () => {
+      const custody = on.known.destinations.get("main")?.value.custody;
+      return custody !== undefined && holds(custody) ? custody : null;
+    },
+    { details: () => JSON.stringify(on.known.destinations.get("main")?.value) },
+  );
+
+// Mutations: destination-watch.ts, `#copyAnew` does nothing: neither case ends; no `endedAt` is remembered: the second does not.
+describe("case 52: slots of a destination are on their way when one of its nodes fails over", () => {
+  test("the shards that they belong to are copied anew, and it is told", async () => {
+    await using cluster = await RedisCluster.start({ replicas: 1 });
+    const [, second] = await cluster.primaries();
+    await begin(cluster);
+    await custodyWhere("the cluster is known", ({ histories }) => Object.keys(histories).length === 3);
+    await cluster.moveHalf(7, second!);
+    await custodyWhere("the move is seen", ({ moves }) =>
+      moves.some(({ slots, endedAt }) => slots === "7" && endedAt === null),
+    );
+    await cluster.failover(second!);
+    const { shards, events } = await on.topologyWhere("a copy is asked for", ({ shards: [first] }) => first?.floor === 4);
+    expect(shards.map(({ floor }) => floor)).toEqual([4, 0]);
+    expect(events.map(({ text }) => text)).toEqual([
+      "copied anew: s0, because slots 7 of destination main were on their way between its nodes when one of these began another history",
+    ]);
+  });
+
+  test("slots that move, and nodes that fail over, are followed; only what had just gone over is doubted", async () => {
+    await using cluster = await RedisCluster.start({ replicas: 1 });
+    await begin(cluster);
+    const known = await custodyWhere("the cluster is known", ({ histories }) => Object.keys(histories).length === 3);
+    const [first, second, third] = await cluster.primaries();
+    await cluster.failover(third!);
+    const after = await custodyWhere(
+      "the failover is seen",
+      ({ owners }) => Object.keys(owners).join() !== Object.keys(known.owners).join(),
+    );
+    expect(after.moves).toEqual([]);
+    await cluster.moveSlots([3, 4], first!, second!);
+    await custodyWhere("the slots have gone over", ({ owners, moves }) => {
+      const isThere = Object.values(owners).some((slots) => SlotSet.parse(slots).has(3) && SlotSet.parse(slots).has(8000));
+      return isThere && moves.every(({ endedAt }) => endedAt !== null);
+    });
+    const calm = await on.topologyWhere("nothing is doubted", () => true);
+    expect(calm).toMatchObject({ events: [], shards: [{ floor: 0 }, { floor: 0 }] });
+    await cluster.failover(second!);
+    const { events } = await on.topologyWhere("a copy is asked for", ({ shards }) => shards[0]?.floor === 4);
+    expect(events).toHaveLength(1);
+    expect(events[0]?.text).toContain("slots 3-4 of destination main");
+  });
+});
