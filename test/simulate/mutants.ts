@@ -205,6 +205,32 @@ export const MUTANTS: readonly Mutant[] = [
     worlds: { ...intoCluster, kinds: ["destination fails over"], isBusy: true },
   },
   {
+    name: "torn-slots-are-believed",
+    isRare: true,
+    what: "case 52: slots that are on their way when a node of the destination fails over are taken for whole",
+    changes: [
+      {
+        file: "services/router/src/topology/destination-watch.ts",
+        find: "if (doubtful.size === 0) return;",
+        replace: "if (doubtful.size >= 0) return;",
+      },
+    ],
+    worlds: { ...intoCluster, kinds: [MOVES, "destination fails over"], isTogether: true },
+  },
+  {
+    name: "moves-end-at-once",
+    isRare: true,
+    what: "case 52: of slots that have just gone over, replicas of their new owner are taken to hold everything",
+    changes: [
+      {
+        file: "services/router/src/topology/custody.ts",
+        find: "return isOther(move.to, before, now) && heirOf(move, before, now) === null;",
+        replace: "return false;",
+      },
+    ],
+    worlds: { ...intoCluster, kinds: [MOVES, "destination fails over"], isTogether: true },
+  },
+  {
     name: "marks-name-no-history",
     isRare: true,
     what: "H7: a writer that begins anew takes the message at its mark for the one that it applied, whichever history filled the log again",

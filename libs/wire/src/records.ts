@@ -135,8 +135,13 @@ export const custodyRecord = z.object({
   owners: z.record(z.string(), z.string()),
   /** master_replid of each primary, those without slots included. */
   histories: z.record(z.string(), z.string()),
-  /** Slots that are on their way, and those that were until shortly before: `endedAt`. */
-  moves: z.array(z.object({ slots: z.string(), from: z.string(), to: z.string(), endedAt: at.nullable() })),
+  /**
+   * Slots that are on their way, and those that were until shortly before: `endedAt`. `arrived`: master_repl_offset of `to` when all had
+   * arrived there.
+   */
+  moves: z.array(
+    z.object({ slots: z.string(), from: z.string(), to: z.string(), endedAt: at.nullable(), arrived: count.nullable() }),
+  ),
 });
 export type CustodyRecord = z.output<typeof custodyRecord>;
 

@@ -16,6 +16,7 @@ export class SlotMove {
   readonly #cluster: SimCluster;
   #from: SimServer;
   #to: SimServer;
+  #isFinished = false;
 
   constructor(cluster: SimCluster, slot: number, from: SimServer, to: SimServer) {
     this.#cluster = cluster;
@@ -32,6 +33,11 @@ export class SlotMove {
 
   get to(): SimServer {
     return this.#to;
+  }
+
+  /** The new owner has taken the slot. */
+  get isFinished(): boolean {
+    return this.#isFinished;
   }
 
   /** Keys that have not gone over yet. */
@@ -59,6 +65,7 @@ export class SlotMove {
     }
     this.#cluster.setSlot(this.#to, this.slot, "NODE", this.#to);
     this.#cluster.setSlot(this.#from, this.slot, "NODE", this.#to);
+    this.#isFinished = true;
   }
 
   /** Both ends forget of it (SETSLOT STABLE); keys that went over stay there, where nobody is sent any more. */

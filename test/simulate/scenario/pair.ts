@@ -154,7 +154,7 @@ export class Pair {
     const former = dice.pick(this.destination.primaries);
     former.onUnit = null;
     // Its replica may lack what had arrived, and hold what had left.
-    const torn = this.#moves.filter(({ from, to }) => from === former || to === former);
+    const torn = this.#moves.filter(({ from, to, isFinished }) => to === former || (from === former && !isFinished));
     this.#watch?.doubt(
       torn.map(({ slot }) => slot),
       this.epoch,

@@ -1,13 +1,8 @@
 import { infoFields, type Address, type ClusterConnections, type Deployment, type PrimaryNode } from "@sluice/redis";
-import type { Custody } from "./custody.ts";
+import type { Custody, History } from "./custody.ts";
 
 /** So often other primaries are found behind the question than were asked. */
 const ATTEMPTS = 3;
-
-interface History {
-  readonly replid: string;
-  readonly former: string;
-}
 
 /** What was seen of a deployment; `custody` is null where there is none to be told, or not now. */
 export interface Look {
@@ -46,7 +41,9 @@ export class CustodyLook {
     try {
       const fields = infoFields(await this.#connections.text(address, ["INFO", "replication"]));
       const [replid, former] = [fields.get("master_replid"), fields.get("master_replid2")];
-      return replid === undefined || former === undefined ? null : { replid, former };
+      const [offset, formerEnd] = [Number(fields.get("master_repl_offset")), Number(fields.get("second_repl_offset"))];
+      const isWhole = Number.isSafeInteger(offset) && Number.isSafeInteger(formerEnd);
+      return replid === undefined || former === undefined || !isWhole ? null : { replid, offset, former, formerEnd };
     } catch {
       return null;
     }
@@ -61,14 +58,12 @@ function namesOf(primaries: readonly PrimaryNode[]): string {
 }
 
 function custodyOf(seen: Deployment, asked: readonly PrimaryNode[], found: readonly (History | null)[]): Custody | null {
-  const histories: Record<string, string> = {};
-  const formerHistories: Record<string, string> = {};
+  const histories: Record<string, History> = {};
   for (const [index, { id }] of asked.entries()) {
     const history = found[index] ?? null;
     if (history === null) return null;
-    histories[id] = history.replid;
-    formerHistories[id] = history.former;
+    histories[id] = history;
   }
   const owners = Object.fromEntries(seen.primaries.map(({ id, slots }) => [id, slots]));
-  return { owners, histories, moves: seen.moves, formerHistories, nodeIds: seen.nodeIds };
+  return { owners, histories, moves: seen.moves, nodeIds: seen.nodeIds };
 }

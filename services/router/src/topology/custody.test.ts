@@ -1,38 +1,37 @@
 import type { CustodyRecord } from "@sluice/wire";
 import { describe, expect, test } from "vitest";
-import { judgeCustody, type Custody } from "./custody.ts";
+import { judgeCustody, type Custody, type History } from "./custody.ts";
 
 const NONE = "0".repeat(40);
 
-/** Nodes a and b with a half each, c without slots; each has its first history. */
+/** Nodes a and b with a half each, c without slots; each has its first history and stands at 100. */
 function look(changes: Partial<Custody> = {}): Custody {
   return {
     owners: { a: "0-8191", b: "8192-16383" },
-    histories: { a: "a1", b: "b1", c: "c1" },
-    formerHistories: { a: NONE, b: NONE, c: NONE },
+    histories: { a: first("a1"), b: first("b1"), c: first("c1") },
     moves: [],
     nodeIds: ["a", "b", "c", "d"],
     ...changes,
   };
 }
 
+const first = (replid: string): History => ({ replid, offset: 100, former: NONE, formerEnd: -1 });
+/** d was the replica of b, or of a, and has taken over from it with what it had got. */
+const after = (former: string, formerEnd = 101): History => ({ replid: "d1", offset: 105, former, formerEnd });
+const heirOfB = {
+  owners: { a: "0-8191", d: "8192-16383" },
+  histories: { a: first("a1"), c: first("c1"), d: after("b1") },
+};
+const heirOfA = {
+  owners: { d: "0-8191", b: "8192-16383" },
+  histories: { b: first("b1"), c: first("c1"), d: after("a1") },
+};
+
 const moving = [{ slot: 7, from: "a", to: "b" }];
 const remembered = (now: Custody, before: CustodyRecord | null = null, nowMs = 0): CustodyRecord =>
   judgeCustody(before, now, nowMs).next;
 const doubted = (before: CustodyRecord | null, now: Custody, nowMs = 1_000): string =>
   judgeCustody(before, now, nowMs).doubtful.toString();
-
-/** d was the replica of b, or of a, and has taken over from it. */
-const heirOfB = {
-  owners: { a: "0-8191", d: "8192-16383" },
-  histories: { a: "a1", c: "c1", d: "d1" },
-  formerHistories: { a: NONE, c: NONE, d: "b1" },
-};
-const heirOfA = {
-  owners: { d: "0-8191", b: "8192-16383" },
-  histories: { b: "b1", c: "c1", d: "d1" },
-  formerHistories: { b: NONE, c: NONE, d: "a1" },
-};
 
 describe("judgeCustody", () => {
   test("a failover alone is not doubted, nor is a move alone, nor the first look at a cluster, nor another cluster", () => {
@@ -48,7 +47,7 @@ describe("judgeCustody", () => {
   test.each([
     ["who gets it fails over", heirOfB],
     ["who gives it fails over", heirOfA],
-    ["who gets it starts anew", { histories: { a: "a1", b: "b2", c: "c1" } }],
+    ["who gets it starts anew", { histories: { a: first("a1"), b: first("b2"), c: first("c1") } }],
   ])("a slot on its way is doubted when %s", (_, change) => {
     expect(doubted(remembered(look({ moves: moving })), look(change))).toBe("7");
     expect(doubted(remembered(look({ moves: moving })), look({ ...change, moves: moving }))).toBe("7");
@@ -62,27 +61,46 @@ describe("judgeCustody", () => {
     expect(doubted(remembered(look()), given)).toBe("7");
   });
 
-  test("what has gone over is doubted while a replica of its new owner may lack it, and not for ever", () => {
-    const begun = remembered(look({ moves: moving }));
+  // Mutations: `arrived` taken from the look that shows the end; `formerEnd` not compared; `to` stays with who failed.
+  test("what has gone over is doubted until whoever takes over is known to have it", () => {
     const owners = { a: "0-6,8-8191", b: "7,8192-16383" };
+    const begun = remembered(look({ moves: moving }));
     const ended = remembered(look({ owners }), begun, 5_000);
-    expect(ended.moves).toEqual([{ slots: "7", from: "a", to: "b", endedAt: 5_000 }]);
-    const seen = remembered(look({ owners }), remembered(look()), 5_000);
-    expect(seen.moves).toEqual(ended.moves);
-    const takenOver = look({ ...heirOfB, owners: { a: "0-6,8-8191", d: "7,8192-16383" } });
-    const later = remembered(look({ owners }), ended, 64_999);
-    expect(later.moves).toEqual(ended.moves);
-    expect(doubted(later, takenOver, 65_000)).toBe("7");
-    expect(remembered(look({ owners }), later, 65_000).moves).toEqual([]);
-    expect(doubted(remembered(look({ owners }), later, 65_000), takenOver, 65_001)).toBe("");
+    expect(ended.moves).toEqual([{ slots: "7", from: "a", to: "b", endedAt: 5_000, arrived: null }]);
+    expect(remembered(look({ owners }), remembered(look()), 5_000).moves).toEqual(ended.moves);
+    const takenOver = (formerEnd: number): Custody =>
+      look({
+        owners: { a: "0-6,8-8191", d: "7,8192-16383" },
+        histories: { ...heirOfB.histories, d: after("b1", formerEnd) },
+      });
+    expect(doubted(ended, takenOver(1_000))).toBe("7");
+
+    const told = remembered(look({ owners }), ended, 7_000);
+    expect(told.moves).toEqual([{ slots: "7", from: "a", to: "b", endedAt: 5_000, arrived: 100 }]);
+    const later = { ...first("b1"), offset: 500 };
+    expect(remembered(look({ owners, histories: { a: first("a1"), b: later } }), told, 9_000).moves).toEqual(told.moves);
+    expect(doubted(told, takenOver(100))).toBe("7");
+    expect(doubted(told, takenOver(101))).toBe("");
+    expect(doubted(told, look({ ...heirOfA, owners: { d: "0-6,8-8191", b: "7,8192-16383" } }))).toBe("");
+    expect(doubted(told, look({ owners, histories: { a: first("a1"), b: first("b2"), c: first("c1") } }))).toBe("7");
+
+    const heir = judgeCustody(told, takenOver(101), 9_000).next;
+    expect(heir.moves).toEqual([{ slots: "7", from: "a", to: "d", endedAt: 9_000, arrived: null }]);
+    expect(judgeCustody(heir, takenOver(101), 11_000).next.moves[0]?.arrived).toBe(105);
+  });
+
+  test("it is not remembered for ever", () => {
+    const owners = { a: "0-6,8-8191", b: "7,8192-16383" };
+    const ended = remembered(look({ owners }), remembered(look({ moves: moving })), 5_000);
+    expect(remembered(look({ owners }), ended, 64_999).moves).toHaveLength(1);
+    expect(remembered(look({ owners }), ended, 65_000).moves).toEqual([]);
   });
 
   test("a node that has just joined may take slots; one that was promoted meanwhile may have lost some", () => {
     const toD = [{ slot: 7, from: "a", to: "d" }];
-    const histories = { a: "a1", b: "b1", c: "c1", d: "d1" };
-    const joined = { histories, formerHistories: { a: NONE, b: NONE, c: NONE, d: NONE }, moves: toD };
+    const joined = { histories: { ...look().histories, d: first("d1") }, moves: toD };
     expect(doubted(remembered(look()), look(joined))).toBe("");
-    const promoted = { ...joined, formerHistories: { ...joined.formerHistories, d: "e1" } };
+    const promoted = { ...joined, histories: { ...look().histories, d: after("e1") } };
     expect(doubted(remembered(look()), look(promoted))).toBe("7");
   });
 
@@ -100,8 +118,8 @@ describe("judgeCustody", () => {
       { slot: 9_000, from: "b", to: "c" },
     ];
     expect(remembered(look({ moves })).moves).toEqual([
-      { slots: "7,9", from: "a", to: "b", endedAt: null },
-      { slots: "9000", from: "b", to: "c", endedAt: null },
+      { slots: "7,9", from: "a", to: "b", endedAt: null, arrived: null },
+      { slots: "9000", from: "b", to: "c", endedAt: null, arrived: null },
     ]);
   });
 });

@@ -2,10 +2,21 @@ import { isDeepStrictEqual } from "node:util";
 import type { SlotOnItsWay } from "@sluice/redis";
 import { SLOT_COUNT, SlotSet, type CustodyRecord } from "@sluice/wire";
 
+/** What INFO replication tells of a primary's history (Redis server.c, `genRedisInfoString`; replication.c, `shiftReplicationId`). */
+export interface History {
+  /** master_replid, and master_repl_offset: the last byte of it. */
+  readonly replid: string;
+  readonly offset: number;
+  /** master_replid2: the history that it followed until it was promoted. */
+  readonly former: string;
+  /** second_repl_offset: the first byte of the former history that it has not got. */
+  readonly formerEnd: number;
+}
+
 /** A look at a destination cluster. */
-export interface Custody extends Pick<CustodyRecord, "owners" | "histories"> {
-  /** master_replid2 of each primary: the history that it had before it was promoted. */
-  readonly formerHistories: Readonly<Record<string, string>>;
+export interface Custody extends Pick<CustodyRecord, "owners"> {
+  /** Of every primary. */
+  readonly histories: Readonly<Record<string, History>>;
   readonly moves: readonly SlotOnItsWay[];
   /** Every node that the cluster names. */
   readonly nodeIds: readonly string[];
@@ -28,51 +39,78 @@ const REPLICA_LAG_MS = 60_000;
  *              A holds k2, mark 1500            B holds k1, its replica does not
  *              A holds k2, mark 1500            the replica is promoted: k1 is nowhere, and the mark says 1500
  *
- * A failover alone loses data and marks together, and a move alone loses nothing: neither is doubted. Each look must hold histories
- * that were read before its slots were, so that whatever begins between two looks shows in the later one. What can't be told is
- * doubted; but where no node is the same it is another cluster, and nothing is compared.
+ * A failover alone loses data and marks together, and a move alone loses nothing: neither is doubted. What has gone over is doubted
+ * for as long as whoever is promoted may lack it. Each look must hold histories that were read before its slots were, so that
+ * whatever begins between two looks shows in the later one. What can't be told is doubted; but where no node is the same it is
+ * another cluster, and nothing is compared.
  */
 export function judgeCustody(
   before: CustodyRecord | null,
   now: Custody,
   nowMs: number,
 ): { readonly doubtful: SlotSet; readonly next: CustodyRecord } {
-  const { owners, histories } = now;
+  const { owners } = now;
   const isSame = before !== null && Object.keys(before.histories).some((id) => now.nodeIds.includes(id));
-  const present = now.moves.map((move) => ({ ...move, endedAt: null }));
-  const past = isSame ? [...movesOf(before), ...changesOfOwner(before, now, nowMs)] : [];
-  const moves = [...present, ...past];
-  const doubtful = isSame
-    ? SlotSet.of(moves.filter((move) => isDoubtful(move, before, now)).map(({ slot }) => slot))
-    : new SlotSet();
+  const present = now.moves.map((move) => ({ ...move, endedAt: null, arrived: null }));
+  const past = isSame ? [...movesOf(before), ...changesOfOwner(before, now)] : [];
+  const doubtful = isSame ? [...present, ...past].filter((move) => isDoubtful(move, before, now)) : [];
   const moving = new Set(present.map(({ slot }) => slot));
   const kept = past
     .filter(({ slot, endedAt }) => endedAt !== null || !moving.has(slot))
-    .map((move) => ({ ...move, endedAt: move.endedAt ?? nowMs }))
+    .map((move) => ended(move, before, now, nowMs))
     .filter(({ endedAt }) => endedAt > nowMs - REPLICA_LAG_MS);
-  return { doubtful, next: { owners, histories, moves: byWay([...present, ...kept]) } };
+  const histories = Object.fromEntries(Object.entries(now.histories).map(([id, { replid }]) => [id, replid]));
+  return {
+    doubtful: SlotSet.of(doubtful.map(({ slot }) => slot)),
+    next: { owners, histories, moves: byWay([...present, ...kept]) },
+  };
 }
 
-type Move = SlotOnItsWay & { readonly endedAt: number | null };
+interface Move extends SlotOnItsWay {
+  /** Null for one that lasts, or did when it was seen last. */
+  readonly endedAt: number | null;
+  readonly arrived: number | null;
+}
 
-function isDoubtful({ from, to }: Move, before: CustodyRecord, now: Custody): boolean {
-  return [from, to].some((id) => {
-    const [was, is] = [before.histories[id], now.histories[id]];
-    // It joined as a primary, unless it was promoted: that leaves a former history behind.
-    if (was === undefined && is !== undefined) return now.formerHistories[id] !== NONE;
-    return was !== is;
-  });
+function ended(move: Move, before: CustodyRecord | null, now: Custody, nowMs: number): Move & { readonly endedAt: number } {
+  if (move.endedAt === null) return { ...move, endedAt: nowMs };
+  const heir = heirOf(move, before, now);
+  if (heir !== null) return { ...move, endedAt: nowMs, to: heir, arrived: null };
+  // Told behind the look that showed the end: it covers all that had arrived.
+  return { ...move, endedAt: move.endedAt, arrived: move.arrived ?? now.histories[move.to]?.offset ?? null };
+}
+
+function isDoubtful(move: Move, before: CustodyRecord, now: Custody): boolean {
+  if (move.endedAt === null) return isOther(move.from, before, now) || isOther(move.to, before, now);
+  // What its former owner has still, or again, nobody asks for.
+  return isOther(move.to, before, now) && heirOf(move, before, now) === null;
+}
+
+/** Whether the node has another history than before. */
+function isOther(id: string, before: CustodyRecord, now: Custody): boolean {
+  const [was, is] = [before.histories[id], now.histories[id]];
+  // It joined as a primary, unless it was promoted: that leaves a former history behind.
+  if (was === undefined && is !== undefined) return is.former !== NONE;
+  return was !== is?.replid;
+}
+
+/** Who took over from the node that the slot went to, with all that had arrived there; null for nobody. */
+function heirOf({ to, arrived }: Move, before: CustodyRecord | null, now: Custody): string | null {
+  const history = before?.histories[to];
+  if (arrived === null || history === undefined) return null;
+  const heir = Object.entries(now.histories).find(([, { former, formerEnd }]) => former === history && formerEnd > arrived);
+  return heir?.[0] ?? null;
 }
 
 /** Slots that another node owns now, and not because it took over from the one before. */
-function changesOfOwner(before: CustodyRecord, now: Custody, nowMs: number): Move[] {
+function changesOfOwner(before: CustodyRecord, now: Custody): Move[] {
   if (isDeepStrictEqual(before.owners, now.owners)) return [];
   const [owners, heirs] = [bySlot(before.owners), bySlot(now.owners)];
   const moves: Move[] = [];
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const [from, to] = [owners[slot], heirs[slot]];
     if (from === undefined || to === undefined || from === to) continue;
-    if (before.histories[from] !== now.formerHistories[to]) moves.push({ slot, from, to, endedAt: nowMs });
+    if (before.histories[from] !== now.histories[to]?.former) moves.push({ slot, from, to, endedAt: null, arrived: null });
   }
   return moves;
 }
@@ -90,11 +128,17 @@ function movesOf({ moves }: CustodyRecord): Move[] {
 
 function byWay(moves: readonly Move[]): CustodyRecord["moves"] {
   const ways = new Map<string, Omit<Move, "slot"> & { readonly slots: SlotSet }>();
-  for (const { slot, from, to, endedAt } of moves) {
-    const name = `${from} ${to} ${endedAt}`;
-    const way = ways.get(name) ?? { slots: new SlotSet(), from, to, endedAt };
-    way.slots.add(slot);
-    ways.set(name, way);
+  for (const { slot, ...way } of moves) {
+    const name = `${way.from} ${way.to} ${way.endedAt} ${way.arrived}`;
+    const slots = ways.get(name)?.slots ?? new SlotSet();
+    slots.add(slot);
+    ways.set(name, { ...way, slots });
   }
-  return [...ways.values()].map(({ slots, from, to, endedAt }) => ({ slots: slots.toString(), from, to, endedAt }));
+  return [...ways.values()].map(({ slots, from, to, endedAt, arrived }) => ({
+    slots: slots.toString(),
+    from,
+    to,
+    endedAt,
+    arrived,
+  }));
 }
