@@ -218,19 +218,6 @@ export const MUTANTS: readonly Mutant[] = [
     worlds: { ...intoCluster, kinds: [MOVES, "destination fails over"], isTogether: true },
   },
   {
-    name: "moves-end-at-once",
-    isRare: true,
-    what: "case 52: of slots that have just gone over, replicas of their new owner are taken to hold everything",
-    changes: [
-      {
-        file: "services/router/src/topology/custody.ts",
-        find: "return isOther(move.to, before, now) && heirOf(move, before, now) === null;",
-        replace: "return false;",
-      },
-    ],
-    worlds: { ...intoCluster, kinds: [MOVES, "destination fails over"], isTogether: true },
-  },
-  {
     name: "marks-name-no-history",
     isRare: true,
     what: "H7: a writer that begins anew takes the message at its mark for the one that it applied, whichever history filled the log again",
