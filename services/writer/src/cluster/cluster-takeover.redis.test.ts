@@ -248,3 +248,18 @@ test("marks-only-grow, one-writer-per-lane: a watermark that another writer has 
   expect(await node.get(key)).toBe(theirs);
   lane.close();
 });
+
+// Mutation: watermarks.ts, RAISE does not ask for the slot's mark: the node counts as whole, and nothing looks for what it held.
+test("loud: a node without a watermark gets none when it has lost everything behind the lane's look", async () => {
+  const before = await open(source.repair("halt").repair);
+  await goLive(before, source.position);
+  before.close();
+  const [node, key] = [await nodeOf(LIST), laneMarkKey(HERE, "p", "main", "s0", 0)];
+  await node.del(key);
+  const lane = await open(source.repair("halt").repair);
+  expect(lane.position?.phase).toBe("live");
+  await node.flushall();
+  expect(await faultOf(lane.confirm())).toMatchObject({ name: "Retryable", code: "DST-008" });
+  expect(await node.exists(key)).toBe(0);
+  lane.close();
+});

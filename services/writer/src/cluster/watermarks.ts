@@ -3,14 +3,15 @@ import { Retryable } from "@sluice/runtime";
 import { formatMark, type Position, type SlotSet } from "@sluice/wire";
 import { markFault, StaleMark } from "../apply/standalone-destination.ts";
 import { verdictOf } from "../apply/verdict.ts";
-import { watermark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
+import { slotMark, watermark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { GroupSender } from "./group-sender.ts";
 import type { NodePool } from "./node-pool.ts";
 import type { ClusterNode } from "./slot-map.ts";
 
 /**
- * KEYS[1]: a watermark. ARGV: the expected one (empty: none), the next one, the node's replication id as it was when the marks
- * were read (empty: it tells none). Servers before 7.0 let a script write behind INFO only when they replicate its effects.
+ * KEYS: a watermark, the mark of its slot. ARGV: the expected watermark (empty: none), the next one, the node's replication id as it
+ * was when the marks were read (empty: it tells none). Where there was no watermark nothing but the slot's mark tells whether the node has
+ * been emptied since. Servers before 7.0 let a script write behind INFO only when they replicate its effects.
  */
 const RAISE = `
 if redis.replicate_commands then redis.replicate_commands() end
@@ -20,6 +21,7 @@ end
 local mark = redis.call('GET', KEYS[1]) or ''
 if mark == ARGV[2] then return {'OK'} end
 if mark ~= ARGV[1] then return {'STALE', mark} end
+if redis.call('EXISTS', KEYS[2]) == 0 then return {'EMPTIED'} end
 redis.call('SET', KEYS[1], ARGV[2])
 return {'OK'}
 `.trim();
@@ -116,14 +118,15 @@ export class Watermarks {
   }
 
   async #raiseOne(slot: number, target: Position, text: string, sender: GroupSender): Promise<boolean> {
-    const key = watermark(this.#names, slot);
+    const [key, markKey] = [watermark(this.#names, slot), slotMark(this.#names, slot)];
     const node = sender.map.ownerOf(slot);
     const history = node === null ? "" : (this.#histories.get(node.name) ?? "");
     const expected = this.#marks.watermarkTextOf(slot) ?? "";
-    const reply = await this.#ask(slot, sender, ["EVAL", RAISE, 1, key, expected, text, history]);
+    const reply = await this.#ask(slot, sender, ["EVAL", RAISE, 2, key, markKey, expected, text, history]);
     if (reply === POSTPONED) return false;
     const [word, found] = Array.isArray(reply) ? reply.map(String) : [];
     if (word === "STALE") throw this.#stale(slot, found ?? null);
+    if (word === "EMPTIED") throw new StaleMark(`${this.#names.group}, mark of slot ${slot}`, this.#marks.textOf(slot), null);
     if (word === "HISTORY" && node !== null) throw this.#otherHistory(node);
     this.#marks.watermarkMoved(slot, text, target);
     return true;
