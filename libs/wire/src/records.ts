@@ -133,8 +133,8 @@ export type TopologyRecord = z.output<typeof topologyRecord>;
 export const custodyRecord = z.object({
   /** The slots of each primary, as `SlotSet` writes them; those without any are left out. */
   owners: z.record(z.string(), z.string()),
-  /** master_replid of each primary, those without slots included. */
-  histories: z.record(z.string(), z.string()),
+  /** master_replid and run_id of each primary, those without slots included. */
+  histories: z.record(z.string(), z.object({ replid: z.string(), run: z.string() })),
   /**
    * Slots that are on their way, and those that were until shortly before: `endedAt`. `arrived`: master_repl_offset of `to` when all had
    * arrived there.

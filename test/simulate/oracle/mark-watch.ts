@@ -77,6 +77,7 @@ export class MarkWatch {
   see(server: SimServer, touched: readonly TouchedKey[]): void {
     const all = touched.flatMap(({ key }) => (isOwn(key) ? this.#read(server, key) : []));
     const marks = all.filter(({ slot, after }) => !this.#isDoubtful(slot, after));
+    for (const { slot, isWatermark } of marks) if (!isWatermark) this.#doubtful.delete(slot);
     const data = touched.filter(({ key }) => !isOwn(key) && (marks.length > 0 || !this.#doubtful.has(slotOf(key))));
     for (const { before, after, isWatermark } of marks) {
       // A watermark may: it says from where to look at the slots' own marks, and a node that lost its slots begins anew.

@@ -16,7 +16,7 @@ export class SlotMove {
   readonly #cluster: SimCluster;
   #from: SimServer;
   #to: SimServer;
-  #isFinished = false;
+  #arrived: number | null = null;
 
   constructor(cluster: SimCluster, slot: number, from: SimServer, to: SimServer) {
     this.#cluster = cluster;
@@ -35,9 +35,9 @@ export class SlotMove {
     return this.#to;
   }
 
-  /** The new owner has taken the slot. */
-  get isFinished(): boolean {
-    return this.#isFinished;
+  /** Offset of the new owner's log with which it had everything; null while it has not taken the slot. */
+  get arrived(): number | null {
+    return this.#arrived;
   }
 
   /** Keys that have not gone over yet. */
@@ -65,7 +65,7 @@ export class SlotMove {
     }
     this.#cluster.setSlot(this.#to, this.slot, "NODE", this.#to);
     this.#cluster.setSlot(this.#from, this.slot, "NODE", this.#to);
-    this.#isFinished = true;
+    this.#arrived = this.#to.log.offset;
   }
 
   /** Both ends forget of it (SETSLOT STABLE); keys that went over stay there, where nobody is sent any more. */

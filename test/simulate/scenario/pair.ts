@@ -153,13 +153,15 @@ export class Pair {
   failDestinationOver(dice: Dice): string {
     const former = dice.pick(this.destination.primaries);
     former.onUnit = null;
-    // Its replica may lack what had arrived, and hold what had left.
-    const torn = this.#moves.filter(({ from, to, isFinished }) => to === former || (from === former && !isFinished));
+    const { server, lost, heal } = this.destination.failOver(former, dice, false);
+    // It may lack what had arrived, and hold what had left.
+    const torn = this.#moves.filter(({ from, to, arrived }) =>
+      arrived === null ? from === former || to === former : to === former && server.log.offset < arrived,
+    );
     this.#watch?.doubt(
       torn.map(({ slot }) => slot),
       this.epoch,
     );
-    const { server, lost, heal } = this.destination.failOver(former, dice, false);
     this.#world.scheduler.after(dice.between(1, 2_000), null, heal);
     this.#lookAt(server);
     this.#watch?.forget(this.destination.primaries);

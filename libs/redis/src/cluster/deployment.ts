@@ -37,7 +37,10 @@ export interface Deployment {
   readonly nodeIds: readonly string[];
   /** Slots that are on their way from one node to another by the word of any primary, in ascending order. */
   readonly movingSlots: readonly number[];
-  /** The same with their ends; twice where both ends tell of it, and differently where one of them does not know who the other is now. */
+  /**
+   * The same with their ends, in no order; twice where both ends tell of it, and differently where one of them does not know who the
+   * other is now. Nodes that own no slot are not asked.
+   */
   readonly moves: readonly SlotOnItsWay[];
   /** Why this picture can't be relied on: a primary that does not answer or sees other owners. Null when all agree. */
   readonly trouble: string | null;
@@ -100,6 +103,14 @@ function described(
 function isAlive({ flags, isLinked, port }: ClusterNode): boolean {
   const isMyself = flags.has("myself");
   return port > 0 && (isMyself || isLinked) && !flags.has("fail") && !flags.has("fail?") && !flags.has("noaddr");
+}
+
+/** What the node whose view it is tells of slots on their way from and to it. */
+export function movesOf(view: ClusterView): SlotOnItsWay[] {
+  return view.flatMap(({ id, leaving, arriving }) => [
+    ...Array.from(leaving, ([slot, to]) => ({ slot, from: id, to })),
+    ...Array.from(arriving, ([slot, from]) => ({ slot, from, to: id })),
+  ]);
 }
 
 /** Slots that none of the primaries owns, as ranges; empty when all 16384 are owned. */

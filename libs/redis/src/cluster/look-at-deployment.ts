@@ -1,10 +1,11 @@
 import { endpointName } from "../connection/endpoint.ts";
 import { infoFields } from "../info-fields.ts";
 import type { ClusterConnections } from "./cluster-connections.ts";
-import { parseClusterNodes, type ClusterNode } from "./cluster-nodes.ts";
+import { parseClusterNodes } from "./cluster-nodes.ts";
 import { parseClusterSlots } from "./cluster-slots.ts";
 import {
   idlePrimariesOf,
+  movesOf,
   ownersOf,
   primariesOf,
   type Address,
@@ -45,36 +46,27 @@ async function lookFrom(connections: ClusterConnections, seed: Address): Promise
   const announced = parseClusterSlots(await connections.call(seed, ["CLUSTER", "SLOTS"]));
   const primaries = primariesOf(view, announced, seed);
   const owners = ownersOf(view);
-  const idle = idlePrimariesOf(view, announced, seed);
   const moves: SlotOnItsWay[] = [];
   const ask = async (primary: PrimaryNode): Promise<string | null> => {
     const name = endpointName(primary);
     try {
       const own: ClusterView = parseClusterNodes(await connections.text(primary, ["CLUSTER", "NODES"]));
-      moves.push(...own.flatMap(movesOf));
+      moves.push(...movesOf(own));
       return ownersOf(own) === owners ? null : `${name} sees other owners of slots than ${endpointName(seed)}`;
     } catch (cause) {
       return `${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
     }
   };
-  // Who owns nothing may know of slots that it gets, but its picture of the others, or its silence, harms nobody.
-  const [troubles] = await Promise.all([Promise.all(primaries.map(ask)), Promise.all(idle.map(ask))]);
+  const troubles = await Promise.all(primaries.map(ask));
   return {
     mode: "cluster",
     primaries,
-    idle,
+    idle: idlePrimariesOf(view, announced, seed),
     nodeIds: view.map(({ id }) => id).toSorted(),
     movingSlots: [...new Set(moves.map(({ slot }) => slot))].toSorted((a, b) => a - b),
-    moves: moves.toSorted((a, b) => a.slot - b.slot || (a.to < b.to ? -1 : 1)),
+    moves,
     trouble: troubles.find((trouble) => trouble !== null) ?? (primaries.length === 0 ? "no node owns slots" : null),
   };
-}
-
-function movesOf({ id, leaving, arriving }: ClusterNode): SlotOnItsWay[] {
-  return [
-    ...Array.from(leaving, ([slot, to]) => ({ slot, from: id, to })),
-    ...Array.from(arriving, ([slot, from]) => ({ slot, from, to: id })),
-  ];
 }
 
 async function standaloneAt(connections: ClusterConnections, seed: Address, id: string): Promise<Deployment> {

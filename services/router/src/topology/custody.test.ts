@@ -10,14 +10,17 @@ function look(changes: Partial<Custody> = {}): Custody {
     owners: { a: "0-8191", b: "8192-16383" },
     histories: { a: first("a1"), b: first("b1"), c: first("c1") },
     moves: [],
+    followed: {},
     nodeIds: ["a", "b", "c", "d"],
     ...changes,
   };
 }
 
-const first = (replid: string): History => ({ replid, offset: 100, former: NONE, formerEnd: -1 });
+const first = (replid: string): History => ({ replid, run: `run of ${replid[0]}`, offset: 100, former: NONE, formerEnd: -1 });
+/** The same server started again, with what it had on its disk. */
+const restarted = (replid: string): History => ({ ...first(replid), run: `another run of ${replid[0]}` });
 /** d was the replica of b, or of a, and has taken over from it with what it had got. */
-const after = (former: string, formerEnd = 101): History => ({ replid: "d1", offset: 105, former, formerEnd });
+const after = (former: string, formerEnd = 101): History => ({ replid: "d1", run: "run of d", offset: 105, former, formerEnd });
 const heirOfB = {
   owners: { a: "0-8191", d: "8192-16383" },
   histories: { a: first("a1"), c: first("c1"), d: after("b1") },
@@ -47,7 +50,7 @@ describe("judgeCustody", () => {
   test.each([
     ["who gets it fails over", heirOfB],
     ["who gives it fails over", heirOfA],
-    ["who gets it starts anew", { histories: { a: first("a1"), b: first("b2"), c: first("c1") } }],
+    ["who gets it starts anew", { histories: { a: first("a1"), b: restarted("b2"), c: first("c1") } }],
   ])("a slot on its way is doubted when %s", (_, change) => {
     expect(doubted(remembered(look({ moves: moving })), look(change))).toBe("7");
     expect(doubted(remembered(look({ moves: moving })), look({ ...change, moves: moving }))).toBe("7");
@@ -82,7 +85,7 @@ describe("judgeCustody", () => {
     expect(doubted(told, takenOver(100))).toBe("7");
     expect(doubted(told, takenOver(101))).toBe("");
     expect(doubted(told, look({ ...heirOfA, owners: { d: "0-6,8-8191", b: "7,8192-16383" } }))).toBe("");
-    expect(doubted(told, look({ owners, histories: { a: first("a1"), b: first("b2"), c: first("c1") } }))).toBe("7");
+    expect(doubted(told, look({ owners, histories: { a: first("a1"), b: restarted("b2"), c: first("c1") } }))).toBe("7");
 
     const heir = judgeCustody(told, takenOver(101), 9_000).next;
     expect(heir.moves).toEqual([{ slots: "7", from: "a", to: "d", endedAt: 9_000, arrived: null }]);
@@ -102,6 +105,71 @@ describe("judgeCustody", () => {
     expect(doubted(remembered(look()), look(joined))).toBe("");
     const promoted = { ...joined, histories: { ...look().histories, d: after("e1") } };
     expect(doubted(remembered(look()), look(promoted))).toBe("7");
+  });
+
+  // Mutations: `isRenamed` false, or without the run; `hasRetired` false, or without who is followed.
+  describe("what happens to clusters every day is not doubted", () => {
+    const owners = { a: "0-6,8-8191", b: "7,8192-16383" };
+
+    test("a node gets its first replica, or drops its backlog: its history goes on under another name", () => {
+      const renamed = { a: first("a1"), b: first("b2"), c: first("c1") };
+      expect(doubted(remembered(look({ moves: moving })), look({ moves: moving, histories: renamed }))).toBe("");
+      const ended = remembered(look({ owners }), remembered(look({ moves: moving })));
+      expect(doubted(ended, look({ owners, histories: renamed }))).toBe("");
+    });
+
+    test("a node gives its last slot away, and follows who got it, or leaves", () => {
+      const before = remembered(look({ owners: { a: "7", b: "0-6,8-16383" }, moves: moving }));
+      const alone = { owners: { b: "0-16383" }, histories: { b: first("b1"), c: first("c1") } };
+      expect(doubted(before, look({ ...alone, followed: { a: "b" } }))).toBe("");
+      expect(doubted(before, look({ ...alone, nodeIds: ["b", "c"] }))).toBe("");
+      expect(doubted(before, look({ ...alone, followed: { a: "c" } }))).toBe("7");
+      expect(doubted(before, look(alone))).toBe("7");
+      const replaced = { ...alone.histories, d: after("a1") };
+      expect(doubted(before, look({ ...alone, histories: replaced, followed: { a: "b" } }))).toBe("7");
+    });
+
+    test("a node starts again and is then replaced while nobody looks", () => {
+      const twice = look({ ...heirOfB, histories: { ...heirOfB.histories, d: after("b2") } });
+      expect(doubted(remembered(look()), twice)).toBe("");
+      expect(doubted(remembered(look({ moves: moving })), twice)).toBe("7");
+    });
+
+    test("a slot has gone on when the node between fails", () => {
+      const onC = { a: "0-6,8-8191", b: "8192-16383", c: "7" };
+      const moved = remembered(look({ owners }), remembered(look()), 1_000);
+      const further = remembered(look({ owners: onC }), moved, 3_000);
+      expect(further.moves).toMatchObject([{ slots: "7", from: "b", to: "c" }]);
+      const told = remembered(look({ owners: onC }), further, 5_000);
+      expect(doubted(told, look({ ...heirOfB, owners: { a: onC.a, c: "7", d: onC.b } }))).toBe("");
+    });
+  });
+
+  test("the end of a move may be seen behind the history of who gave the slot: the next look tells", () => {
+    const owners = { a: "0-6,8-8191", b: "7,8192-16383" };
+    const ended = remembered(look({ owners }), remembered(look({ moves: moving })));
+    const again = { a: restarted("a2"), b: first("b1"), c: first("c1") };
+    expect(doubted(ended, look({ owners, histories: again }))).toBe("7");
+    expect(doubted(remembered(look({ owners }), ended), look({ owners, histories: again }))).toBe("");
+  });
+
+  test("a node without slots that does not answer is neither doubted nor forgotten", () => {
+    const toC = [{ slot: 7, from: "a", to: "c" }];
+    const silent = look({ moves: toC, histories: { a: first("a1"), b: first("b1") } });
+    const before = remembered(look({ moves: toC }));
+    expect(doubted(before, silent)).toBe("");
+    const still = remembered(silent, before);
+    expect(doubted(still, look({ moves: toC }))).toBe("");
+    expect(doubted(still, look({ moves: toC, histories: { ...silent.histories, c: restarted("c2") } }))).toBe("7");
+    expect(doubted(still, look({ moves: toC, histories: { ...silent.histories, d: after("c1") } }))).toBe("7");
+  });
+
+  test("what is remembered does not depend on who tells first", () => {
+    const moves = [
+      { slot: 7, from: "a", to: "b" },
+      { slot: 7, from: "d", to: "b" },
+    ];
+    expect(remembered(look({ moves }))).toEqual(remembered(look({ moves: moves.toReversed() })));
   });
 
   test("a move that names a node which failed long ago is doubted once", () => {

@@ -2,7 +2,15 @@ import { isDeepStrictEqual } from "node:util";
 import { requestCopy } from "@sluice/bus";
 import { ClusterConnections, slotsWithoutOwner, type Deployment, type Endpoint } from "@sluice/redis";
 import { Halt, printable, Retryable, trustFault, type Actor, type Fault } from "@sluice/runtime";
-import { destinationRecord, epochRecord, recordKey, shardRecord, SlotSet, type DestinationRecord } from "@sluice/wire";
+import {
+  destinationRecord,
+  epochRecord,
+  recordKey,
+  shardRecord,
+  SlotSet,
+  topologyRecord,
+  type DestinationRecord,
+} from "@sluice/wire";
 import type { RoutedPipeline } from "../routed-pipeline.ts";
 import { judgeCustody } from "./custody.ts";
 import { CustodyLook, type Look } from "./custody-look.ts";
@@ -25,6 +33,7 @@ export class DestinationWatch implements Actor {
   readonly #deps: WatchDeps;
   readonly #report: WatchReport;
   #nodes: DestinationRecord["nodes"] = [];
+  #isTold = true;
 
   /** `known` is kept up to date by the caller, but for our own writes. */
   constructor(pipeline: string, group: string, known: RoutedPipeline, deps: WatchDeps) {
@@ -102,6 +111,13 @@ export class DestinationWatch implements Actor {
     }
     const judged = custody === null ? null : judgeCustody(stored?.value.custody ?? null, custody, this.#deps.clock.nowMs());
     if (judged !== null) await this.#copyAnew(judged.doubtful);
+    const isTold = judged !== null || seen.mode === "standalone";
+    if (this.#isTold && !isTold)
+      this.#deps.log.warn(
+        { pipeline: this.#pipeline, group: this.#group },
+        "not every node tells its history: torn slots would not be seen",
+      );
+    this.#isTold = isTold;
     // What is not known now is compared with what was known last when it is again.
     const kept = judged?.next ?? stored?.value.custody;
     const nodes = seen.primaries.map(({ host, port, slots }) => ({ host, port, slots }));
@@ -117,7 +133,8 @@ export class DestinationWatch implements Actor {
     const why = `${what} were on their way between its nodes when one of these began another history`;
     log.warn({ pipeline: this.#pipeline, group: this.#group, slots: doubtful.toString() }, "keys may be lost: copied anew");
     const counter = (await records.get(recordKey.epoch(this.#pipeline), epochRecord))?.value.epoch ?? 0;
-    for (const { id, slots } of this.#known.topology?.value.shards ?? []) {
+    const topology = await records.get(recordKey.topology(this.#pipeline), topologyRecord);
+    for (const { id, slots } of topology?.value.shards ?? []) {
       if (doubtful.overlap(SlotSet.parse(slots)) === 0) continue;
       const shard = await records.get(recordKey.shard(this.#pipeline, id), shardRecord);
       await requestCopy(records, this.#pipeline, id, Math.max(counter, shard?.value.epoch ?? 0), why, clock.nowMs());
