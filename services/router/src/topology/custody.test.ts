@@ -50,6 +50,10 @@ describe("judgeCustody", () => {
   test.each([
     ["who gets it fails over", heirOfB],
     ["who gives it fails over", heirOfA],
+    [
+      "who gets it was a replica meanwhile",
+      { histories: { a: first("a1"), b: { ...first("b2"), former: "d1", formerEnd: 90 }, c: first("c1") } },
+    ],
     ["who gets it starts anew", { histories: { a: first("a1"), b: restarted("b2"), c: first("c1") } }],
   ])("a slot on its way is doubted when %s", (_, change) => {
     expect(doubted(remembered(look({ moves: moving })), look(change))).toBe("7");
