@@ -124,7 +124,7 @@ export class ClusterLane implements LaneDestination {
       const map = await pool.slotMap(slots);
       const sender = new GroupSender(group, pool, map, slots, clock, signal);
       const marks = new ClusterMarks(slots);
-      const watermarks = new Watermarks(options, pool, slots, marks);
+      const watermarks = new Watermarks(options, pool, slots, marks, map);
       const abilities: Abilities[] = [];
       let lacksRestore: string | null = null;
       const repaired = new Map<number, Reply>();

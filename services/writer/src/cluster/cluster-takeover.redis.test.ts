@@ -263,3 +263,23 @@ test("loud: a node without a watermark gets none when it has lost everything beh
   expect(await node.exists(key)).toBe(0);
   lane.close();
 });
+
+// Mutations: watermarks.ts, `confirm` does not read the slot map again, or `#confirmMoved` is left out: a node that got slots of an idle lane may
+// lose them, and nobody asks.
+test("loud: slots that went to another node are looked for there, also by a lane that has nothing to write", async () => {
+  const lane = await open(source.repair("halt").repair);
+  await goLive(lane, source.position);
+  const [first, second] = [await cluster.primaryOf(1), await cluster.primaryOf(16_383)];
+  await cluster.moveSlots([1, 2], first, second);
+  await lane.confirm();
+  await cluster.moveSlots([1, 2], second, first);
+  await lane.confirm();
+  await cluster.moveSlots([1, 2], first, second);
+  await second.client().del(slotMarkKey(slotTag(2), "p", "main"));
+  expect(await faultOf(lane.confirm())).toMatchObject({
+    code: "DST-008",
+    message: expect.stringContaining("mark of slot 2 holds mark none") as string,
+  });
+  lane.close();
+  await cluster.moveSlots([1, 2], second, first);
+});

@@ -6,7 +6,7 @@ import { verdictOf } from "../apply/verdict.ts";
 import { slotMark, watermark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { GroupSender } from "./group-sender.ts";
 import type { NodePool } from "./node-pool.ts";
-import type { ClusterNode } from "./slot-map.ts";
+import type { ClusterNode, SlotMap } from "./slot-map.ts";
 
 /**
  * KEYS: a watermark, the mark of its slot. ARGV: the expected watermark (empty: none), the next one, the node's replication id as it
@@ -48,12 +48,16 @@ export class Watermarks {
   readonly #marks: ClusterMarks;
   /** Replication id of each node that the lane ever saw. */
   readonly #histories = new Map<string, string>();
+  /** Slot → the node where its mark was seen last. */
+  readonly #places = new Map<number, string>();
 
-  constructor(names: MarkNames, pool: NodePool, slots: SlotSet, marks: ClusterMarks) {
+  /** `map`: where the lane reads its marks. */
+  constructor(names: MarkNames, pool: NodePool, slots: SlotSet, marks: ClusterMarks, map: SlotMap) {
     this.#names = names;
     this.#pool = pool;
     this.#slots = slots;
     this.#marks = marks;
+    for (const slot of slots) this.#places.set(slot, map.ownerOf(slot)?.name ?? "");
   }
 
   /** To be called before any mark of the node is read. Throws `Retryable` DST-001, DST-003. */
@@ -62,16 +66,15 @@ export class Watermarks {
   }
 
   /**
-   * Looks whether every node still has the history that the lane met, and every watermark is there. Throws `StaleMark`,
-   * `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005. What is on its way to another node is passed over.
+   * Looks whether every node still has the history that the lane met, and every watermark is there, and the mark of every slot that
+   * another node serves now. Throws `StaleMark`, `Retryable` DST-001, DST-003, `Halt` DST-002, DST-005. What is on its way to
+   * another node is passed over.
    */
   async confirm(sender: GroupSender): Promise<void> {
-    const looks = [
-      ...this.#nodes(sender).map((node) => this.#confirmHistory(node)),
-      ...this.#marks.watermarkSlots.map((slot) => this.#confirmMark(slot, sender)),
-    ];
-    const isSettled = await allOf(looks);
-    if (isSettled.includes(false)) await sender.refresh();
+    await sender.refresh();
+    await allOf(this.#nodes(sender).map((node) => this.#confirmHistory(node)));
+    await allOf(this.#marks.watermarkSlots.map((slot) => this.#confirmMark(watermark(this.#names, slot), slot, sender)));
+    await this.#confirmMoved(sender);
   }
 
   /** Whether a node serves slots of the lane and no watermark: it has taken them from others. */
@@ -88,6 +91,7 @@ export class Watermarks {
     const { judged: _, ...plain } = target;
     const text = formatMark(plain);
     for (const node of this.#nodes(sender)) if (!this.#histories.has(node.name)) await this.meet(node);
+    if (!(await this.#confirmMoved(sender))) return false;
     const slots = new Set([...sender.map.lowestOnEach(this.#slots), ...this.#marks.watermarkSlots]);
     const isRaised = await allOf([...slots].map((slot) => this.#raiseOne(slot, plain, text, sender)));
     if (!isRaised.includes(false)) return true;
@@ -108,12 +112,26 @@ export class Watermarks {
     return true;
   }
 
-  async #confirmMark(slot: number, sender: GroupSender): Promise<boolean> {
-    const expected = this.#marks.watermarkTextOf(slot);
-    const reply = await this.#ask(slot, sender, ["GET", watermark(this.#names, slot)]);
+  /** False when some of them are on their way. */
+  async #confirmMoved(sender: GroupSender): Promise<boolean> {
+    const moved = [...this.#slots].filter((slot) => sender.map.ownerOf(slot)?.name !== this.#places.get(slot));
+    const looks = moved.map(async (slot) => {
+      const place = sender.map.ownerOf(slot)?.name ?? "";
+      const isThere = await this.#confirmMark(slotMark(this.#names, slot), slot, sender);
+      if (isThere) this.#places.set(slot, place);
+      return isThere;
+    });
+    return !(await allOf(looks)).includes(false);
+  }
+
+  /** `key`: the watermark that stands by the slot, or the slot's own mark. */
+  async #confirmMark(key: string, slot: number, sender: GroupSender): Promise<boolean> {
+    const isOwn = key === slotMark(this.#names, slot);
+    const expected = isOwn ? this.#marks.textOf(slot) : this.#marks.watermarkTextOf(slot);
+    const reply = await this.#ask(slot, sender, key, ["GET", key]);
     if (reply === POSTPONED) return false;
     const found = Buffer.isBuffer(reply) ? reply.toString("latin1") : null;
-    if (found !== expected) throw this.#stale(slot, found);
+    if (found !== expected) throw this.#stale(isOwn ? "mark" : "watermark", slot, expected, found);
     return true;
   }
 
@@ -122,18 +140,23 @@ export class Watermarks {
     const node = sender.map.ownerOf(slot);
     const history = node === null ? "" : (this.#histories.get(node.name) ?? "");
     const expected = this.#marks.watermarkTextOf(slot) ?? "";
-    const reply = await this.#ask(slot, sender, ["EVAL", RAISE, 2, key, markKey, expected, text, history]);
+    const reply = await this.#ask(slot, sender, key, ["EVAL", RAISE, 2, key, markKey, expected, text, history]);
     if (reply === POSTPONED) return false;
     const [word, found] = Array.isArray(reply) ? reply.map(String) : [];
-    if (word === "STALE") throw this.#stale(slot, found ?? null);
-    if (word === "EMPTIED") throw new StaleMark(`${this.#names.group}, mark of slot ${slot}`, this.#marks.textOf(slot), null);
+    if (word === "STALE") throw this.#stale("watermark", slot, expected, found ?? null);
+    if (word === "EMPTIED") throw this.#stale("mark", slot, this.#marks.textOf(slot), null);
     if (word === "HISTORY" && node !== null) throw this.#otherHistory(node);
     this.#marks.watermarkMoved(slot, text, target);
     return true;
   }
 
   /** The answer of the node that serves `slot`; `POSTPONED` when it does not any more, or can't for now. */
-  async #ask(slot: number, sender: GroupSender, command: readonly (string | number)[]): Promise<Reply | typeof POSTPONED> {
+  async #ask(
+    slot: number,
+    sender: GroupSender,
+    key: string,
+    command: readonly (string | number)[],
+  ): Promise<Reply | typeof POSTPONED> {
     const node = sender.map.ownerOf(slot);
     if (node === null) return POSTPONED;
     const connection = await this.#pool.connection(node);
@@ -142,12 +165,12 @@ export class Watermarks {
     } catch (cause) {
       const verdict = cause instanceof ReplyError ? verdictOf(cause.message) : "halt";
       if (verdict === "redirect" || verdict === "wait") return POSTPONED;
-      throw markFault(`${this.#names.group} (${node.name})`, watermark(this.#names, slot), cause);
+      throw markFault(`${this.#names.group} (${node.name})`, key, cause);
     }
   }
 
-  #stale(slot: number, found: string | null): StaleMark {
-    return new StaleMark(`${this.#names.group}, watermark of slot ${slot}`, this.#marks.watermarkTextOf(slot), found);
+  #stale(what: "mark" | "watermark", slot: number, expected: string | null, found: string | null): StaleMark {
+    return new StaleMark(`${this.#names.group}, ${what} of slot ${slot}`, expected, found);
   }
 
   #otherHistory({ name }: ClusterNode): Retryable {
