@@ -36,7 +36,7 @@ import { LaneSession } from "./lane-session.ts";
 import { LivePhase } from "./live-phase.ts";
 import { AppliedHistory } from "./progress/applied-history.ts";
 import { LaneLog } from "./progress/lane-log.ts";
-import { findPlace } from "./progress/find-place.ts";
+import { findPlace, historyAhead } from "./progress/find-place.ts";
 import type { LogPlace } from "./progress/log-place.ts";
 import type { Projection } from "./project/projection.ts";
 import { Rewriting } from "./rewrite/rewriting.ts";
@@ -363,7 +363,7 @@ export class LaneWriter implements Actor {
         if (served?.epoch === epoch && served.copy !== FIRST_COPY) return true;
         const isPassed = served !== null && served.epoch > epoch;
         const isLive = !isPassed && (await new SnapshotPhase(session, new FirstCopy(session, fence)).run());
-        live = new LivePhase(session, changes, isLive ? null : epoch);
+        live = new LivePhase(session, changes, isLive ? null : epoch, historyAhead(session.destination, this.#applied));
       }
       return false;
     } finally {

@@ -43,6 +43,7 @@ const unit = (end: number, ...commands: readonly string[]) => ({ end, commands }
 /** Both keys are in the copy with the value 10; three increments of each up to 130 are applied. */
 async function counted(user?: { user: string; password: string }): Promise<WatchedLane> {
   const lane = await WatchedLane.open(bus, async (own) => {
+    own.replid = "a".repeat(40);
     await own.fence(1, 1, 100);
     await own.copied(0, { [`0:${LEFT}`]: "10", [`0:${RIGHT}`]: "20" });
     await own.copyEnds(2);
@@ -125,6 +126,19 @@ test("case 48: no watermark is raised over what such a node lost", async () => {
   await lane.changes(140, unit(150, `INCR ${RIGHT}`));
   await waitUntil("it has what it lost", async () => (await values()).join() === "13,24");
   expect(await lane.floorAsked()).toBe(0);
+});
+
+// Mutation: find-place.ts, `historyAhead` answers null: what the former primary wrote alone stays in the slots that the copy spares.
+test("case 60: slots that are ahead of the copy that brings back others are of the history that filled the log, or all are copied anew", async () => {
+  await using lane = await counted();
+  await lane.stop();
+  // As where another primary has filled the log again behind 100.
+  const mark = (await left.client().get(markOf(lane, LEFT))) ?? "";
+  expect(mark).toMatch(/\|125\|\d+@aaaaaaaa$/);
+  await left.client().set(markOf(lane, LEFT), mark.replace("@aaaaaaaa", "@bbbbbbbb"));
+  await right.client().flushall();
+  lane.write("cluster", left.port);
+  await waitUntil("a copy is asked for", async () => (await lane.floorAsked()) === 1, { details: () => lane.warnings.join() });
 });
 
 // Mutations seen to fail it: group-sender.ts, without the line on WRONGTYPE; cluster-marks.ts, `take` passes over what is none.

@@ -4,6 +4,7 @@ import { BatchError, decodeBatch, epochRecord, liveSubject, recordKey, type Batc
 import { CopyNeeded } from "../copy-needed.ts";
 import type { LaneDestination } from "../lane-destination.ts";
 import type { AppliedHistory } from "./applied-history.ts";
+import type { KnownHistory } from "./lane-chain.ts";
 import { logPlace, type LogPlace } from "./log-place.ts";
 
 export interface PlaceDeps {
@@ -43,6 +44,18 @@ export async function findPlace(
     log.warn({ code: "BUS-003" }, `${what}: waiting until the source has sent it again`);
   }
   return place;
+}
+
+/**
+ * What is to be known of the log behind a copy that went live beside slots which were live already and are ahead of it: they may
+ * hold what another history than the log's wrote. Null where none is ahead.
+ */
+export function historyAhead(
+  { position, reached, reachedIn }: Pick<LaneDestination, "position" | "reached" | "reachedIn">,
+  applied: AppliedHistory,
+): KnownHistory | null {
+  if (position === null || reached <= position.offset) return null;
+  return { upTo: reached, replid: applied.replidAt(position.epoch, reached) ?? reachedIn };
 }
 
 /**
