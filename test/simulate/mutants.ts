@@ -224,8 +224,8 @@ export const MUTANTS: readonly Mutant[] = [
     changes: [
       {
         file: "services/writer/src/progress/find-place.ts",
-        find: "applied.replidAt(position.epoch, reached) ?? reachedIn",
-        replace: "applied.replidAt(position.epoch, reached)",
+        find: "applied.replidAt(epoch, reached) ?? reachedIn",
+        replace: "applied.replidAt(epoch, reached)",
       },
     ],
     worlds: { kinds: ["source fails over", "bus loses its tail", "kill"], isTogether: true },

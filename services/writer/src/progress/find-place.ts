@@ -33,7 +33,7 @@ export async function findPlace(
   const message = await stream.tail(subject);
   const tail = message === null ? null : { ...readAt(message.payload, message.sequence), sequence: message.sequence };
   await checkEpoch(position, tail?.epoch ?? 0, deps);
-  const replid = applied.replidAt(position.epoch, reached) ?? reachedIn;
+  const replid = replidOf(position.epoch, { reached, reachedIn }, applied);
   const found = position.phase === "live" && position.sequence > 0 ? await stream.at(position.sequence) : null;
   const batch = found?.subject === subject ? readAt(found.payload, found.sequence) : null;
   const isTaken = found !== null && batch === null;
@@ -55,7 +55,16 @@ export function historyAhead(
   applied: AppliedHistory,
 ): KnownHistory | null {
   if (position === null || reached <= position.offset) return null;
-  return { upTo: reached, replid: applied.replidAt(position.epoch, reached) ?? reachedIn };
+  return { upTo: reached, replid: replidOf(position.epoch, { reached, reachedIn }, applied) };
+}
+
+/** What this writer knows, or else what the mark says. */
+function replidOf(
+  epoch: number,
+  { reached, reachedIn }: Pick<LaneDestination, "reached" | "reachedIn">,
+  applied: AppliedHistory,
+): string | null {
+  return applied.replidAt(epoch, reached) ?? reachedIn;
 }
 
 /**
