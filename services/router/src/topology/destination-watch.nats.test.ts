@@ -27,7 +27,8 @@ async function begin(destination: RedisCluster): Promise<void> {
   await on.bus.records.compareAndSet(recordKey.topology("p"), topologyRecord, topology, 0);
   await on.setEpoch(4);
   on.specify({ url: "redis://source:1" }, destination.url);
-  on.run(new DestinationWatch("p", "main", on.known, on.deps));
+  // As of a router that has just taken over: the topology has not come to it yet.
+  on.run(new DestinationWatch("p", "main", { ...on.known, topology: null }, on.deps));
 }
 
 const custodyWhere = (what: string, holds: (custody: CustodyRecord) => boolean): Promise<CustodyRecord> =>
@@ -40,7 +41,7 @@ const custodyWhere = (what: string, holds: (custody: CustodyRecord) => boolean):
     { details: () => JSON.stringify(on.known.destinations.get("main")?.value) },
   );
 
-// Mutation: destination-watch.ts, `#copyAnew` does nothing: the first does not end.
+// Mutations: destination-watch.ts, `#copyAnew` does nothing, or takes the topology that is known: the first does not end.
 describe("case 52: slots of a destination are on their way when one of its nodes fails over", () => {
   test("the shards that they belong to are copied anew, and it is told", async () => {
     await using cluster = await RedisCluster.start({ replicas: 1 });

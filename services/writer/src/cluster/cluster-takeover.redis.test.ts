@@ -283,3 +283,27 @@ test("loud: slots that went to another node are looked for there, also by a lane
   lane.close();
   await cluster.moveSlots([1, 2], second, first);
 });
+
+// Mutation: watermarks.ts, `raise` does not look where slots went: a writer that dies behind it leaves a watermark above what slot 2 has.
+test("marks-only-grow: no watermark is raised over slots that another node serves now, and serves otherwise", async () => {
+  const lane = await open(source.repair("halt").repair);
+  await goLive(lane, source.position);
+  const [first, second] = [await cluster.primaryOf(1), await cluster.primaryOf(16_383)];
+  await cluster.moveSlots([1, 2], first, second);
+  const behind = slotMarkKey(slotTag(2), "p", "main");
+  await second.client().set(behind, "1|1|1|live|s0|1|1");
+  // The redirect shows the lane where both are.
+  await source.write(`INCR {${NEXT}}n`);
+  await lane.applyChanges(source.group());
+  const key = laneMarkKey(slotTag(16_379), "p", "main", "s0", 0);
+  const before = await second.client().get(key);
+  // The watermarks are due.
+  destination.monotonicMs += 60_000;
+  expect(await faultOf(lane.applyChanges({ slices: [], target: source.position }))).toMatchObject({
+    code: "DST-008",
+    message: expect.stringContaining("mark of slot 2") as string,
+  });
+  expect(await second.client().get(key)).toBe(before);
+  lane.close();
+  await cluster.moveSlots([1, 2], second, first);
+});

@@ -9,13 +9,6 @@ import { formsOptions } from "../snapshot/value-forms.sample.ts";
 import { ClusterLane } from "./cluster-lane.ts";
 
 const signal = new AbortController().signal;
-/** Waits are not worth waiting for here. */
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => 0,
-  sleep: async () => new Promise((resolve) => setImmediate(resolve)),
-};
-
 /** A destination of two nodes whose replies can be replaced, and a source, for many tests one after the other. */
 export class TamperedCluster implements AsyncDisposable {
   readonly nodes: RedisCluster;
@@ -23,6 +16,13 @@ export class TamperedCluster implements AsyncDisposable {
   readonly #tamperers: readonly ReplyTamperer[];
   readonly #slots: SlotSet;
   readonly #shift: (expireAtMs: number) => number;
+  /** What the lanes' clock shows: it stands still, and waits are not worth waiting for here. */
+  monotonicMs = 0;
+  readonly #clock: Clock = {
+    nowMs: () => Date.now(),
+    monotonicMs: () => this.monotonicMs,
+    sleep: async () => new Promise((resolve) => setImmediate(resolve)),
+  };
 
   private constructor(
     nodes: RedisCluster,
@@ -70,7 +70,7 @@ export class TamperedCluster implements AsyncDisposable {
     const seeds = this.ports.map((port) => ({ name: `127.0.0.1:${port}`, host: "127.0.0.1", port }));
     const names = { pipeline: "p", group: "main", shard: "s0", lane: 0, label: "main.s0.0" };
     const endpoint = { host: "127.0.0.1", port: seeds[0]?.port ?? 0 };
-    const [slots, shift] = [this.#slots, this.#shift];
+    const [slots, shift, clock] = [this.#slots, this.#shift, this.#clock];
     const kept = keeping === undefined ? {} : { keeping };
     const values = formsOptions(shift, left);
     return ClusterLane.open({ ...names, endpoint, seeds, slots, shift, values, repair, ...kept, clock, signal });
