@@ -12,6 +12,8 @@ export interface ClusterMember {
   readonly flags: ReadonlySet<string>;
   /** The id of its primary, or undefined for a primary. */
   readonly primaryId: string | undefined;
+  /** Of the primary's claim on its slots: where two claim the same one, the higher wins. A replica's is its primary's. */
+  readonly configEpoch: number;
   /** True while the asking node and this one are connected; always true for the asking node itself. */
   readonly isLinked: boolean;
   /** Ranges as the server prints them; empty for a replica. */
@@ -31,7 +33,7 @@ export type ClusterView = readonly ClusterMember[];
 export async function readClusterView(client: Redis, directPorts?: ReadonlyMap<number, number>): Promise<ClusterView> {
   const text = String(await client.call("CLUSTER", "NODES"));
   return text.split("\n").flatMap((line) => {
-    const [id = "", address = "", flags = "", primary = "-", , , , link, ...slots] = line.split(" ");
+    const [id = "", address = "", flags = "", primary = "-", , , configEpoch, link, ...slots] = line.split(" ");
     if (address === "") return [];
     const port = Number(/:(\d+)@/.exec(address)?.[1]);
     return {
@@ -40,6 +42,7 @@ export async function readClusterView(client: Redis, directPorts?: ReadonlyMap<n
       port: directPorts?.get(port) ?? port,
       flags: new Set(flags.split(",")),
       primaryId: primary === "-" ? undefined : primary,
+      configEpoch: Number(configEpoch),
       isLinked: link === "connected",
       ranges: slots.filter((slot) => !slot.startsWith("[")).map(rangeOf),
       moving: slots.filter((slot) => slot.startsWith("[")),
@@ -91,11 +94,18 @@ export async function askForMembers(
   throw new Error(`no node of the cluster answers: ${urls.join(", ")}`, { cause: lastError });
 }
 
-/** Who is what and owns what, as one text that two nodes can be compared by. Members that have failed are left out. */
+/**
+ * Who is what and owns what, as one text that two nodes can be compared by. Members that have failed are left out. The epochs count: a node
+ * that takes a slot back before it has heard of the epoch with which it lost it claims it with a lower one, and a message of
+ * the other node that was on its way takes the slot away again.
+ */
 export function agreementText(view: ClusterView): string {
   return view
     .filter((member) => !hasFailed(member))
-    .map(({ id, port, primaryId, ranges }) => `${id} ${port} ${primaryId ?? "primary"} ${ranges.join(" ")}`)
+    .map(
+      ({ id, port, primaryId, configEpoch, ranges }) =>
+        `${id} ${port} ${primaryId ?? "primary"} ${configEpoch} ${ranges.join(" ")}`,
+    )
     .toSorted()
     .join("\n");
 }
