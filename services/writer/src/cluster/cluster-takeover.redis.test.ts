@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { infoFields, keySlot, slotTag } from "@sluice/redis";
 import { RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
-import { laneMarkKey, repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
+import { repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import { placeOf } from "../repair/commands-of.ts";
@@ -71,20 +71,6 @@ test("converges: keys of a slot that is on its way are found on both nodes", asy
   expect(await next.exists(LIST, NUMBER)).toBe(0);
   lane.close();
   await cluster.moveSlots([0], await cluster.primaryOf(0), await cluster.primaryOf(1));
-});
-
-// Mutation: cluster-lane.ts, `confirm` raises watermarks only for nodes that lack one: sequence 1 for ever, and nobody knows that
-// the lane has applied its last message.
-test("a lane that stands still tells that it is as far as its last message, once it was asked to confirm", async () => {
-  const lane = await open(source.repair("halt").repair);
-  await goLive(lane, source.position);
-  await source.write(`RPUSH ${LIST} a`);
-  const group = source.group();
-  await lane.applyChanges(group);
-  expect(lane.safeSequence).toBeLessThan(group.target.sequence);
-  await lane.confirm();
-  expect(lane.safeSequence).toBe(group.target.sequence);
-  lane.close();
 });
 
 // Mutation: cluster-repairs.ts, `forget`: the book is cleared first, whatever slot it is (b and c twice).
@@ -231,79 +217,4 @@ test("mark-with-data: a node that is out of memory takes nothing of a group, not
   expect([left, await applied, await node.exists(NUMBER)]).toEqual([1, null, 0]);
   expect(await ours()).toEqual(await theirs());
   lane.close();
-});
-
-// Mutation: watermarks.ts, RAISE does not compare the mark: a former writer takes the next one's watermark back.
-test("marks-only-grow, one-writer-per-lane: a watermark that another writer has set stays", async () => {
-  const lane = await open(source.repair("halt").repair);
-  await goLive(lane, source.position);
-  await source.write(`RPUSH ${LIST} a`);
-  await lane.applyChanges(source.group());
-  const [node, key] = [await nodeOf(LIST), laneMarkKey(HERE, "p", "main", "s0", 0)];
-  const [own, theirs] = [(await node.get(key)) ?? "", "1|1|1|live|s0|900000|9"];
-  await node.set(key, theirs);
-  // It moved behind the look of the former one.
-  tamperWith(({ args }) => (args[0] === "GET" && args[1] === key ? `$${own.length}\r\n${own}` : null));
-  expect(await faultOf(lane.confirm())).toMatchObject({ name: "Retryable", code: "DST-008" });
-  expect(await node.get(key)).toBe(theirs);
-  lane.close();
-});
-
-// Mutation: watermarks.ts, RAISE does not ask for the slot's mark: the node counts as whole, and nothing looks for what it held.
-test("loud: a node without a watermark gets none when it has lost everything behind the lane's look", async () => {
-  const before = await open(source.repair("halt").repair);
-  await goLive(before, source.position);
-  before.close();
-  const [node, key] = [await nodeOf(LIST), laneMarkKey(HERE, "p", "main", "s0", 0)];
-  await node.del(key);
-  const lane = await open(source.repair("halt").repair);
-  expect(lane.position?.phase).toBe("live");
-  await node.flushall();
-  expect(await faultOf(lane.confirm())).toMatchObject({ name: "Retryable", code: "DST-008" });
-  expect(await node.exists(key)).toBe(0);
-  lane.close();
-});
-
-// Mutations: watermarks.ts, `confirm` does not read the slot map again, or `#confirmMoved` is left out: a node that got slots of an idle lane may
-// lose them, and nobody asks.
-test("loud: slots that went to another node are looked for there, also by a lane that has nothing to write", async () => {
-  const lane = await open(source.repair("halt").repair);
-  await goLive(lane, source.position);
-  const [first, second] = [await cluster.primaryOf(1), await cluster.primaryOf(16_383)];
-  await cluster.moveSlots([1, 2], first, second);
-  await lane.confirm();
-  await cluster.moveSlots([1, 2], second, first);
-  await lane.confirm();
-  await cluster.moveSlots([1, 2], first, second);
-  await second.client().del(slotMarkKey(slotTag(2), "p", "main"));
-  expect(await faultOf(lane.confirm())).toMatchObject({
-    code: "DST-008",
-    message: expect.stringContaining("mark of slot 2 holds mark none") as string,
-  });
-  lane.close();
-  await cluster.moveSlots([1, 2], second, first);
-});
-
-// Mutation: watermarks.ts, `raise` does not look where slots went: a writer that dies behind it leaves a watermark above what slot 2 has.
-test("marks-only-grow: no watermark is raised over slots that another node serves now, and serves otherwise", async () => {
-  const lane = await open(source.repair("halt").repair);
-  await goLive(lane, source.position);
-  const [first, second] = [await cluster.primaryOf(1), await cluster.primaryOf(16_383)];
-  await cluster.moveSlots([1, 2], first, second);
-  const behind = slotMarkKey(slotTag(2), "p", "main");
-  await second.client().set(behind, "1|1|1|live|s0|1|1");
-  // The redirect shows the lane where both are.
-  await source.write(`INCR {${NEXT}}n`);
-  await lane.applyChanges(source.group());
-  const key = laneMarkKey(slotTag(16_379), "p", "main", "s0", 0);
-  const before = await second.client().get(key);
-  // The watermarks are due.
-  destination.monotonicMs += 60_000;
-  expect(await faultOf(lane.applyChanges({ slices: [], target: source.position }))).toMatchObject({
-    code: "DST-008",
-    message: expect.stringContaining("mark of slot 2") as string,
-  });
-  expect(await second.client().get(key)).toBe(before);
-  lane.close();
-  await cluster.moveSlots([1, 2], second, first);
 });
