@@ -72,6 +72,16 @@ test("a higher epoch begins with a fence and nothing else; lower ones are void",
   expect(steps(at, [{ epoch: 4, previous: 10, last: 20 }])).toEqual(["gap"]);
 });
 
+// Mutation: lane-chain.ts, terms compared across epochs: the lane passes over the new epoch and all that follows.
+test("terms compare inside an epoch: a higher epoch begins with whatever term its fence has", () => {
+  expect(
+    steps({ epoch: 3, offset: 10 }, [
+      { epoch: 3, term: 5, previous: 10, last: 20 },
+      { epoch: 4, term: 2, previous: 7, last: 7, kind: BatchKind.fence },
+    ]),
+  ).toEqual(["apply", "newEpoch"]);
+});
+
 test("a lane that is not live yet waits for the fence of its epoch", () => {
   const waiting = { epoch: 3, offset: Infinity };
   expect(
