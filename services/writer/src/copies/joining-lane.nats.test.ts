@@ -6,6 +6,7 @@ import {
   liveSubject,
   recordKey,
   shardRecord,
+  specRecord,
   voidCopiesRecord,
   type GroupCopy,
   type ShardRecord,
@@ -245,4 +246,64 @@ test("a lane that is live by a copy that another lane could not use goes on, unt
   await tellCopies(lane, [2, "void"], [3, "stored"]);
   await waitUntil("the lane is live at 170", () => lane.isAt(170));
   expect([...(await redis.client().mget("n", "stranger")), await lane.floorAsked()]).toEqual(["8", null, 0]);
+});
+
+// Mutation: lane-writer.ts, `#joiningOf` that follows a mark which is outdone: the lane goes on behind a copy that nothing tells of, and what was
+// written since is missing.
+test("a mark of a later copy than any that the records tell of is not gone on from: the group's copy comes above it", async () => {
+  await using lane = await added();
+  await redis.client().set(lane.markKey, (await markOf(lane)).replace("|1|live|", "|5|live|"));
+  await lane.changes(120, unit(140, "INCR n"));
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, 140);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  const refused = await waitUntil("it says so", async () =>
+    bus.records.get(recordKey.voidCopies(lane.pipeline, "s0"), voidCopiesRecord),
+  );
+  expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 5, why: "a lane's mark is of copy 5" });
+  expect([await redis.client().get("n"), await markOf(lane)]).toEqual(["2", expect.stringMatching(/^1\|1\|5\|live/)]);
+  lane.copy = 6;
+  await lane.copied(0, { "0:n": "3" });
+  await lane.copyEnds(1, 140);
+  await tellCopies(lane, [2, "void"], [6, "stored"]);
+  await waitUntil("the lane is live at 140", () => lane.isAt(140));
+  expect([await redis.client().get("n"), await lane.floorAsked()]).toEqual(["3", 0]);
+  expect(await markOf(lane)).toMatch(/^1\|1\|6\|live/);
+});
+
+// Mutation: lane-writer.ts, `#follow` that believes the record whatever the destination says: it begins with copy 2, which is void.
+test("a lane that was live by a copy which does not serve any more, in a destination that lost it, waits for the next one", async () => {
+  await using lane = await added();
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "2" });
+  await lane.copyEnds(1, 120);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("the lane is live at 120", async () => (await markOf(lane)).startsWith("1|1|2|live") && lane.isAt(120));
+  await lane.stop();
+  await redis.client().flushall();
+  await tellCopies(lane, [2, "void"], [3, "waiting"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("it waits", async () => (await lane.record())?.retry?.reason.includes("waits for the group's copy") === true);
+  expect([await redis.client().dbsize(), await lane.floorAsked()]).toEqual([0, 0]);
+});
+
+// Mutation: lane-writer.ts, `#checkGroup` passes always: a group that was taken away meanwhile, or added anew, is written to as if it were still there.
+test("nothing is written for a group of another addition than the pipeline's spec names", async () => {
+  await using lane = await added();
+  const pipeline = { name: lane.pipeline, source: { url: "redis://a:1" }, destinations: [{ url: "redis://b:1" }] };
+  const key = recordKey.spec(lane.pipeline);
+  const additions = { main: { number: 2, above: 1 } };
+  await bus.records.put(key, specRecord, { pipeline, desired: "running", createdAt: 1, additions });
+  lane.copy = 2;
+  await lane.copied(0, { "0:n": "2" });
+  await lane.copyEnds(1, 120);
+  await tellCopies(lane, [2, "stored"]);
+  lane.write("standalone", redis.port);
+  await waitUntil("it says so", () => lane.warnings.some((text) => text.includes("was taken away, or added anew")));
+  expect(await markOf(lane)).toMatch(/^1\|1\|1\|live/);
+  await bus.records.put(key, specRecord, { pipeline, desired: "running", createdAt: 1, additions: { main: lane.addition! } });
+  await waitUntil("the lane is live by its copy", async () => (await markOf(lane)).startsWith("1|1|2|live"));
 });
