@@ -1,8 +1,11 @@
 import { encodeCommand } from "@sluice/redis";
 import { ManualClock, Retryable } from "@sluice/runtime";
+import { BatchKind, type Batch } from "@sluice/wire";
 import { expect, test } from "vitest";
-import { findAttachment, type AskedLink } from "./attachment.ts";
+import type { LaneTail } from "../lanes/resume-point.ts";
+import { findAttachment, whyNotFirst, type AskedLink } from "./attachment.ts";
 import type { SourceFacts } from "./source-facts.ts";
+import { storedRecords } from "./stored-subjects.sample.ts";
 
 const facts: SourceFacts = {
   version: 70_015,
@@ -127,4 +130,17 @@ test.each<[string, Partial<SourceFacts>]>([
   ["it keeps no backlog, since no replica was attached to it lately", { backlog: null }],
 ])("refused by name: %s", async (why, changes) => {
   await expect(find(changes)).rejects.toMatchObject({ code: "SRC-018", message: `${REFUSED}${why}` });
+});
+
+const tail = (kind: BatchKind, epoch: number): LaneTail => ({ live: { kind, epoch } as Batch, snap: null });
+
+// Mutations: attachment.ts, the look at the tails taken out: a shard whose record is lost is attached to behind what was written meanwhile; every
+// tail taken for changes: an attachment that broke off is never tried again.
+test("loud: a shard whose record is lost, and whose lanes hold changes, is not attached to anew; fences alone promise nothing", async () => {
+  const whyNot = async (...tails: readonly LaneTail[]): Promise<string | null> =>
+    whyNotFirst(storedRecords(), { pipeline: "p", floor: 0, epoch: 0, tails });
+  const lost = "it was read before, and its record is lost";
+  expect(await whyNot(tail(BatchKind.fence, 2), tail(BatchKind.changes, 2))).toBe(lost);
+  expect(await whyNot(tail(BatchKind.heartbeat, 1))).toBe(lost);
+  expect(await whyNot({ live: null, snap: null }, tail(BatchKind.fence, 2))).toBeNull();
 });
