@@ -111,6 +111,15 @@ describe("judgeCustody", () => {
     expect(doubted(remembered(look()), look(promoted))).toBe("7");
   });
 
+  // Mutations: `isNew` without the node's own history, or without its former one: who has got all slots of another node counts as its successor.
+  test.each<[string, string, Custody["histories"]]>([
+    ["c, which was a replica meanwhile", "c", { c: { ...first("c2"), former: "d1", formerEnd: 90 } }],
+    ["d, which has just joined, from a node that began another history", "d", { a: restarted("a2"), d: first("d1") }],
+  ])("slots that all went unseen to %s, are doubted", (_, heir, histories) => {
+    const owners = { [heir]: "0-8191", b: "8192-16383" };
+    expect(doubted(remembered(look()), look({ owners, histories: { ...look().histories, ...histories } }))).toBe("0-8191");
+  });
+
   // Mutations: `isRenamed` false, or without the run; `hasRetired` false, or without who is followed.
   describe("what happens to clusters every day is not doubted", () => {
     const owners = { a: "0-6,8-8191", b: "7,8192-16383" };
