@@ -6,15 +6,16 @@ import { afterEach, expect, test, vi } from "vitest";
 import { CopyPermit } from "./copy-permit.ts";
 import { SourceIntake, type IntakeOptions } from "./intake.ts";
 import { ReplicaLink } from "./replica-link.ts";
+import type { SourceFacts } from "./source-facts.ts";
 import { groupCopyOf, placeOf, reportWith, storedRecords, StoredSubjects } from "./stored-subjects.sample.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
 /**
- * A source of that history that never answers, or begins a full copy of which nothing comes, with the changes on a link of their own where that
- * is asked for. Returns how often each link has said that it is alive.
+ * A source of that history that never answers, goes on in a third history, or begins a full copy of which nothing comes, with the changes on a link of
+ * their own where that is asked for. `told`: what it says of itself otherwise. Returns how often each link has said that it is alive.
  */
-function serve(replid: string, answer: "nothing" | "full" | "split"): number[] {
+function serve(replid: string, answer: "nothing" | "third" | "full" | "split", told: Partial<SourceFacts> = {}): number[] {
   const alive: number[] = [];
   const permit = { release: async () => Promise.resolve() };
   vi.spyOn(CopyPermit, "take").mockResolvedValue(permit as unknown as CopyPermit);
@@ -35,12 +36,14 @@ function serve(replid: string, answer: "nothing" | "full" | "split"): number[] {
       secondReplOffset: -1,
       backlog,
       valkeyVersion: 0,
+      ...told,
     };
     const link = {
       facts: async () => Promise.resolve({ ...facts, keys: 1, databases: [0], backlogSizeBytes: 100, isCluster: false }),
       askRdbOnly: async () => Promise.resolve(answer === "split"),
       psync: async (asked: string | null) => {
         if (answer === "nothing") return closed;
+        if (answer === "third") return Promise.resolve({ kind: "continue", replid: "third" });
         return Promise.resolve(asked === null ? { kind: "full", replid, offset: 100 } : { kind: "continue", replid });
       },
       chunks: async function* chunks() {
@@ -57,7 +60,7 @@ function serve(replid: string, answer: "nothing" | "full" | "split"): number[] {
 }
 
 /** The intake of s0 with one lane of epoch 5, copies beside it, and a stream that takes nothing while anything of copy 2 is there. */
-async function world() {
+async function world(read: IntakeOptions["read"] = "primary") {
   const [clock, stored] = [new ManualClock(), new StoredSubjects()];
   for (const [subject, kind] of [
     [liveSubject("p", "s0", 0), BatchKind.fence],
@@ -78,13 +81,16 @@ async function world() {
   const stream = Object.assign(stored, { ensure: async () => Promise.resolve() });
   const bus = { records, maxBatchBytes: 1_000_000, stream: () => stream } as unknown as Bus;
   const leases = { during: async (_: string, signal: AbortSignal, run: (held: AbortSignal) => Promise<void>) => run(signal) };
-  const of = { slots: SlotSet.all(), read: "primary" as const, concurrentFullSyncs: 1, instance: "i", bus };
+  const of = { slots: SlotSet.all(), read, concurrentFullSyncs: 1, instance: "i", bus };
   const options = { ...placeOf(stored, clock), ...of, endpoint: { host: "a", port: 1 }, cut: 1, leases: leases as never };
   const stopping = new AbortController();
-  const running = new SourceIntake(options as IntakeOptions).run(stopping.signal, () => undefined).catch(() => undefined);
-  const end = async (): Promise<void> => {
+  const running = new SourceIntake(options as IntakeOptions)
+    .run(stopping.signal, () => undefined)
+    .catch((cause: unknown) => cause);
+  /** Resolves with the fault that it has ended with, if it has. */
+  const end = async (): Promise<unknown> => {
     stopping.abort();
-    await running;
+    return running;
   };
   for (let looked = 0; looked < 500; looked++) await turn();
   return { stored, end };
@@ -114,4 +120,22 @@ test("source-first: a link that brings the changes beside the copy says that it 
   const { end } = await world();
   expect(alive.slice(-2)).toEqual([0, expect.toSatisfy((times: number) => times > 0)]);
   await end();
+});
+
+// Mutation: intake.ts, `isKnownHistory` always true: what nobody has compared with the lanes goes on in their epoch, behind a fence that says so.
+test("applied-once: a source that goes on in another history than it has told of is not followed", async () => {
+  serve("r", "third");
+  const { stored, end } = await world();
+  expect(stored.count(liveSubject("p", "s0", 0))).toBe(2);
+  expect(await end()).toMatchObject({ code: "SRC-003", message: "the source's history changed between INFO and PSYNC" });
+});
+
+// Mutation: intake.ts, a source that is to be waited for is taken for one that must be copied.
+test("source-first: a replica that is behind what the lanes hold is waited for, and not asked for a full copy", async () => {
+  const backlog = { first: 1, last: 40 };
+  const links = serve("r", "full", { role: "slave", backlog });
+  const { end } = await world("replica");
+  expect(links).toHaveLength(1);
+  const message = "it has the stream up to 40, and the lanes hold it up to 50";
+  expect(await end()).toMatchObject({ code: "SRC-003", message });
 });
