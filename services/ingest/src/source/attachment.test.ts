@@ -41,15 +41,17 @@ const commands = encodeCommand(["SET", "k", "v"]);
 const stats = "cmdstat_ping:calls=1\r\n";
 const REFUSED = "source s0 can't be attached to without a copy: ";
 
-/** A source that answers to each PSYNC with the next of `backlogs`: its bytes, "full", or "away" where no link comes about. */
+type Backlog = Buffer | "full" | "third" | "away";
+
+/** A source that answers to each PSYNC with the next of `backlogs`: its bytes, "full", "third" for another history, or "away" where no link comes about. */
 class Source {
   /** Offsets that were asked for. */
   readonly psyncs: number[] = [];
-  readonly #backlogs: (Buffer | "full" | "away")[];
+  readonly #backlogs: Backlog[];
   readonly #changes: Partial<SourceFacts>;
   readonly #texts: readonly (string | null)[];
 
-  constructor(backlogs: readonly (Buffer | "full" | "away")[], texts: readonly (string | null)[] = [stats, ""], changes = {}) {
+  constructor(backlogs: readonly Backlog[], texts: readonly (string | null)[] = [stats, ""], changes = {}) {
     this.#backlogs = [...backlogs];
     this.#texts = texts;
     this.#changes = changes;
@@ -64,6 +66,7 @@ class Source {
       psync: async (_, offset) => {
         this.psyncs.push(offset);
         const next = this.#backlogs.shift();
+        if (next === "third") return { kind: "continue", replid: "third" };
         if (!Buffer.isBuffer(next)) return { kind: "full", replid: "r", offset: 99 };
         bytes = next;
         return { kind: "continue", replid: null };
@@ -123,6 +126,12 @@ test("a source that answers with a full copy is asked once more, for less, as it
   await expect(find(full, gone)).rejects.toMatchObject({ code: "SRC-018" });
   const demoted = new Source(["full", window], undefined, { ...grown, role: "slave" });
   await expect(find(full, demoted)).rejects.toMatchObject({ code: "SRC-018" });
+});
+
+// Mutation: attachment.ts, the answer's history not compared: the database is read from what another history has at those offsets.
+test("a source that fails over while it is asked for its backlog is asked another time", async () => {
+  const failedOver = find(standalone, new Source(["third"]));
+  await expect(failedOver).rejects.toMatchObject({ name: "Retryable", code: "SRC-003", endpoint: "source s0" });
 });
 
 test.each<[string, Partial<SourceFacts>]>([

@@ -153,6 +153,14 @@ test("a fork that came to nothing is counted, and a source that goes on in anoth
   await expect(ask({ links: unasked })).rejects.toMatchObject({ code: "SRC-001", forks: [] });
 });
 
+// Mutation: copy-links.ts, an answer of another kind taken for a copy's: the second link is asked for what follows no offset at all.
+test("a source that goes on where it was asked for a copy is not asked for what follows it", async () => {
+  const links = [new AskedLink(CONTINUE), new AskedLink(CONTINUE)];
+  await expect(ask({ links })).rejects.toMatchObject({ code: "SRC-001", forks: [] });
+  expect(links.map(({ asked }) => asked)).toEqual([["rdb-only", "copy"], []]);
+  expect(links[1]?.isClosed).toBe(true);
+});
+
 // Mutation seen to fail it: copy-links.ts, `whileKept` answers at once: what lies between takes the second link for gone.
 test("the second link shows that it is there for as long as the source takes to begin its copy, and ends with whoever asks", async () => {
   const clock = new ManualClock();

@@ -1,39 +1,21 @@
-import { readFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Bus } from "@sluice/bus";
-import { ManualClock } from "@sluice/runtime";
-import { rdbPath } from "@sluice/testkit";
-import { recordKey, SlotSet, type GroupCopy } from "@sluice/wire";
+import { ManualClock, silentLog } from "@sluice/runtime";
+import { recordKey, SlotSet, snapSubject, type GroupCopy } from "@sluice/wire";
 import { afterEach, expect, test, vi } from "vitest";
 import { CopyPermit } from "./copy-permit.ts";
 import { CopyTries } from "./copy-tries.ts";
 import { GroupCopies } from "./group-copies.ts";
-import { ReplicaLink } from "./replica-link.ts";
+import { RDB_BYTES, serveCopy } from "./served-copy.sample.ts";
 import { groupCopyOf, placeOf, recordedShard, reportWith, storedRecords, StoredSubjects } from "./stored-subjects.sample.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
-const rdb = readFileSync(rdbPath("7.0.15"));
-
-/** A source whose RDB comes so far; the link then stays open until it is closed. */
+/** As `serveCopy`, with a permit for every copy. */
 function serve(bytes: number): void {
   const permit = { release: async () => Promise.resolve() };
   vi.spyOn(CopyPermit, "take").mockResolvedValue(permit as unknown as CopyPermit);
-  vi.spyOn(ReplicaLink, "open").mockImplementation(async () => {
-    let close = (): void => undefined;
-    const closed = new Promise<void>((resolve) => (close = resolve));
-    const link = {
-      facts: async () => Promise.resolve({ version: 70_015, role: "master", replicaOf: "", replid: "r", keys: 1 }),
-      askRdbOnly: async () => Promise.resolve(true),
-      psync: async () => Promise.resolve({ kind: "full", replid: "r", offset: 100 }),
-      chunks: async function* chunks() {
-        yield Buffer.concat([Buffer.from(`$${rdb.length}\r\n`), rdb.subarray(0, bytes)]);
-        await closed;
-      },
-      close,
-    };
-    return Promise.resolve(link as unknown as ReplicaLink);
-  });
+  serveCopy(bytes);
 }
 
 /** A shard that streams in epoch 5, with a group that was added. */
@@ -110,7 +92,7 @@ test("of a void copy nothing stays in lanes that have moved to another shard", a
 
 // Mutations: group-copy-link.ts, a patience of 10 s; a patience that counts from where it last looked, whatever was stored since.
 test("with the source done, a copy gives way to the first link when the bus stores nothing for 7 s", async () => {
-  serve(rdb.length);
+  serve(RDB_BYTES);
   const { clock, stored, tries, options, until, phase } = await world();
   let appends = 0;
   stored.beforeAppend = async () => (++appends === 1 ? clock.sleep(5_000) : new Promise(() => undefined));
@@ -124,4 +106,26 @@ test("with the source done, a copy gives way to the first link when the bus stor
   expect(tries.why).toMatch(/the bus stored nothing of a copy for 7000 ms/);
   link.abort();
   await running;
+});
+
+// Mutations: group-copies.ts, a number taken without a look at the stream: what stands there counts as part of the copy; no end to the looking.
+test("a copy gets a number under which nothing stands in the stream; where a thousand are taken there is none, and it is told why", async () => {
+  vi.spyOn(CopyPermit, "take").mockResolvedValue(null);
+  const { stored, records, options, until } = await world();
+  const log = silentLog();
+  const warned = vi.spyOn(log, "warn");
+  const look = async (isSo: () => Promise<boolean>): Promise<void> => {
+    const link = new AbortController();
+    const running = new GroupCopies({ ...options, log }).run(link.signal);
+    await until(isSo);
+    link.abort();
+    await running;
+  };
+  for (let copy = 2; copy <= 1_001; copy++) stored.putCopy(copy, 1, 5, true);
+  const why = "copies 2 to 1001 of shard s0 stand in the stream, and no record tells of them";
+  await look(async () => Promise.resolve(warned.mock.calls.length > 0));
+  expect(warned.mock.calls).toEqual([[`no look at groups that were added: ${why}`]]);
+  expect((await recordedShard(records)).lastCopy).toBeUndefined();
+  await stored.trim(snapSubject("p", 1_001, "s0", 1), Infinity);
+  await look(async () => (await recordedShard(records)).lastCopy === 1_001);
 });

@@ -12,10 +12,14 @@ import { groupCopyOf, placeOf, reportWith, storedRecords, StoredSubjects } from 
 afterEach(() => void vi.restoreAllMocks());
 
 /**
- * A source of that history that never answers, goes on in a third history, or begins a full copy of which nothing comes, with the changes on a link of
+ * A source of that history that never answers, goes on in it or in a third one, or begins a full copy of which nothing comes, with the changes on a link of
  * their own where that is asked for. `told`: what it says of itself otherwise. Returns how often each link has said that it is alive.
  */
-function serve(replid: string, answer: "nothing" | "third" | "full" | "split", told: Partial<SourceFacts> = {}): number[] {
+function serve(
+  replid: string,
+  answer: "nothing" | "own" | "third" | "full" | "split",
+  told: Partial<SourceFacts> = {},
+): number[] {
   const alive: number[] = [];
   const permit = { release: async () => Promise.resolve() };
   vi.spyOn(CopyPermit, "take").mockResolvedValue(permit as unknown as CopyPermit);
@@ -43,7 +47,8 @@ function serve(replid: string, answer: "nothing" | "third" | "full" | "split", t
       askRdbOnly: async () => Promise.resolve(answer === "split"),
       psync: async (asked: string | null) => {
         if (answer === "nothing") return closed;
-        if (answer === "third") return Promise.resolve({ kind: "continue", replid: "third" });
+        if (answer === "own" || answer === "third")
+          return Promise.resolve({ kind: "continue", replid: answer === "own" ? replid : answer });
         return Promise.resolve(asked === null ? { kind: "full", replid, offset: 100 } : { kind: "continue", replid });
       },
       chunks: async function* chunks() {
@@ -138,4 +143,12 @@ test("source-first: a replica that is behind what the lanes hold is waited for, 
   expect(links).toHaveLength(1);
   const message = "it has the stream up to 40, and the lanes hold it up to 50";
   expect(await end()).toMatchObject({ code: "SRC-003", message });
+});
+
+// Mutation: link-session.ts, the look at what was asked taken out: the shard halts over an error of our own, and the source is not asked again.
+test("applied-once: a source that goes on where it was asked for a full copy is not followed", async () => {
+  serve("another", "own");
+  const { stored, end } = await world();
+  expect(stored.count(liveSubject("p", "s0", 0))).toBe(2);
+  expect(await end()).toMatchObject({ code: "SRC-001", message: "the source continues what nobody asked for" });
 });
