@@ -16,7 +16,10 @@ function at(offset: number): Position {
 
 function group(...commands: readonly (readonly CommandArgument[])[]): Request {
   const request = new Request();
-  for (const command of commands) request.addCommand(command);
+  for (const command of commands) {
+    if (command[0] === "SELECT") request.select(Number(command[1]));
+    else request.addCommand(command);
+  }
   return request;
 }
 
@@ -326,6 +329,7 @@ test("mark-with-data: a connection that served one mark serves another, guarded,
   connection.close();
 });
 
+// Mutation: standalone-destination.ts, `requireDatabase` takes every error for a database that is not there: the lane halts with DST-010.
 test("a server that is busy says nothing of its databases: it is waited for, and then one that it has is used", async () => {
   await using server = await RedisServer.start({ config: { "busy-reply-threshold": "1" } });
   const target = await open(server);
@@ -350,4 +354,34 @@ test("a server that is busy says nothing of its databases: it is waited for, and
   expect(await server.client(1).get("n")).toBe("1");
   target.close();
   again.close();
+});
+
+// Mutation: standalone-destination.ts, `requireDatabase` throws nothing: SELECT fails inside the transaction, and SET writes into database 0.
+test("loud: a unit for a database that the server does not have is refused before anything of it is written", async () => {
+  await using server = await RedisServer.start();
+  const target = await open(server);
+  await target.apply(null, group(), at(10));
+  const write = async (): Promise<unknown> => outcomeOf(target.apply(at(10), group(["SELECT", 99], ["SET", "a", "1"]), at(20)));
+  // What was refused once is not taken for known.
+  for (const refused of [await write(), await write()])
+    expect(refused).toMatchObject({ name: "Halt", code: "DST-010", message: expect.stringContaining("database 99") as string });
+  const client = server.client();
+  expect([await client.keys("*"), await client.get(MARK)]).toEqual([[MARK], formatMark(at(10))]);
+  target.close();
+});
+
+// Mutations: standalone-destination.ts, `isEmpty` looks at database 0 only, or counts its keys without asking whose they are.
+test.each([
+  ["nothing at all", [], [], true],
+  ["a mark", [MARK], [], true],
+  ["a key beside the mark", [MARK, "a"], [], false],
+  ["a key in another database alone", [], ["a"], false],
+  ["a mark, and a key in another database", [MARK], ["a"], false],
+])("keys of others are seen in every database: a server that holds %s", async (_, inFirst, inThird, isEmpty) => {
+  await using server = await RedisServer.start();
+  for (const key of inFirst) await server.client().set(key, "1");
+  for (const key of inThird) await server.client(3).set(key, "1");
+  const target = await open(server);
+  expect(await target.isEmpty()).toBe(isEmpty);
+  target.close();
 });
