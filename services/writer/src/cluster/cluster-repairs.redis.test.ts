@@ -256,26 +256,37 @@ test.each([
   },
 );
 
-// Mutation: group-book.ts: a transaction's mark without `judged` (its verdict is lost for good).
-test("case 17: the reply to a transaction on a slot is lost: its keys are looked at", async () => {
-  const [list, text] = [`{${TAG}}list`, `{${TAG}}text`];
-  const { lane } = await openLive("repair");
-  await (await nodeOf(list)).set(list, "planted");
-  // More arguments than a script takes.
-  const many = Array.from({ length: 7_500 }, (_, n) => n).join(" ");
-  await source.write(`RPUSH ${list} ${many}`, `SET ${text} 1`);
-  const group = source.group();
-  tamperWith(({ args }) => (args[0] === "EXEC" ? { drop: true } : null));
-  expect(await faultOf(lane.applyChanges(group))).toMatchObject({ code: "DST-001" });
-  lane.close();
-  tamperWith(() => null);
-  const { repair, told } = source.repair("repair");
-  const next = await open(repair);
-  await next.judge(runsOf(group));
-  expect(told.repairedKeys).toBe(1);
-  await same(list, text);
-  next.close();
-});
+// Mutations: group-book.ts: a transaction's mark without `judged` (its verdict is lost for good); cluster-repairs.ts, `#judgeSlot` ends before it
+// asks for the policy (what failed is neither halted for nor counted).
+test.each([
+  ["halt", { name: "Halt", code: "DST-004" }, [0, 0]],
+  ["skip", null, [0, 1]],
+  ["repair", null, [1, 0]],
+] as const)(
+  "case 17: the reply to a transaction on a slot is lost: its keys are looked at, with %s",
+  async (policy, expected, counted) => {
+    const [list, text] = [`{${TAG}}list`, `{${TAG}}text`];
+    const { lane } = await openLive(policy);
+    await (await nodeOf(list)).set(list, "planted");
+    // More arguments than a script takes.
+    const many = Array.from({ length: 7_500 }, (_, n) => n).join(" ");
+    await source.write(`RPUSH ${list} ${many}`, `SET ${text} 1`);
+    const group = source.group();
+    tamperWith(({ args }) => (args[0] === "EXEC" ? { drop: true } : null));
+    expect(await faultOf(lane.applyChanges(group))).toMatchObject({ code: "DST-001" });
+    lane.close();
+    tamperWith(() => null);
+    const { repair, told } = source.repair(policy);
+    const next = await open(repair);
+    const fault = await faultOf(next.judge(runsOf(group)));
+    if (expected === null) expect(fault).toBeNull();
+    else expect(fault).toMatchObject(expected);
+    expect([told.repairedKeys, told.skippedErrors]).toEqual(counted);
+    await same(text);
+    if (policy === "repair") await same(list);
+    next.close();
+  },
+);
 
 // Mutation: group-sender.ts: NOSCRIPT as halt.
 test("case 50: SCRIPT FLUSH in the middle of a pipeline: all applied once", async () => {
