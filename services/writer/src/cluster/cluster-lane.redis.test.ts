@@ -115,3 +115,22 @@ test.each([
   destination.tamperWith(() => null);
   (await open()).close();
 });
+
+// Mutations: node-pool.ts, what every node refuses is asked for again and again; read-marks.ts, any answer counts as one that tells of another place.
+test.each([
+  ["who serves its slots", "CLUSTER", "-NOPERM no", "DST-002", "NOPERM no"],
+  ["the mark of a slot", "GET", "-NOPERM no", "DST-002", "NOPERM no"],
+  ["what was repaired in a slot", "HGETALL", "-ERR unknown command", "DST-002", "unknown command"],
+  ["what was repaired in a slot, where somebody has put a value", "HGETALL", "-WRONGTYPE no", "DST-005", `{${HERE}}`],
+])("loud: a lane that is refused %s halts", async (_, command, reply, code, what) => {
+  destination.tamperWith(({ args }) => (args[0] === command ? reply : null));
+  const message = expect.stringContaining(what) as string;
+  await expect(open()).rejects.toMatchObject({ name: "Halt", code, message });
+});
+
+// Mutation: node-pool.ts, one node that refuses halts the lane: a node that is set up otherwise than the rest, for a while, ends a migration.
+test("a lane asks again who serves its slots as long as one node may still tell", async () => {
+  let calls = 0;
+  destination.tamperWith(({ args }) => (args[0] === "CLUSTER" ? (calls++ === 0 ? "-NOPERM no" : "-LOADING soon") : null));
+  await expect(open()).rejects.toMatchObject({ name: "Retryable", code: "DST-003" });
+});

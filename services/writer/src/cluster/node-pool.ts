@@ -1,5 +1,5 @@
 import { Connection, type Endpoint, type Reply } from "@sluice/redis";
-import { Retryable } from "@sluice/runtime";
+import { Halt, Retryable } from "@sluice/runtime";
 import { destinationFault } from "../apply/standalone-destination.ts";
 import { SlotMap, type ClusterNode } from "./slot-map.ts";
 
@@ -38,21 +38,26 @@ export class NodePool {
     }
   }
 
-  /** The slot map of the first node that answers with one that covers `slots`. Throws `Retryable` DST-003 when none does. */
+  /**
+   * The slot map of the first node that answers with one that covers `slots`. Throws `Retryable` DST-003 when none does, or `Halt` DST-002,
+   * DST-020 when all of them refuse to tell.
+   */
   async slotMap(slots: Iterable<number>, known: readonly ClusterNode[] = []): Promise<SlotMap> {
     const wanted = [...slots];
-    let last: unknown = null;
+    const failures: unknown[] = [];
     for (const node of [...known, ...this.#seeds]) {
       try {
         const map = SlotMap.read(await this.call(node, ["CLUSTER", "SLOTS"]), node.host);
         if (wanted.every((slot) => map.ownerOf(slot) !== null)) return map;
-        last = new Error(`${node.name} knows no owner of some slots`);
+        failures.push(new Error(`${node.name} knows no owner of some slots`));
       } catch (cause) {
-        last = cause;
+        failures.push(cause);
       }
     }
+    const refusals = failures.filter((cause) => cause instanceof Halt);
+    if (refusals[0] !== undefined && refusals.length === failures.length) throw refusals[0];
     throw new Retryable("DST-003", `destination ${this.#name}`, `no node of ${this.#name} tells who serves all slots`, {
-      cause: last,
+      cause: failures.at(-1),
     });
   }
 

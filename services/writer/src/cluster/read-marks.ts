@@ -1,7 +1,8 @@
 import { ReplyError, type Reply } from "@sluice/redis";
 import { Halt, Retryable } from "@sluice/runtime";
 import { repairedKey } from "@sluice/wire";
-import { markFault } from "../apply/standalone-destination.ts";
+import { destinationFault, markFault } from "../apply/standalone-destination.ts";
+import { verdictOf } from "../apply/verdict.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { slotMark, watermark, type ClusterMarks, type MarkNames } from "./cluster-marks.ts";
 import type { NodePool } from "./node-pool.ts";
@@ -18,20 +19,27 @@ export async function readMarks(
   repaired: Map<number, Reply>,
 ): Promise<void> {
   const connection = await pool.connection(node);
-  const endpoint = `destination ${names.group}`;
+  const [endpoint, name] = [`destination ${names.group}`, `${names.group} (${node.name})`];
+  /** Of a slot that moves away keys may be there already; they are asked for again where they are then. */
+  const throwIfElsewhere = (what: string, cause: unknown): void => {
+    if (!(cause instanceof ReplyError) || verdictOf(cause.message) !== "redirect") return;
+    throw new Retryable("DST-003", endpoint, `${endpoint}: ${what} on ${node.name} can't be read`, { cause });
+  };
   const read = async (kind: "slot" | "watermark", slot: number, key: string): Promise<void> => {
     const mark = await connection.call(["GET", key]).catch((cause: unknown) => {
-      // Of a slot that moves away a mark may be there already; it is asked for again where it is then.
-      const isElsewhere = cause instanceof ReplyError && !cause.message.startsWith("WRONGTYPE");
-      if (!isElsewhere) throw markFault(`${names.group} (${node.name})`, key, cause);
-      throw new Retryable("DST-003", endpoint, `${endpoint}: the marks on ${node.name} can't be read`, { cause });
+      throwIfElsewhere("the marks", cause);
+      throw markFault(name, key, cause);
     });
     marks.take(kind, slot, Buffer.isBuffer(mark) ? mark.toString("latin1") : null, `${key} on ${node.name}`);
   };
   const readRepaired = async (slot: number): Promise<void> => {
-    const reply = await connection.call(["HGETALL", repairedKey(slotMark(names, slot))]).catch((cause: unknown) => {
-      if (cause instanceof ReplyError && cause.code === "NOPERM") return repair.refusesUnread(`${names.group} (${node.name})`);
-      throw new Retryable("DST-003", endpoint, `${endpoint}: what was repaired on ${node.name} can't be read`, { cause });
+    const key = repairedKey(slotMark(names, slot));
+    const reply = await connection.call(["HGETALL", key]).catch((cause: unknown) => {
+      throwIfElsewhere("what was repaired", cause);
+      const code = cause instanceof ReplyError ? cause.code : "";
+      if (code === "NOPERM") return repair.refusesUnread(name);
+      if (code === "WRONGTYPE") throw new Halt("DST-005", `${key} in ${name}, which tells what was repaired, is no hash`);
+      throw destinationFault(name, cause);
     });
     if (Array.isArray(reply) && reply.length > 0) repaired.set(slot, reply);
   };
