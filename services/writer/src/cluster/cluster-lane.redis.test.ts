@@ -1,7 +1,7 @@
 import { keySlot, slotTag } from "@sluice/redis";
 import type { RedisCluster, RedisServer } from "@sluice/testkit";
 import { formatMark, repairedKey, slotMarkKey, SlotSet, SnapshotRows, type Position } from "@sluice/wire";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { PartedValue, SnapshotValue } from "../lane-destination.ts";
 import type { DivergencePolicy } from "../repair/key-repair.ts";
 import type { SourceLane } from "../repair/source-lane.sample.ts";
@@ -17,12 +17,10 @@ const snap: Position = { epoch: 5, copy: 1, phase: "snap", shard: "s0", offset: 
 let destination: TamperedCluster;
 let cluster: RedisCluster;
 let source: SourceLane<RedisServer>;
-beforeAll(async () => {
-  destination = await TamperedCluster.start(SLOTS, (ms) => ms);
+TamperedCluster.forThisFile(SLOTS, (started) => {
+  destination = started;
   ({ nodes: cluster, source } = destination);
 });
-afterAll(async () => destination[Symbol.asyncDispose]());
-beforeEach(async () => destination.reset());
 
 const open = async (policy: DivergencePolicy = "halt"): Promise<ClusterLane> => destination.open(source.repair(policy).repair);
 const clientOf = async (tag: string) => (await cluster.primaryOf(keySlot(Buffer.from(`{${tag}}`)))).client();

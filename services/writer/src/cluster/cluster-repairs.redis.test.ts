@@ -12,13 +12,13 @@ import {
   type Batch,
   type Position,
 } from "@sluice/wire";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import type { ChangeGroup } from "../lane-destination.ts";
 import type { DivergencePolicy, KeyRepair, KeyRepairOptions } from "../repair/key-repair.ts";
 import { runsOf, SourceLane } from "../repair/source-lane.sample.ts";
 import type { ClusterLane } from "./cluster-lane.ts";
-import { TamperedCluster } from "./tampered-cluster.sample.ts";
+import { faultOf, TamperedCluster } from "./tampered-cluster.sample.ts";
 
 /** 50 slots on each of the two nodes. */
 const SLOTS = SlotSet.parse("0-49,16334-16383");
@@ -30,14 +30,14 @@ let destination: TamperedCluster;
 let cluster: RedisCluster;
 let source: SourceLane<RedisServer>;
 
-beforeAll(async () => {
-  destination = await TamperedCluster.start(SLOTS, shift);
-  ({ nodes: cluster, source } = destination);
-});
-
-afterAll(async () => destination[Symbol.asyncDispose]());
-
-beforeEach(async () => destination.reset());
+TamperedCluster.forThisFile(
+  SLOTS,
+  (started) => {
+    destination = started;
+    ({ nodes: cluster, source } = destination);
+  },
+  shift,
+);
 
 const tamperWith = (tamper: Tamper): void => destination.tamperWith(tamper);
 const open = async (repair: KeyRepair): Promise<ClusterLane> => destination.open(repair);
@@ -64,12 +64,6 @@ async function same(...keys: readonly string[]): Promise<void> {
   const theirs = await Promise.all(keys.map(async (key) => read(source.server.client(), key)));
   expect(ours).toEqual(theirs);
 }
-
-const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
-  done.then(
-    () => null,
-    (cause: unknown) => cause,
-  );
 
 /** One unit for each slot. */
 function wave(at: Position, round: number): ChangeGroup {

@@ -2,14 +2,14 @@ import { once } from "node:events";
 import { infoFields, keySlot, slotTag } from "@sluice/redis";
 import { RedisCluster, RedisServer, waitUntil } from "@sluice/testkit";
 import { repairedKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Tamper } from "../apply/reply-tamperer.sample.ts";
 import { placeOf } from "../repair/commands-of.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
 import { KeySet } from "../snapshot/key-set.ts";
 import { SourceLane } from "../repair/source-lane.sample.ts";
 import type { ClusterLane } from "./cluster-lane.ts";
-import { TamperedCluster } from "./tampered-cluster.sample.ts";
+import { faultOf, TamperedCluster } from "./tampered-cluster.sample.ts";
 
 /** A few slots on each of the two nodes. */
 const SLOTS = SlotSet.parse("0-4,16379-16383");
@@ -20,14 +20,10 @@ let destination: TamperedCluster;
 let cluster: RedisCluster;
 let source: SourceLane<RedisServer>;
 
-beforeAll(async () => {
-  destination = await TamperedCluster.start(SLOTS, (ms) => ms);
+TamperedCluster.forThisFile(SLOTS, (started) => {
+  destination = started;
   ({ nodes: cluster, source } = destination);
 });
-
-afterAll(async () => destination[Symbol.asyncDispose]());
-
-beforeEach(async () => destination.reset());
 
 const tamperWith = (tamper: Tamper): void => destination.tamperWith(tamper);
 const open = async (repair: KeyRepair): Promise<ClusterLane> => destination.open(repair);
@@ -41,11 +37,6 @@ const nodeOf = async (key: string) => (await cluster.primaryOf(keySlot(Buffer.fr
 const markKey = (key: string): string => slotMarkKey(slotTag(keySlot(Buffer.from(key))), "p", "main");
 const ours = async (): Promise<string[]> => (await nodeOf(LIST)).lrange(LIST, 0, -1);
 const theirs = async (): Promise<string[]> => source.server.client().lrange(LIST, 0, -1);
-const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
-  done.then(
-    () => null,
-    (cause: unknown) => cause,
-  );
 
 /** The list is repaired at an offset that holds `lines` already, which are not applied yet. */
 async function repairAhead(lane: ClusterLane, ...lines: readonly (readonly string[])[]): Promise<void> {

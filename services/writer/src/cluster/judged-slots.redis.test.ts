@@ -1,9 +1,9 @@
 import { slotTag } from "@sluice/redis";
 import { formatMark, slotMarkKey, SlotSet } from "@sluice/wire";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { DivergencePolicy } from "../repair/key-repair.ts";
 import { runsOf } from "../repair/source-lane.sample.ts";
-import { TamperedCluster } from "./tampered-cluster.sample.ts";
+import { faultOf, TamperedCluster } from "./tampered-cluster.sample.ts";
 
 /** A few slots on each of the two nodes. */
 const SLOTS = SlotSet.parse("0-4,16379-16383");
@@ -11,11 +11,9 @@ const TAG = slotTag(0);
 const [LIST, TEXT] = [`{${TAG}}list`, `{${TAG}}text`];
 
 let destination: TamperedCluster;
-beforeAll(async () => {
-  destination = await TamperedCluster.start(SLOTS, (ms) => ms);
+TamperedCluster.forThisFile(SLOTS, (started) => {
+  destination = started;
 });
-afterAll(async () => destination[Symbol.asyncDispose]());
-beforeEach(async () => destination.reset());
 
 const client = async () => (await destination.nodes.primaryOf(0)).client();
 const setMark = async (position: Parameters<typeof formatMark>[0]): Promise<unknown> =>
@@ -29,12 +27,6 @@ async function wasLive(): Promise<void> {
   await lane.goLive(source.position);
   lane.close();
 }
-
-const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
-  done.then(
-    () => null,
-    (cause: unknown) => cause,
-  );
 
 // Mutations: cluster-repairs.ts, `#judgeUnread` or `#judgeSlot` without DST-007: no policy covers what an operator has to mend, and the unit is lost.
 test.each<DivergencePolicy>(["skip", "repair"])(

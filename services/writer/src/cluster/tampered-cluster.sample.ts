@@ -1,6 +1,7 @@
 import type { Clock } from "@sluice/runtime";
 import { RedisCluster, RedisServer } from "@sluice/testkit";
 import type { SlotSet } from "@sluice/wire";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import { ReplyTamperer, type Tamper } from "../apply/reply-tamperer.sample.ts";
 import type { Keeping } from "../keep/keeping.ts";
 import type { KeyRepair } from "../repair/key-repair.ts";
@@ -9,6 +10,13 @@ import { formsOptions } from "../snapshot/value-forms.sample.ts";
 import { ClusterLane } from "./cluster-lane.ts";
 
 const signal = new AbortController().signal;
+/** What it fails with; null where it does not. */
+export const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
+  done.then(
+    () => null,
+    (cause: unknown) => cause,
+  );
+
 /** A destination of two nodes whose replies can be replaced, and a source, for many tests one after the other. */
 export class TamperedCluster implements AsyncDisposable {
   readonly nodes: RedisCluster;
@@ -39,6 +47,21 @@ export class TamperedCluster implements AsyncDisposable {
   }
 
   /** `slots`: of the lanes that are opened in it; `shift`: what they make of expiries. */
+  /** One for all tests of a file, as `reset` leaves it before each; `begun` gets it before the first of them. */
+  static forThisFile(
+    slots: SlotSet,
+    begun: (destination: TamperedCluster) => void,
+    shift: (expireAtMs: number) => number = (ms) => ms,
+  ): void {
+    let destination: TamperedCluster | null = null;
+    beforeAll(async () => {
+      destination = await TamperedCluster.start(slots, shift);
+      begun(destination);
+    });
+    afterAll(async () => destination?.[Symbol.asyncDispose]());
+    beforeEach(async () => destination?.reset());
+  }
+
   static async start(slots: SlotSet, shift: (expireAtMs: number) => number): Promise<TamperedCluster> {
     const [nodes, source] = await Promise.all([RedisCluster.start({ primaries: 2 }), SourceLane.start(RedisServer)]);
     const tamperers = await Promise.all(nodes.nodes.map(async ({ port }) => ReplyTamperer.start(port)));

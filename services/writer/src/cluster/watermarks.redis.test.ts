@@ -1,10 +1,10 @@
 import { slotTag } from "@sluice/redis";
 import { RedisServer, type RedisCluster } from "@sluice/testkit";
 import { laneMarkKey, slotMarkKey, SlotSet, type Position } from "@sluice/wire";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import type { SourceLane } from "../repair/source-lane.sample.ts";
 import type { ClusterLane } from "./cluster-lane.ts";
-import { TamperedCluster } from "./tampered-cluster.sample.ts";
+import { faultOf, TamperedCluster } from "./tampered-cluster.sample.ts";
 
 /** A few slots on each of the two nodes. */
 const SLOTS = SlotSet.parse("0-4,16379-16383");
@@ -19,15 +19,11 @@ let cluster: RedisCluster;
 let source: SourceLane<RedisServer>;
 let [first, second]: RedisServer[] = [];
 
-beforeAll(async () => {
-  destination = await TamperedCluster.start(SLOTS, (ms) => ms);
+TamperedCluster.forThisFile(SLOTS, (started) => {
+  destination = started;
   ({ nodes: cluster, source } = destination);
   [first, second] = cluster.nodes;
 });
-
-afterAll(async () => destination[Symbol.asyncDispose]());
-
-beforeEach(async () => destination.reset());
 
 afterEach(async () => {
   if ((await cluster.primaryOf(1)) === second) await move(second, first);
@@ -37,11 +33,6 @@ const node = (server = first) => (server as RedisServer).client();
 const move = async (from = first, to = second): Promise<void> =>
   cluster.moveSlots(MOVED, from as RedisServer, to as RedisServer);
 const open = async (): Promise<ClusterLane> => destination.open(source.repair("halt").repair);
-const faultOf = async (done: Promise<unknown>): Promise<unknown> =>
-  done.then(
-    () => null,
-    (cause: unknown) => cause,
-  );
 
 async function live(at: Position): Promise<ClusterLane> {
   const lane = await open();

@@ -63,6 +63,20 @@ async function tellCopies(lane: WatchedLane, ...copies: readonly (readonly [numb
   await bus.records.put(recordKey.shard(lane.pipeline, "s0"), shardRecord, record);
 }
 
+/** A copy that brings one value of `n` and ends at `offset` is stored, and serves the group; `before`: what became of others. */
+async function storeCopy(
+  lane: WatchedLane,
+  copy: number,
+  n: string,
+  offset: number,
+  ...before: readonly (readonly [number, GroupCopy["phase"]])[]
+): Promise<void> {
+  lane.copy = copy;
+  await lane.copied(0, { "0:n": n });
+  await lane.copyEnds(1, offset);
+  await tellCopies(lane, ...before, [copy, "stored"]);
+}
+
 /** A lane whose changes hold three increments up to 130, of a group that is added now, in a destination that has it from an earlier time. */
 async function added(): Promise<WatchedLane> {
   await redis.client().flushall();
@@ -127,10 +141,7 @@ test("a group that comes again waits for its copy, and goes on behind S in the m
 // Mutation: group-copy.ts, `#next` that gives up at the log's end: the lane asks for another copy, and never gets ahead of its source.
 test("a copy that stands ahead of all that is stored waits for it, and units up to there are passed over", async () => {
   await using lane = await added();
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "40" });
-  await lane.copyEnds(1, 300);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "40", 300);
   lane.write("standalone", redis.port);
   await waitUntil("it waits for changes", async () => (await lane.record())?.retry?.reason.includes("offset 300") === true);
   expect(await markOf(lane)).toMatch(/^1\|1\|2\|snap/);
@@ -171,10 +182,7 @@ test.each([
   );
   expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 2 });
   expect([await redis.client().get("stranger"), await lane.floorAsked()]).toEqual(["1", 0]);
-  lane.copy = 3;
-  await lane.copied(0, { "0:n": "3" });
-  await lane.copyEnds(1, 140);
-  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await storeCopy(lane, 3, "3", 140, [2, "void"]);
   await waitUntil("the lane is live at 160", () => lane.isAt(160));
   expect([...(await redis.client().mget("n", "stranger")), await lane.floorAsked()]).toEqual(["4", null, 0]);
 });
@@ -187,10 +195,7 @@ test("a copy that broke off gives way to the next one, and a new epoch's own cop
   await tellCopies(lane, [2, "copying"]);
   lane.write("standalone", redis.port);
   await waitUntil("half of it stands there", async () => (await redis.client().get("half")) === "1");
-  lane.copy = 3;
-  await lane.copied(0, { "0:n": "2" });
-  await lane.copyEnds(1, 120);
-  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await storeCopy(lane, 3, "2", 120, [2, "void"]);
   await waitUntil("the lane is live", async () => (await markOf(lane)).startsWith("1|1|3|live"));
   expect(await redis.client().mget("n", "half")).toEqual(["2", null]);
   await beginEpoch(lane);
@@ -204,10 +209,7 @@ test("a copy that broke off gives way to the next one, and a new epoch's own cop
 // Mutation: lane-writer.ts, `#follow` that waits for a copy of any epoch: the mark becomes 1|1|2|snap, and the lane waits at its gate for itself.
 test("a copy at or below the floor is not begun with: the next epoch's is waited for", async () => {
   await using lane = await added();
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "3" });
-  await lane.copyEnds(1, 120);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "3", 120);
   lane.write("standalone", redis.port, undefined, 1);
   await waitUntil("it waits", async () => (await lane.record())?.retry?.isTurn === true);
   expect(await markOf(lane)).toMatch(/^1\|1\|1\|live/);
@@ -221,10 +223,7 @@ test("a copy at or below the floor is not begun with: the next epoch's is waited
 test("a lane that is live by a copy that another lane could not use goes on, until it can't itself", async () => {
   await using lane = await added();
   await lane.changes(120, unit(140, "INCR n"));
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "3" });
-  await lane.copyEnds(1, 140);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "3", 140);
   lane.write("standalone", redis.port);
   await waitUntil("the lane is live at 140", () => lane.isAt(140));
   await lane.stop();
@@ -240,10 +239,7 @@ test("a lane that is live by a copy that another lane could not use goes on, unt
     bus.records.get(recordKey.voidCopies(lane.pipeline, "s0"), voidCopiesRecord),
   );
   expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 2 });
-  lane.copy = 3;
-  await lane.copied(0, { "0:n": "7" });
-  await lane.copyEnds(1, 160);
-  await tellCopies(lane, [2, "void"], [3, "stored"]);
+  await storeCopy(lane, 3, "7", 160, [2, "void"]);
   await waitUntil("the lane is live at 170", () => lane.isAt(170));
   expect([...(await redis.client().mget("n", "stranger")), await lane.floorAsked()]).toEqual(["8", null, 0]);
 });
@@ -254,20 +250,14 @@ test("a mark of a later copy than any that the records tell of is not gone on fr
   await using lane = await added();
   await redis.client().set(lane.markKey, (await markOf(lane)).replace("|1|live|", "|5|live|"));
   await lane.changes(120, unit(140, "INCR n"));
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "3" });
-  await lane.copyEnds(1, 140);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "3", 140);
   lane.write("standalone", redis.port);
   const refused = await waitUntil("it says so", async () =>
     bus.records.get(recordKey.voidCopies(lane.pipeline, "s0"), voidCopiesRecord),
   );
   expect(refused.value.groups["main"]).toMatchObject({ epoch: 1, copy: 5, why: "a lane's mark is of copy 5" });
   expect([await redis.client().get("n"), await markOf(lane)]).toEqual(["2", expect.stringMatching(/^1\|1\|5\|live/)]);
-  lane.copy = 6;
-  await lane.copied(0, { "0:n": "3" });
-  await lane.copyEnds(1, 140);
-  await tellCopies(lane, [2, "void"], [6, "stored"]);
+  await storeCopy(lane, 6, "3", 140, [2, "void"]);
   await waitUntil("the lane is live at 140", () => lane.isAt(140));
   expect([await redis.client().get("n"), await lane.floorAsked()]).toEqual(["3", 0]);
   expect(await markOf(lane)).toMatch(/^1\|1\|6\|live/);
@@ -276,10 +266,7 @@ test("a mark of a later copy than any that the records tell of is not gone on fr
 // Mutation: lane-writer.ts, `#follow` that believes the record whatever the destination says: it begins with copy 2, which is void.
 test("a lane that was live by a copy which does not serve any more, in a destination that lost it, waits for the next one", async () => {
   await using lane = await added();
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "2" });
-  await lane.copyEnds(1, 120);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "2", 120);
   lane.write("standalone", redis.port);
   await waitUntil("the lane is live at 120", async () => (await markOf(lane)).startsWith("1|1|2|live") && lane.isAt(120));
   await lane.stop();
@@ -297,10 +284,7 @@ test("nothing is written for a group of another addition than the pipeline's spe
   const key = recordKey.spec(lane.pipeline);
   const additions = { main: { number: 2, above: 1 } };
   await bus.records.put(key, specRecord, { pipeline, desired: "running", createdAt: 1, additions });
-  lane.copy = 2;
-  await lane.copied(0, { "0:n": "2" });
-  await lane.copyEnds(1, 120);
-  await tellCopies(lane, [2, "stored"]);
+  await storeCopy(lane, 2, "2", 120);
   lane.write("standalone", redis.port);
   await waitUntil("it says so", () => lane.warnings.some((text) => text.includes("was taken away, or added anew")));
   expect(await markOf(lane)).toMatch(/^1\|1\|1\|live/);
