@@ -10,6 +10,8 @@ test.each<readonly [string, Verdict]>([
   ["NOREPLICAS Not enough good replicas to write.", "wait"],
   ["MASTERDOWN Link with MASTER is down", "wait"],
   ["CLUSTERDOWN The cluster is down", "wait"],
+  ["ERR max number of clients reached", "wait"],
+  ["ERR max number of clients + cluster connections reached", "wait"],
   ["EXECABORT Transaction discarded because of: OOM command not allowed", "wait"],
   ["EXECABORT Transaction discarded because of: NOPERM no", "halt"],
   ["EXECABORT Transaction discarded because of previous errors.", "halt"],

@@ -65,6 +65,9 @@ const STATE_ERRORS = [
   "cannot add projection to exist",
 ];
 
+/** What a server says to a connection that it has no place for, before it closes it (Redis networking.c, acceptCommonHandler). */
+const FULL = "ERR max number of clients ";
+
 /** `error`: the whole error reply, without the leading minus, `CODE message`. */
 export function verdictOf(error: string): Verdict {
   const aborted = /^EXECABORT Transaction discarded because of: (.*)$/s.exec(error);
@@ -78,6 +81,7 @@ export function verdictOf(error: string): Verdict {
   const code = /^[A-Z]+/.exec(error)?.[0] ?? "";
   const known = BY_CODE[code];
   if (known !== undefined) return known;
+  if (error.startsWith(FULL)) return "wait";
   if (code === "ERR" && STATE_ERRORS.some((beginning) => error.startsWith(beginning, 4))) return "diverged";
   return "halt";
 }
